@@ -1,0 +1,326 @@
+"""Pair distribution functions g(r) with error bars, from chunks of frames.
+
+g(r) is a ratio of sums: pairs counted over pairs expected in an ideal gas of the same numbers and volumes. Both are kept
+per block of time, so that errors, covariances and bootstrap curves cost nothing more, and so that two pieces of a
+trajectory merge exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from kadanoff.molecules._kernels.pairs import pair_counts
+from kadanoff.molecules.frames import Beads, Frames
+
+__all__ = ["PairDistribution", "pair_distribution", "pair_distributions"]
+
+Array = NDArray[np.float64]
+
+# At most this many groups of frames are held while frames stream in; then neighbours are merged in pairs.
+_GROUPS = 4096
+
+
+@dataclass(frozen=True, eq=False)
+class PairDistribution:
+    """Counts of pair distances of two bead types, block by block in time, and what an ideal gas would have.
+
+        g(r_k) = sum_b counts[b, k] / sum_b ideal[b, k]
+
+    edges (m + 1,) nm; counts (blocks, m); ideal (blocks, m): frames x pairs x shell volume / box volume, with N (N - 1) / 2
+    pairs for like types, so that an ideal gas has g = 1 exactly in expectation; frames (blocks,); names and number: the
+    two types and how many beads each has.
+    """
+
+    edges: Array
+    counts: NDArray[np.int64]
+    ideal: Array
+    frames: NDArray[np.int64]
+    names: tuple[str, str]
+    number: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        shape = (len(self.frames), len(self.edges) - 1)
+        if self.counts.shape != shape or self.ideal.shape != shape:
+            raise ValueError(
+                f"counts {self.counts.shape} and ideal {self.ideal.shape} must both have shape (blocks, bins) = {shape}"
+            )
+
+    def __len__(self) -> int:
+        """Number of blocks."""
+        return len(self.frames)
+
+    @property
+    def r(self) -> Array:
+        """Bin centres (m,), nm."""
+        return np.asarray(0.5 * (self.edges[1:] + self.edges[:-1]))
+
+    @property
+    def cutoff(self) -> float:
+        """Upper end of the last bin, nm."""
+        return float(self.edges[-1])
+
+    @property
+    def density(self) -> float:
+        """Mean number density of the second type, nm^-3 (of the only type, for like types)."""
+        shells = 4.0 / 3.0 * np.pi * (self.edges[-1] ** 3 - self.edges[-2] ** 3)
+        inverse = self.ideal[:, -1].sum() / (shells * _pairs(self.names, self.number) * self.frames.sum())
+        return float(self.number[1] * inverse)
+
+    @property
+    def g(self) -> Array:
+        """g at the bin centres (m,): a mean over each bin."""
+        return np.asarray(self.counts.sum(axis=0) / self.ideal.sum(axis=0))
+
+    @property
+    def deviations(self) -> Array:
+        """What each block adds to g - <g>, to first order (blocks, m); the columns sum to zero."""
+        return np.asarray((self.counts - self.g * self.ideal) / self.ideal.sum(axis=0))
+
+    @property
+    def covariance(self) -> Array:
+        """Covariance (m, m) of g, from the spread between blocks (ratio estimate).
+
+        Raises ValueError with fewer than two blocks.
+        """
+        blocks = self._enough()
+        deviations = self.deviations
+        return np.asarray(deviations.T @ deviations * (blocks / (blocks - 1)))
+
+    @property
+    def error(self) -> Array:
+        """Standard error (m,) of g, from the spread between blocks; it has ``len(self) - 1`` degrees of freedom.
+
+        A bin without a single count has error 0 and is not known to be empty: see `counts`.
+        Raises ValueError with fewer than two blocks.
+        """
+        blocks = self._enough()
+        return np.asarray(np.sqrt(np.sum(self.deviations**2, axis=0) * (blocks / (blocks - 1))))
+
+    @property
+    def block_correlation(self) -> float:
+        """Correlation of neighbouring blocks, over all bins: about 0 where blocks are long enough, else errors are too small.
+
+        Freed of its bias of -1 / blocks.
+        """
+        blocks = self._enough()
+        deviations = self.deviations
+        spread = np.sum(deviations**2)
+        return float(np.sum(deviations[1:] * deviations[:-1]) / spread + 1.0 / blocks) if spread > 0 else 0.0
+
+    def select(self, blocks: slice | ArrayLike) -> PairDistribution:
+        """Some of the blocks, e.g. ``slice(0, None, 2)`` for the even ones, or an array of indices."""
+        which = blocks if isinstance(blocks, slice) else np.asarray(blocks)
+        return replace(self, counts=self.counts[which], ideal=self.ideal[which], frames=self.frames[which])
+
+    def merge(self, other: PairDistribution) -> PairDistribution:
+        """The blocks of this one, then those of the other: another piece of one system's trajectory."""
+        if not np.array_equal(self.edges, other.edges):
+            raise ValueError("cannot merge pair distributions of different bins")
+        if self.names != other.names or self.number != other.number:
+            raise ValueError(
+                f"cannot merge {self.names} with {self.number} beads and {other.names} with {other.number} beads"
+            )
+        return replace(
+            self,
+            counts=np.concatenate([self.counts, other.counts]),
+            ideal=np.concatenate([self.ideal, other.ideal]),
+            frames=np.concatenate([self.frames, other.frames]),
+        )
+
+    def reblock(self, blocks: int) -> PairDistribution:
+        """The same data in fewer, longer blocks of neighbours."""
+        if not 1 <= blocks <= len(self):
+            raise ValueError(f"{len(self)} blocks cannot be merged into {blocks}")
+        starts = np.array([part[0] for part in np.array_split(np.arange(len(self)), blocks)])
+        return replace(
+            self,
+            counts=np.add.reduceat(self.counts, starts),
+            ideal=np.add.reduceat(self.ideal, starts),
+            frames=np.add.reduceat(self.frames, starts),
+        )
+
+    def bootstrap(self, resamples: int, seed: int) -> Array:
+        """Curves (resamples, m) of g from blocks drawn with replacement.
+
+        One block fewer than there are is drawn each time, so that the spread has no bias of (blocks - 1) / blocks.
+        Raises ValueError with fewer than two blocks.
+        """
+        blocks = self._enough()
+        draws = np.random.default_rng(seed).multinomial(blocks - 1, np.full(blocks, 1.0 / blocks), size=resamples)
+        return np.asarray((draws @ self.counts) / (draws @ self.ideal))
+
+    def _enough(self) -> int:
+        if len(self) < 2:
+            raise ValueError(
+                f"error bars need at least two blocks of frames; this pair distribution has {len(self)} block of "
+                f"{int(self.frames.sum())} frame(s)"
+            )
+        return len(self)
+
+
+def pair_distribution(
+    frames: Frames | Iterable[Frames],
+    *,
+    cutoff: float,
+    width: float = 0.01,
+    blocks: int | None = None,
+    types: tuple[str, str] | None = None,
+    executor: Executor | None = None,
+) -> PairDistribution:
+    """Pair distribution of the only bead type, or of the two ``types`` named: see `pair_distributions`."""
+    every = pair_distributions(frames, cutoff=cutoff, width=width, blocks=blocks, executor=executor)
+    if types is None:
+        if len(every) > 1:
+            raise ValueError(
+                f"these beads have {len(every)} pairs of types, {list(every)}: name one, types=(..., ...), or call pair_distributions"
+            )
+        return next(iter(every.values()))
+    for names in (types, types[::-1]):
+        if names in every:
+            return every[names]
+    raise ValueError(f"no pair of types {types}; there are {list(every)}")
+
+
+def pair_distributions(
+    frames: Frames | Iterable[Frames],
+    *,
+    cutoff: float,
+    width: float = 0.01,
+    blocks: int | None = None,
+    executor: Executor | None = None,
+) -> dict[tuple[str, str], PairDistribution]:
+    """Pair distributions of all pairs of bead types, in one pass over the frames.
+
+        g_ab(r) = <number of pairs ab at r> / <number in an ideal gas of the same N_a, N_b, V>
+
+    frames: one `Frames` or an iterable of chunks, read once. cutoff and width of the bins in nm; cutoff a multiple of
+    width, at most half the shortest box edge. blocks: number of blocks of time for the error bars; by default about a
+    fifth of the frames, at least 20 and at most 50. executor: where chunks are counted; the result has the same bits
+    for every executor and every cutting into chunks. Raises ValueError for a cut-off that does not fit, positions that
+    are not finite, no frames.
+    """
+    bins = round(cutoff / width) if width > 0 else 0
+    if bins < 1 or abs(bins * width - cutoff) > 1e-6 * width:
+        raise ValueError(f"the cut-off {cutoff:g} nm must be a multiple of the bin width {width:g} nm")
+    stream = _Stream(width, bins)
+    tasks = stream.tasks(_chunks(frames))
+    if executor is None:
+        results: Iterator[Any] = map(_count, tasks)
+    else:
+        from kadanoff.parallel import map_ordered
+
+        results = map_ordered(_count, tasks, executor)
+    for counts, inverse_volume in results:
+        stream.add(counts, inverse_volume)
+    return stream.close(blocks)
+
+
+def _chunks(frames: Frames | Iterable[Frames]) -> Iterator[Frames]:
+    return iter((frames,)) if isinstance(frames, Frames) else iter(frames)
+
+
+def _pairs(names: tuple[str, str], number: tuple[int, int]) -> float:
+    first, second = number
+    return first * (first - 1) / 2.0 if names[0] == names[1] else float(first * second)
+
+
+def _count(task: tuple[NDArray[Any], Array, NDArray[np.int64], float, int]) -> tuple[NDArray[np.int64], Array]:
+    positions, box, starts, width, bins = task
+    counts = np.stack([
+        pair_counts(np.ascontiguousarray(frame, dtype=np.float64), edges, starts, width, bins)
+        for frame, edges in zip(positions, box, strict=True)
+    ])  # fmt: skip
+    return counts, 1.0 / np.prod(box, axis=1)
+
+
+class _Stream:
+    """Adds up counts of frames; frames are grouped by their number in the trajectory alone."""
+
+    def __init__(self, width: float, bins: int) -> None:
+        self.width, self.bins = width, bins
+        self.beads: Beads | None = None
+        self.seen = 0
+        self.order: NDArray[np.intp] | None = None
+        self.starts = np.zeros(1, np.int64)
+        self.size = 1  # frames in a full group
+        self.counts: list[NDArray[np.int64]] = []
+        self.inverse: list[float] = []
+        self.frames: list[int] = []
+
+    def tasks(self, chunks: Iterator[Frames]) -> Iterator[tuple[NDArray[Any], Array, NDArray[np.int64], float, int]]:
+        for chunk in chunks:
+            self._check(chunk)
+            step = int(np.clip(4e7 / max(len(chunk.beads), 1) ** 2, 1, 64))
+            for start in range(0, len(chunk), step):
+                positions = chunk.positions[start : start + step]
+                if self.order is not None:
+                    positions = positions[:, self.order]
+                yield positions, np.ascontiguousarray(chunk.box[start : start + step], float), self.starts, self.width, self.bins
+            self.seen += len(chunk)
+
+    def _check(self, chunk: Frames) -> None:
+        if self.beads is None:
+            self.beads = chunk.beads
+            types = chunk.beads.types
+            self.starts = np.searchsorted(np.sort(types), np.arange(len(chunk.beads.names) + 1)).astype(np.int64)
+            if np.any(np.diff(types) < 0):
+                self.order = np.argsort(types, kind="stable")
+        elif chunk.beads is not self.beads and not np.array_equal(chunk.beads.types, self.beads.types):
+            raise ValueError(f"the chunk at frame {self.seen} holds other beads than the first one")
+        half = 0.5 * chunk.box.min(axis=1) if len(chunk) else np.array([np.inf])
+        if not np.all(half >= self.bins * self.width * (1.0 - 1e-12)):
+            frame = int(np.argmin(np.nan_to_num(half, nan=-1.0)))
+            raise ValueError(
+                f"the cut-off {self.bins * self.width:g} nm exceeds half the shortest box edge, {half[frame]:g} nm, in frame "
+                f"{self.seen + frame} (box {chunk.box[frame]} nm): choose a shorter cut-off"
+            )
+        bad = ~np.isfinite(chunk.positions)
+        if bad.any():
+            frame, bead, _ = np.argwhere(bad)[0]
+            raise ValueError(f"the position of bead {bead} in frame {self.seen + frame} is not a finite number")
+
+    def add(self, counts: NDArray[np.int64], inverse_volume: Array) -> None:
+        for frame, inverse in zip(counts, inverse_volume, strict=True):
+            if self.frames and self.frames[-1] < self.size:
+                self.counts[-1] = self.counts[-1] + frame
+                self.inverse[-1] += float(inverse)
+                self.frames[-1] += 1
+                continue
+            if len(self.frames) == _GROUPS:
+                self.counts = [a + b for a, b in zip(self.counts[::2], self.counts[1::2], strict=True)]
+                self.inverse = [a + b for a, b in zip(self.inverse[::2], self.inverse[1::2], strict=True)]
+                self.frames = [a + b for a, b in zip(self.frames[::2], self.frames[1::2], strict=True)]
+                self.size *= 2
+            self.counts.append(frame)
+            self.inverse.append(float(inverse))
+            self.frames.append(1)
+
+    def close(self, blocks: int | None) -> dict[tuple[str, str], PairDistribution]:
+        total = sum(self.frames)
+        if self.beads is None or total == 0:
+            raise ValueError("no frames: a pair distribution needs at least one")
+        if blocks is None:
+            blocks = min(total, int(np.clip(total // 5, 20, 50)))
+        if not 1 <= blocks <= len(self.frames):
+            raise ValueError(f"{total} frames (in {len(self.frames)} groups) cannot make {blocks} blocks")
+        edges = self.width * np.arange(self.bins + 1)
+        shells = 4.0 / 3.0 * np.pi * np.diff(edges**3)
+        counts, frames = np.stack(self.counts), np.array(self.frames)
+        starts = np.array([part[0] for part in np.array_split(np.arange(len(frames)), blocks)])
+        inverse = np.add.reduceat(np.array(self.inverse), starts)
+        frames, counts = np.add.reduceat(frames, starts), np.add.reduceat(counts, starts)
+        sizes: Sequence[int] = [int(n) for n in np.diff(self.starts)]
+        names = self.beads.names
+        result = {}
+        pairs = [(a, b) for a in range(len(names)) for b in range(a, len(names))]
+        for index, (a, b) in enumerate(pairs):
+            both = (names[a], names[b])
+            ideal = inverse[:, None] * _pairs(both, (sizes[a], sizes[b])) * shells
+            result[both] = PairDistribution(edges, counts[:, index], ideal, frames, both, (sizes[a], sizes[b]))
+        return result
