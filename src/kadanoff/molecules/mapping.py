@@ -1,0 +1,372 @@
+"""From atoms to beads: which atoms make which bead, and how positions, velocities and forces follow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from kadanoff.maps import Map
+from kadanoff.molecules._kernels.mapping import bead_sums, whole_means
+from kadanoff.molecules.frames import Beads, Frames
+from kadanoff.molecules.reading import Damaged, Trajectory, atom_names, check_finite, open_trajectory
+from kadanoff.molecules.trr import Block
+
+__all__ = ["BeadConfig", "Mapping", "MappingConfig", "read_all_beads", "read_beads", "require_one_bead_per_molecule"]
+
+Weights = Literal["mass", "geometry"] | dict[str, Annotated[float, Field(ge=0)]]
+
+
+class BeadConfig(BaseModel):
+    """One bead type: ``[beads.W]`` with ``select = "resname SOL"``, ``per = "residue"``.
+
+    Keys:
+        select: MDAnalysis selection of the atoms that belong to beads of this type; default all.
+        per: what makes one bead of them: each "residue", "molecule" (needs molecule numbers, as in TPR files) or "fragment"
+            (needs bonds).
+        atoms: names of the bead's atoms within each residue (molecule, fragment), or a list of such lists where it holds
+            several beads of this type. Residues without any of the names are passed over.
+        weights: positions by "mass" (centre of mass), "geometry" (all alike), or numbers by atom name.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    select: str = "all"
+    per: Literal["residue", "molecule", "fragment"] = "residue"
+    atoms: list[str] | list[list[str]] | None = None
+    weights: Weights = "mass"
+
+
+class MappingConfig(BaseModel):
+    """The mapping part of a study: ``[beads.<NAME>]`` for each bead type.
+
+    Keys:
+        beads: the bead types by name, in the order in which types are numbered.
+        unassigned: what to do with atoms in no bead, "error" or "ignore".
+        masses: amu by atom name, where the topology has none and names tell no element.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    beads: Annotated[dict[str, BeadConfig], Field(min_length=1)]
+    unassigned: Literal["error", "ignore"] = "error"
+    masses: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Mapping:
+    """Atoms to beads: R_I = sum_j c_Ij r_j, F_I = sum_{j in I} f_j.
+
+    The coefficients c_Ij = w_j / sum_{k in I} w_k are ``map.mean``, the forces ``map.sum``. Each atom is in one bead at most,
+    so the force map B_Ij = 1 obeys B C^T = 1: whatever the weights, the mean of F_I at given bead positions is the mean force
+    there, as long as no rigid constraint joins two beads (constraints inside a bead add forces that cancel in its sum).
+    Velocities are averaged by mass, bead masses are sums, so that momentum is conserved; with mass weights (the default)
+    the beads' velocities are also those of their positions and Noid's conditions on the momenta hold.
+
+    ``beads`` the types and masses; ``map`` (n_beads, n_atoms); ``molecule`` (n_beads,) which molecule each bead is part of.
+
+    Source: Noid et al., J. Chem. Phys. 128, 244114 (2008), Eqs. 3, 20-22, 32; Ciccotti, Kapral, Vanden-Eijnden,
+    ChemPhysChem 6, 1809 (2005).
+    """
+
+    beads: Beads
+    map: Map
+    molecule: NDArray[np.int64]
+    _atoms: NDArray[np.int64]
+    _starts: NDArray[np.int64]
+    _share: NDArray[np.float64]
+    _mass_share: NDArray[np.float64]
+
+    @classmethod
+    def build(cls, config: MappingConfig, source: Trajectory) -> Mapping:
+        """Find the atoms of every bead of ``config`` in the topology of ``source``.
+
+        Beads are numbered by their first atom. Raises ValueError for empty selections, atoms in two beads or (unless
+        ``unassigned = "ignore"``) in none, names that are missing or double, groups that the topology does not know.
+        """
+        names = tuple(config.beads)
+        groups: list[NDArray[np.int64]] = []
+        types: list[int] = []
+        weight = np.zeros(source.n_atoms)
+        owner = np.full(source.n_atoms, -1)
+        for kind, (name, bead) in enumerate(config.beads.items()):
+            found = _groups(name, bead, source)
+            for group in found:
+                taken = group[owner[group] >= 0]
+                if len(taken):
+                    others = ", ".join(sorted({names[i] for i in owner[taken]}))
+                    raise ValueError(
+                        f"beads.{name}: atoms {atom_names(source.universe, taken)} are already in a bead {others}; an atom may be "
+                        "in one bead only: narrow one of the selections"
+                    )
+                owner[group] = kind
+                weight[group] = _weights(name, bead, group, source)
+            groups += found
+            types += [kind] * len(found)
+        free = np.flatnonzero(owner < 0)
+        if len(free) and config.unassigned == "error":
+            raise ValueError(
+                f"{len(free)} atoms are in no bead: {atom_names(source.universe, free)}; add a bead for them, or say "
+                'unassigned = "ignore" to leave them out'
+            )
+        order = sorted(range(len(groups)), key=lambda i: int(groups[i][0]))
+        return cls._of([groups[i] for i in order], np.array([types[i] for i in order]), names, weight, source)
+
+    @classmethod
+    def _of(
+        cls, groups: list[NDArray[np.int64]], types: NDArray[Any], names: tuple[str, ...], weight: NDArray[np.float64],
+        source: Trajectory,
+    ) -> Mapping:  # fmt: skip
+        labels = np.full(source.n_atoms, -1)
+        for bead, group in enumerate(groups):
+            labels[group] = bead
+        atoms = np.concatenate(groups)
+        starts = np.concatenate([[0], np.cumsum([len(group) for group in groups])]).astype(np.int64)
+        mass = np.add.reduceat(source.masses[atoms], starts[:-1])
+        total = np.add.reduceat(weight[atoms], starts[:-1])
+        for what, sums in (("weight", total), ("mass", mass)):
+            if not (sums > 0).all():
+                bad = int(np.argmin(sums))
+                raise ValueError(
+                    f"beads.{names[types[bead]]}: the atoms {atom_names(source.universe, groups[bad])} have no {what} together; "
+                    f"give one of them a positive {what}"
+                )
+        size = np.diff(starts)
+        molecule = _molecules(source.universe)[atoms[starts[:-1]]]
+        return cls(
+            Beads(types.astype(np.int32), names, mass),
+            Map.groups(labels, weight=weight, coarse=len(groups)),
+            molecule, atoms, starts,
+            weight[atoms] / np.repeat(total, size), source.masses[atoms] / np.repeat(mass, size),
+        )  # fmt: skip
+
+    def apply(self, frames: Frames) -> Frames:
+        """Beads of a chunk of atoms.
+
+        Each bead is made whole first: its atoms are taken at the periodic image nearest to its first atom, where the bead
+        stays, so trajectories without jumps stay so and bead positions may lie outside the box.
+
+        Raises ValueError for beads longer than half the box, whose images cannot be told apart, and for NaN.
+        """
+        block = Block(frames.positions, frames.box, frames.time, frames.velocities, frames.forces)
+        return self.apply_block(block, Path("frames"), range(len(frames)))
+
+    def apply_block(self, block: Block, path: Path, numbers: range) -> Frames:
+        """`apply` for a block as a reader gives it; ``path`` and frame ``numbers`` are for messages."""
+        if block.positions.shape[1] != self.map.n_fine:
+            raise ValueError(f"{path}: frames of {block.positions.shape[1]} atoms, but the map is of {self.map.n_fine}")
+        shape = (len(block.positions), len(self.beads), 3)
+        positions = np.empty(shape, block.positions.dtype)
+        bad = whole_means(block.positions, block.box, self._atoms, self._starts, self._share, positions)
+        check_finite(positions, path, numbers, "position")
+        if bad[0] >= 0:
+            kind = self.beads.names[self.beads.types[bad[1]]]
+            raise ValueError(
+                f"{path}: frame {numbers[bad[0]]}: bead {bad[1]} ({kind}) is longer than half the box, so its periodic images "
+                "cannot be told apart; map it into smaller beads, or simulate a larger box"
+            )
+        velocities = forces = None
+        if block.velocities is not None:
+            velocities = np.empty(shape, block.velocities.dtype)
+            bead_sums(block.velocities, self._atoms, self._starts, self._mass_share, velocities)
+        if block.forces is not None:
+            forces = np.empty(shape, block.forces.dtype)
+            bead_sums(block.forces, self._atoms, self._starts, np.ones(len(self._atoms)), forces)
+            check_finite(forces, path, numbers, "force")
+        return Frames(self.beads, positions, block.box, block.time, velocities, forces)
+
+
+def read_beads(
+    topology: str | Path,
+    trajectory: str | Path | None,
+    mapping: MappingConfig,
+    *,
+    start: int = 0,
+    stop: int | None = None,
+    step: int = 1,
+    size: int | None = None,
+    forces: bool | None = None,
+    velocities: bool | None = None,
+    workers: int | str = 1,
+    damaged: Damaged = "refuse",
+) -> Iterator[Frames]:
+    """Yield chunks of bead frames of a trajectory.
+
+    Arguments: as for `open_trajectory`, and
+        mapping: the beads.
+        size: frames in a chunk; never depends on ``workers``.
+        forces, velocities: True asks for them, False leaves them out, None takes them where they are.
+        workers: as for `parallel.executor`; XTC holds the interpreter's lock while it decodes, so several workers need
+            processes: "processes:4".
+
+    Raises:
+        ValueError: as `open_trajectory`, `Mapping.build` and `Mapping.apply`; at the call, except what shows in a frame.
+    """
+    source = open_trajectory(
+        topology, trajectory, start=start, stop=stop, step=step, masses=mapping.masses, damaged=damaged
+    )
+    return map_trajectory(
+        source, Mapping.build(mapping, source), size=size, forces=forces, velocities=velocities, workers=workers
+    )
+
+
+def read_all_beads(
+    topology: str | Path, trajectory: str | Path | None, mapping: MappingConfig, **options: Any
+) -> Frames:
+    """All of `read_beads` in one `Frames`."""
+    return Frames.join(list(read_beads(topology, trajectory, mapping, **options)))
+
+
+def map_trajectory(
+    source: Trajectory,
+    mapping: Mapping,
+    *,
+    size: int | None = None,
+    forces: bool | None = None,
+    velocities: bool | None = None,
+    workers: int | str = 1,
+) -> Iterator[Frames]:
+    """Yield chunks of bead frames of an opened trajectory, in order; see `read_beads`."""
+    with_velocities, with_forces = source.wanted(velocities, forces)
+    tasks = [(source.reader, mapping, part, with_velocities, with_forces) for part in source.ranges(size)]
+    return _mapped(tasks, workers)
+
+
+_Task = tuple[Any, Mapping, range, bool, bool]
+
+
+def _mapped(tasks: list[_Task], workers: int | str) -> Iterator[Frames]:
+    if workers == 1:
+        yield from map(_map_one, tasks)
+        return
+    from kadanoff.parallel import executor, map_ordered
+
+    with executor(workers) as pool:
+        yield from map_ordered(_map_one, tasks, pool)
+
+
+def _map_one(task: _Task) -> Frames:
+    reader, mapping, part, velocities, forces = task
+    return mapping.apply_block(reader.read(part, velocities=velocities, forces=forces), reader.path, part)
+
+
+def require_one_bead_per_molecule(mapping: Mapping) -> None:
+    """Raise ValueError unless the mapping makes beads of one type, one of each molecule.
+
+    Molecules are fragments where the topology has bonds, else molecule numbers, else residues.
+    """
+    used = sorted({mapping.beads.names[i] for i in mapping.beads.types})
+    if len(mapping.beads.names) > 1:
+        raise ValueError(
+            f"beads: {len(mapping.beads.names)} bead types ({', '.join(mapping.beads.names)}), but this study fits one type; "
+            "keep one and leave the other atoms out with unassigned = \"ignore\""
+        )
+    molecule, counts = np.unique(mapping.molecule, return_counts=True)
+    if (counts > 1).any():
+        raise ValueError(
+            f"beads.{used[0]}: molecule {int(molecule[np.argmax(counts)])} has {int(counts.max())} beads, but this study fits one "
+            "bead per molecule, without bonds; map each molecule into one bead (per = \"residue\" or \"fragment\")"
+        )
+
+
+def _groups(name: str, bead: BeadConfig, source: Trajectory) -> list[NDArray[np.int64]]:
+    """Atom numbers of each bead of one type."""
+    from MDAnalysis.exceptions import SelectionError
+
+    universe = source.universe
+    try:
+        selected = np.unique(universe.select_atoms(bead.select).indices).astype(np.int64)
+    except (SelectionError, AttributeError, ValueError) as error:
+        raise ValueError(f"beads.{name}: select = {bead.select!r} is not understood by MDAnalysis: {error}") from error
+    if not len(selected):
+        raise ValueError(
+            f"beads.{name}: select = {bead.select!r} finds no atoms; the topology has residues "
+            f"{_known(universe, 'resnames')} with atoms {_known(universe, 'names')}"
+        )
+    groups = _split(selected, _owners(name, bead.per, universe)[selected])
+    if bead.atoms is None:
+        return groups
+    lists: list[list[str]] = [
+        [entry] if isinstance(entry, str) else entry for entry in bead.atoms
+    ]  # fmt: skip
+    if bead.atoms and isinstance(bead.atoms[0], str):
+        lists = [[str(entry) for entry in bead.atoms]]
+    labels = np.asarray(universe.atoms.names).astype(str)
+    found: list[NDArray[np.int64]] = []
+    for group in groups:
+        found += _named(name, bead.per, lists, group, labels, source)
+    if not found:
+        raise ValueError(
+            f"beads.{name}: no {bead.per} has atoms named {', '.join(sum(lists, []))}; the topology has {_known(universe, 'names')}"
+        )
+    return found
+
+
+def _named(
+    name: str, per: str, lists: list[list[str]], group: NDArray[np.int64], labels: NDArray[Any], source: Trajectory
+) -> list[NDArray[np.int64]]:
+    here = labels[group]
+    wanted = sum(lists, [])
+    if not set(wanted) & set(here):
+        return []
+    for entry in wanted:
+        count = int((here == entry).sum())
+        if count != 1:
+            raise ValueError(
+                f"beads.{name}: the {per} of atom {atom_names(source.universe, group[:1])} has {count} atoms named {entry}; it "
+                "must have one: narrow select, or list other names"
+            )
+    return [np.array([group[here == entry][0] for entry in entries]) for entries in lists]
+
+
+def _owners(name: str, per: str, universe: Any) -> NDArray[np.int64]:
+    attribute = {"residue": "resindices", "molecule": "molnums", "fragment": "fragindices"}[per]
+    try:
+        return np.asarray(getattr(universe.atoms, attribute), dtype=np.int64)
+    except AttributeError as error:
+        what = "bonds" if per == "fragment" else "molecule numbers"
+        raise ValueError(
+            f'beads.{name}: per = "{per}" needs {what}, which the topology does not have; use per = "residue", or a topology '
+            f"with {what} (TPR{', PSF, PDB with CONECT' if per == 'fragment' else ''})"
+        ) from error
+
+
+def _molecules(universe: Any) -> NDArray[np.int64]:
+    for attribute in ("fragindices", "molnums", "resindices"):
+        if hasattr(universe.atoms, attribute):
+            return np.asarray(getattr(universe.atoms, attribute), dtype=np.int64)
+    return np.zeros(len(universe.atoms), np.int64)
+
+
+def _split(atoms: NDArray[np.int64], owners: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    order = np.argsort(owners, kind="stable")
+    cuts = np.flatnonzero(np.diff(owners[order])) + 1
+    return list(np.split(atoms[order], cuts))
+
+
+def _weights(name: str, bead: BeadConfig, group: NDArray[np.int64], source: Trajectory) -> NDArray[np.float64]:
+    if bead.weights == "mass":
+        return source.masses[group]
+    if bead.weights == "geometry":
+        return np.ones(len(group))
+    labels = np.asarray(source.universe.atoms.names).astype(str)[group]
+    assert isinstance(bead.weights, dict)
+    if missing := sorted(set(labels) - set(bead.weights)):
+        raise ValueError(
+            f"beads.{name}: no weight for atoms named {', '.join(missing)}; give each a number (0 for atoms that are in the bead "
+            "but do not move it)"
+        )
+    return np.array([bead.weights[label] for label in labels])
+
+
+def _known(universe: Any, attribute: str) -> str:
+    values = getattr(universe.atoms, attribute, None)
+    if values is None:
+        return "(none)"
+    unique = sorted({str(value) for value in values})
+    return ", ".join(unique[:8]) + (", ..." if len(unique) > 8 else "")
