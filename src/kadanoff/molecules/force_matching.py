@@ -1,0 +1,550 @@
+"""Pairwise force matching: the pair force that comes nearest to the forces of a trajectory, and what it leaves unexplained.
+
+    minimise  sum_frames sum_i | f_i - sum_j f(r_ij) (r_i - r_j) / r_ij |^2,    f(r) = sum_a c_a B_a(r)
+
+with cubic B-splines B_a on equally spaced knots (multiscale coarse-graining: Izvekov & Voth, J. Phys. Chem. B 109, 2469,
+2005; Noid et al., J. Chem. Phys. 128, 244114, 2008). The problem is linear, so that a trajectory is read once, into the
+normal equations of blocks of frames (`normal_equations`), and solved in milliseconds as often as one likes (`solve`),
+with error bars from the blocks.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
+from os import PathLike
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import stdtrit
+
+from kadanoff.estimates import Estimate
+from kadanoff.molecules._kernels.force_matching import accumulate
+from kadanoff.molecules.frames import Frames
+from kadanoff.molecules.potentials import PairPotential
+
+__all__ = ["ForceMatch", "Knots", "NormalEquations", "normal_equations", "solve"]
+
+Array = NDArray[np.float64]
+
+# At most this many groups of frames are held while frames stream in; then neighbours are merged in pairs.
+_GROUPS = 512
+
+
+@dataclass(frozen=True)
+class Knots:
+    """Equally spaced knots from ``start`` to ``cutoff`` (nm) with ``intervals`` between them, and their cubic B-splines.
+
+    Spline a = 0..intervals + 2 is centred on ``start + (a - 1) spacing`` and reaches two spacings to both sides.
+    """
+
+    start: float
+    cutoff: float
+    intervals: int
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.start < self.cutoff < np.inf:
+            raise ValueError(f"knots must go from 0 <= start to a larger cut-off, not {self.start:g} to {self.cutoff:g} nm")
+        if self.intervals < 4:
+            raise ValueError(f"at least four knot intervals are needed, not {self.intervals}: choose a smaller spacing")
+
+    @property
+    def spacing(self) -> float:
+        """Distance of neighbouring knots, nm."""
+        return (self.cutoff - self.start) / self.intervals
+
+    @property
+    def splines(self) -> int:
+        """Number of splines that are not zero everywhere between start and cut-off."""
+        return self.intervals + 3
+
+    @property
+    def r(self) -> Array:
+        """The knots (intervals + 1,), nm."""
+        return np.linspace(self.start, self.cutoff, self.intervals + 1)
+
+    def values(self, r: ArrayLike) -> Array:
+        """B_a(r), shape r.shape + (splines,); zero outside the knots, the limit from the left at the cut-off."""
+        at, index, t = self._locate(r)
+        u = 1.0 - t
+        pieces = (u**3, (3.0 * t - 6.0) * t**2 + 4.0, (3.0 * u - 6.0) * u**2 + 4.0, t**3)
+        inside = (at >= self.start) & (at <= self.cutoff)
+        return self._scatter(index, [np.where(inside, piece / 6.0, 0.0) for piece in pieces])
+
+    def integrals(self, r: ArrayLike) -> Array:
+        """Integral of B_a from r to the cut-off, shape r.shape + (splines,); below the start, from the start."""
+        _, index, t = self._locate(r)
+        u = 1.0 - t
+        # 24 times the integral of each piece over the rest [t, 1] of its interval
+        rest = [u**4, 11.0 - ((3.0 * t - 8.0) * t**2 + 16.0) * t, ((3.0 * u - 8.0) * u**2 + 16.0) * u, 1.0 - t**4]
+        whole = np.zeros((self.intervals + 1, self.splines))
+        for interval in range(self.intervals - 1, -1, -1):
+            whole[interval] = whole[interval + 1]
+            whole[interval, interval : interval + 4] += (1.0, 11.0, 11.0, 1.0)
+        return np.asarray((whole[index + 1] + self._scatter(index, rest)) * self.spacing / 24.0)
+
+    def _locate(self, r: ArrayLike) -> tuple[Array, NDArray[np.intp], Array]:
+        at = np.asarray(r, dtype=np.float64)
+        s = np.clip((at - self.start) / self.spacing, 0.0, self.intervals)
+        index = np.minimum(s.astype(np.intp), self.intervals - 1)
+        return at, index, s - index
+
+    def _scatter(self, index: NDArray[np.intp], pieces: list[Array]) -> Array:
+        result = np.zeros((*index.shape, self.splines))
+        for offset, piece in enumerate(pieces):
+            np.put_along_axis(result, (index + offset)[..., None], piece[..., None], axis=-1)
+        return result
+
+
+@dataclass(frozen=True, eq=False)
+class NormalEquations:
+    """All that force matching needs to know of a trajectory, block by block in time.
+
+        gram = sum G^T G,   moment = sum G^T f,   square = sum f . f    over the frames of a block,
+
+    where row (frame, bead, direction) of the design G holds sum_j B_a(r_ij) (r_i - r_j) / r_ij.
+
+    knots: the splines, k of them on m intervals; gram (b, k, k), nm and kJ/mol out of the forces' unit; moment (b, k);
+    square (b,); net (b,): sum over frames of |sum_i f_i|^2; pairs (b, m): pairs of beads in each knot interval;
+    frames (b,); beads: their number; name: of their type.
+
+    `save` writes these arrays under these names into an npz file that NumPy alone can read (no pickles).
+    """
+
+    knots: Knots
+    gram: Array
+    moment: Array
+    square: Array
+    net: Array
+    pairs: NDArray[np.int64]
+    frames: NDArray[np.int64]
+    beads: int
+    name: str = "A"
+
+    def __post_init__(self) -> None:
+        b, k, m = len(self.frames), self.knots.splines, self.knots.intervals
+        shapes = {"gram": (b, k, k), "moment": (b, k), "square": (b,), "net": (b,), "pairs": (b, m)}
+        for name, shape in shapes.items():
+            if getattr(self, name).shape != shape:
+                raise ValueError(f"{name} has shape {getattr(self, name).shape}, not {shape}")
+
+    def __len__(self) -> int:
+        """Number of blocks."""
+        return len(self.frames)
+
+    def select(self, blocks: slice | ArrayLike) -> NormalEquations:
+        """Some of the blocks, e.g. ``slice(0, None, 2)`` for the even ones, or an array of indices."""
+        which = blocks if isinstance(blocks, slice) else np.asarray(blocks)
+        return self._with(lambda array: array[which])
+
+    def merge(self, other: NormalEquations) -> NormalEquations:
+        """The blocks of this one, then those of the other: another piece of one system's trajectory."""
+        if self.knots != other.knots:
+            raise ValueError(f"cannot merge normal equations of different knots: {self.knots} and {other.knots}")
+        if (self.beads, self.name) != (other.beads, other.name):
+            raise ValueError(f"cannot merge {self.beads} beads {self.name!r} with {other.beads} beads {other.name!r}")
+        return replace(
+            self, **{name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in _PER_BLOCK}
+        )
+
+    def reblock(self, blocks: int) -> NormalEquations:
+        """The same data in fewer, longer blocks of neighbours."""
+        if not 1 <= blocks <= len(self):
+            raise ValueError(f"{len(self)} blocks cannot be merged into {blocks}")
+        starts = np.array([part[0] for part in np.array_split(np.arange(len(self)), blocks)])
+        return self._with(lambda array: np.add.reduceat(array, starts))
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write an open npz file: start, cutoff, intervals, beads, name and the arrays of this class."""
+        arrays = {name: getattr(self, name) for name in _PER_BLOCK}
+        np.savez_compressed(
+            path, allow_pickle=False, start=self.knots.start, cutoff=self.knots.cutoff, intervals=self.knots.intervals,
+            beads=self.beads, name=self.name, **arrays,
+        )  # fmt: skip
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> NormalEquations:
+        """Read what `save` wrote."""
+        with np.load(path, allow_pickle=False) as file:
+            missing = {"start", "cutoff", "intervals", "beads", "name", *_PER_BLOCK} - set(file.files)
+            if missing:
+                raise ValueError(f"{path}: not normal equations of force matching; {sorted(missing)} are missing")
+            knots = Knots(float(file["start"]), float(file["cutoff"]), int(file["intervals"]))
+            return cls(knots, beads=int(file["beads"]), name=str(file["name"]), **{name: file[name] for name in _PER_BLOCK})
+
+    def _with(self, change: Any) -> NormalEquations:
+        return replace(self, **{name: change(getattr(self, name)) for name in _PER_BLOCK})
+
+
+_PER_BLOCK = ("gram", "moment", "square", "net", "pairs", "frames")
+
+
+def normal_equations(
+    frames: Frames | Iterable[Frames],
+    *,
+    cutoff: float,
+    spacing: float = 0.02,
+    start: float = 0.0,
+    blocks: int | None = None,
+    executor: Executor | None = None,
+) -> NormalEquations:
+    """Normal equations of pairwise force matching, in one pass over frames with forces.
+
+    frames: one `Frames` or an iterable of chunks, read once; one type of bead, one bead a molecule (no pair is left out).
+    cutoff, spacing and start of the knots in nm; the range is cut into the nearest whole number of intervals. Knots where
+    no pair is found cost nothing and are found in `solve`, so that ``start`` seldom needs a thought; a pair nearer than it
+    is refused. blocks: number of blocks of time for the error bars; by default about a fifth of the frames, at least 20
+    and at most 50. executor: where chunks are counted; the result has the same bits for every executor and every cutting
+    into chunks.
+
+    Raises ValueError for frames without forces, more than one bead type, a cut-off above half a box edge, numbers that
+    are not finite, beads on top of each other, no frames.
+    """
+    knots = Knots(float(start), float(cutoff), max(1, round((cutoff - start) / spacing)) if spacing > 0 else 0)
+    stream = _Stream(knots)
+    tasks = stream.tasks(iter((frames,)) if isinstance(frames, Frames) else iter(frames))
+    if executor is None:
+        results: Iterator[_Sums] = map(_accumulate, tasks)
+    else:
+        from kadanoff.parallel import map_ordered
+
+        results = map_ordered(_accumulate, tasks, executor)
+    for sums in results:
+        stream.add(sums)
+    return stream.close(blocks)
+
+
+_Task = tuple[Knots, Array, Array, Array]
+_Sums = tuple[Array, Array, Array, Array, NDArray[np.int64], Array]
+
+
+def _accumulate(task: _Task) -> _Sums:
+    """gram, moment, square, net, pairs and the smallest distance of every frame of a chunk."""
+    knots, positions, forces, box = task
+    number, k = len(positions), knots.splines
+    gram, moment = np.empty((number, k, k)), np.empty((number, k))
+    pairs, closest = np.empty((number, knots.intervals), np.int64), np.empty(number)
+    accumulate(positions, forces, box, knots.start, knots.spacing, gram, moment, pairs, closest)
+    square = np.einsum("fid,fid->f", forces, forces)
+    net = np.sum(np.sum(forces, axis=1) ** 2, axis=1)
+    return gram, moment, square, net, pairs, closest
+
+
+class _Stream:
+    """Adds up the sums of frames; frames are grouped by their number in the trajectory alone."""
+
+    def __init__(self, knots: Knots) -> None:
+        self.knots = knots
+        self.first: Frames | None = None
+        self.seen = 0
+        self.added = 0
+        self.size = 1  # frames in a full group
+        self.groups: list[list[Any]] = []
+
+    def tasks(self, chunks: Iterator[Frames]) -> Iterator[_Task]:
+        for chunk in chunks:
+            self._check(chunk)
+            step = int(np.clip(20_000 / max(len(chunk.beads), 1), 1, 64))
+            for start in range(0, len(chunk), step):
+                part = slice(start, start + step)
+                positions, forces, box = (
+                    np.ascontiguousarray(array[part], dtype=np.float64)
+                    for array in (chunk.positions, chunk.forces, chunk.box)
+                    if array is not None
+                )
+                for name, array in (("position", positions), ("force", forces)):
+                    bad = ~np.isfinite(array)
+                    if bad.any():
+                        frame, bead, _ = np.argwhere(bad)[0]
+                        raise ValueError(
+                            f"the {name} of bead {bead} in frame {self.seen + start + frame} is not a finite number"
+                        )
+                yield self.knots, positions, forces, box
+            self.seen += len(chunk)
+
+    def _check(self, chunk: Frames) -> None:
+        if chunk.forces is None:
+            raise ValueError(
+                f"the frames from number {self.seen} on hold no forces: force matching needs a trajectory with forces (TRR, "
+                "for example; in GROMACS set nstfout)"
+            )
+        if self.first is None:
+            self.first = chunk[:0]
+            kinds = np.unique(chunk.beads.types)
+            if len(kinds) > 1:
+                names = [chunk.beads.names[kind] for kind in kinds]
+                raise ValueError(f"force matching fits one bead type, here are {len(kinds)}: {names}. Map to one type first")
+        elif chunk.beads is not self.first.beads and not np.array_equal(chunk.beads.types, self.first.beads.types):
+            raise ValueError(f"the chunk at frame {self.seen} holds other beads than the first one")
+        half = 0.5 * chunk.box.min(axis=1) if len(chunk) else np.array([np.inf])
+        if not np.all(half >= self.knots.cutoff * (1.0 - 1e-12)):
+            frame = int(np.argmin(np.nan_to_num(half, nan=-1.0)))
+            raise ValueError(
+                f"the cut-off {self.knots.cutoff:g} nm exceeds half the shortest box edge, {half[frame]:g} nm, in frame "
+                f"{self.seen + frame} (box {chunk.box[frame]} nm): choose a shorter cut-off"
+            )
+
+    def add(self, sums: _Sums) -> None:
+        *arrays, closest = sums
+        for index, distance in enumerate(closest):
+            if distance <= 0.0 or distance < self.knots.start:
+                raise ValueError(
+                    f"two beads are {distance:g} nm apart in frame {self.added}, nearer than the first knot at "
+                    f"{self.knots.start:g} nm: " + ("lower start" if distance > 0.0 else "beads on top of each other have no pair force")
+                )
+            frame = [array[index] for array in arrays]
+            self.added += 1
+            if self.groups and self.groups[-1][-1] < self.size:
+                self.groups[-1] = [a + b for a, b in zip(self.groups[-1], [*frame, 1], strict=True)]
+                continue
+            if len(self.groups) == _GROUPS:
+                halves = zip(self.groups[::2], self.groups[1::2], strict=True)
+                self.groups = [[a + b for a, b in zip(one, two, strict=True)] for one, two in halves]
+                self.size *= 2
+            self.groups.append([*frame, 1])
+
+    def close(self, blocks: int | None) -> NormalEquations:
+        if self.first is None or self.added == 0:
+            raise ValueError("no frames: force matching needs at least two")
+        if blocks is None:
+            blocks = min(self.added, int(np.clip(self.added // 5, 20, 50)))
+        beads = self.first.beads
+        arrays = [np.stack(column) for column in zip(*self.groups, strict=True)]
+        name = beads.names[int(beads.types[0])] if len(beads) else "A"
+        equations = NormalEquations(self.knots, *arrays, beads=len(beads), name=name)
+        if not 1 <= blocks <= len(equations):
+            raise ValueError(f"{self.added} frames (in {len(equations)} groups) cannot make {blocks} blocks")
+        return equations.reblock(blocks)
+
+
+@dataclass(frozen=True, eq=False)
+class ForceMatch:
+    """The matched pair force with its error bars, and how much of the forces it explains. Made by `solve`.
+
+    knots, coefficients (k,) in kJ/mol/nm and their covariance (k, k); samples (resamples, k): bootstrap coefficients;
+    sampled (m,): whether an interval holds data enough, pairs (m,) in each interval.
+
+    Of the mean square force, the fraction 1 - <|f - F|^2> / <|f|^2> that is explained:
+    ``in_sample``: by the fitted force on the blocks it was fitted to, too high by about (splines) / (force components);
+    ``held_out``: on each block by the force fitted to all others, too low by as much; ``explained_variance``: their mean,
+    where the two biases cancel: what the best pair force of this basis explains.
+    ``residual_fraction``: root of the mean square residual over that of the force, in sample.
+    ``net_force``: root mean square total force of a frame over sqrt(n) times the root mean square force of a bead: 0
+    where forces obey Newton's third law, near the residual fraction where the rest is noise independent from bead to bead.
+    ``notes``: what a user should know: gaps in the data, a net force.
+    """
+
+    knots: Knots
+    coefficients: Array
+    covariance: Array
+    samples: Array
+    sampled: NDArray[np.bool_]
+    pairs: NDArray[np.int64]
+    explained_variance: Estimate
+    held_out: Estimate
+    in_sample: Estimate
+    residual_fraction: Estimate
+    net_force: Estimate
+    blocks: int
+    confidence: float
+    notes: tuple[str, ...]
+    potential: PairPotential = field(repr=False)
+
+    @property
+    def supported(self) -> tuple[float, float]:
+        """From the first knot of an unbroken run of well sampled intervals to the cut-off, nm."""
+        return _supported(self.knots, self.sampled)
+
+    @property
+    def supported_knots(self) -> NDArray[np.bool_]:
+        """For each knot (m + 1,): are the intervals on both sides of it well sampled? (At the cut-off: the last one.)"""
+        right = np.append(self.sampled, True)
+        left = np.append(True, self.sampled)
+        left[0] = self.sampled[0]
+        return np.asarray(left & right)
+
+    def force(self, r: ArrayLike) -> Array:
+        """f(r) in kJ/mol/nm, positive where it repels; zero beyond the cut-off."""
+        return np.asarray(self.knots.values(r) @ self.coefficients)
+
+    def band(self, r: ArrayLike) -> Array:
+        """Half width of the pointwise band of f(r), kJ/mol/nm: Student t times the bootstrap error over blocks."""
+        values = self.knots.values(r)
+        return np.asarray(self._reach * np.sqrt(np.einsum("...a,ab,...b->...", values, self.covariance, values).clip(0.0)))
+
+    def energy(self, r: ArrayLike) -> Array:
+        """U(r), the integral of f from r to the cut-off, kJ/mol."""
+        return np.asarray(self.knots.integrals(r) @ self.coefficients)
+
+    def energy_band(self, r: ArrayLike) -> Array:
+        """Half width of the pointwise band of U(r), kJ/mol."""
+        values = self.knots.integrals(r)
+        return np.asarray(self._reach * np.sqrt(np.einsum("...a,ab,...b->...", values, self.covariance, values).clip(0.0)))
+
+    @property
+    def _reach(self) -> float:
+        return float(stdtrit(self.blocks - 1, 0.5 + 0.5 * self.confidence))
+
+
+End = Literal["zero", "smooth", "free"]
+
+
+def solve(
+    equations: NormalEquations,
+    *,
+    end: End = "zero",
+    curvature: float = 1e-9,
+    minimum_pairs: int = 20,
+    confidence: float = 0.95,
+    resamples: int = 400,
+    seed: int = 0,
+) -> ForceMatch:
+    """The pair force of least squares, with error bars from a bootstrap over blocks.
+
+        (sum_b gram_b + curvature s D^T D) c = sum_b moment_b,    D: second differences, s: median diagonal of the Gram matrix
+
+    end: what the force does at the cut-off: "zero" f = 0 (the force and its table are continuous), "smooth" f = f' = 0,
+    "free" nothing. curvature: the default is too weak to move a coefficient that data decide, and continues the force in
+    a straight line where there are none. An interval counts as sampled with at least ``minimum_pairs`` pairs in all and
+    at least one in half of the blocks; others are fitted along but flagged, and the potential is extrapolated there.
+    confidence: of the bands. resamples, seed: of the bootstrap; blocks are drawn with replacement, one fewer than there
+    are, so that the spread has no bias of (blocks - 1) / blocks.
+
+    Raises ValueError with fewer than two blocks (no error bars are possible), without a sampled interval, where all forces
+    are zero. Warns of gaps in the data and of a net force that a pair force cannot have; `ForceMatch.notes` repeats it.
+    """
+    blocks = len(equations)
+    if blocks < 2:
+        raise ValueError(
+            f"error bars need at least two blocks of frames; these normal equations have {blocks} block of "
+            f"{int(equations.frames.sum())} frame(s)"
+        )
+    if not 0.0 < confidence < 1.0:
+        raise ValueError(f"confidence must lie between 0 and 1, not {confidence}")
+    if not curvature > 0.0:
+        raise ValueError(f"curvature must be positive (the default is 1e-9), not {curvature}")
+    knots = equations.knots
+    square = equations.square.sum()
+    if not square > 0.0:
+        raise ValueError("all forces are zero: nothing to match")
+    pairs = equations.pairs.sum(axis=0)
+    sampled = (pairs >= minimum_pairs) & (np.count_nonzero(equations.pairs, axis=0) >= 0.5 * blocks)
+    if not sampled[-1]:
+        raise ValueError(
+            f"the last knot interval before the cut-off holds {pairs[-1]} pairs (in {np.count_nonzero(equations.pairs[:, -1])} of "
+            f"{blocks} blocks): too few to match a force. Use more frames, a wider spacing or another cut-off"
+        )
+
+    basis = _basis(knots, int(np.flatnonzero(pairs)[0]), end)
+    gram = np.einsum("ai,bac,cj->bij", basis, equations.gram, basis, optimize=True)
+    moment = equations.moment @ basis
+    second = np.diff(basis, 2, axis=0)
+    diagonal = np.diagonal(gram.sum(axis=0))
+    penalty = curvature * float(np.median(diagonal[diagonal > 0.0])) * (second.T @ second)
+
+    def fit(weights: Array) -> Array:
+        """Coefficients (w, j) for the blocks' weights (w, b); the penalty goes with the data."""
+        share = weights.sum(axis=1)[:, None, None] / blocks
+        return np.linalg.solve(np.tensordot(weights, gram, 1) + share * penalty, (weights @ moment)[..., None])[..., 0]
+
+    best = fit(np.ones((1, blocks)))[0]
+    draws = np.random.default_rng(seed).multinomial(blocks - 1, np.full(blocks, 1.0 / blocks), size=resamples)
+    samples = fit(draws.astype(np.float64))
+    without = fit(1.0 - np.eye(blocks))
+
+    def residual(c: Array) -> Array:
+        return np.asarray(equations.square - 2.0 * np.einsum("bi,bi->b", c, moment) + np.einsum("bi,bij,bj->b", c, gram, c))
+
+    unseen = residual(without)
+    seen = residual(np.broadcast_to(best, without.shape))
+    remains = max(float(seen.sum()) / square, 0.0)
+    net, notes = _net_force(equations, seen.sum())
+    notes += _gaps(knots, sampled)
+    for note in notes:
+        warnings.warn(note, stacklevel=2)
+
+    def explained(left: Array, method: str) -> Estimate:
+        return Estimate(1.0 - float(left.sum()) / square, _ratio_error(left, equations.square), blocks, "", method)
+
+    samples = samples @ basis.T
+    fraction = float(np.sqrt(remains))
+    spread = _ratio_error(seen, equations.square) / (2.0 * fraction) if remains else 0.0
+    match = ForceMatch(
+        knots, basis @ best, np.cov(samples, rowvar=False), samples, sampled, pairs,
+        explained_variance=explained(0.5 * (seen + unseen), "blocks, in sample and held out"),
+        held_out=explained(unseen, "blocks held out"), in_sample=explained(seen, "blocks, in sample"),
+        residual_fraction=Estimate(fraction, spread, blocks, "", "blocks, in sample"),
+        net_force=net, blocks=blocks, confidence=confidence, notes=tuple(notes), potential=None,  # type: ignore[arg-type]
+    )  # fmt: skip
+    return replace(match, potential=_potential(match))
+
+
+def _basis(knots: Knots, first: int, end: End) -> Array:
+    """Columns that span the allowed coefficients (splines, free): none below the data, and the condition at the end."""
+    full = np.eye(knots.splines)
+    if end == "free":
+        return full[:, first:]
+    if end == "zero":  # (c_(k-3) + 4 c_(k-2) + c_(k-1)) / 6 = 0
+        full[-1, -3:-1] = -1.0, -4.0
+        return full[:, first:-1]
+    if end == "smooth":  # and c_(k-1) = c_(k-3)
+        full[-2:, -3] = -0.5, 1.0
+        return full[:, first:-2]
+    raise ValueError(f"end must be 'zero', 'smooth' or 'free', not {end!r}")
+
+
+def _ratio_error(numerator: Array, denominator: Array) -> float:
+    """Standard error of sum(numerator) / sum(denominator) over blocks, to first order."""
+    b = len(numerator)
+    deviation = numerator - numerator.sum() / denominator.sum() * denominator
+    return float(np.sqrt(np.sum(deviation**2) * b / (b - 1)) / denominator.sum())
+
+
+def _net_force(equations: NormalEquations, residual: float) -> tuple[Estimate, list[str]]:
+    """Relative net force, and a note where it is larger than independent noise of the residual's size makes it."""
+    square, frames = float(equations.square.sum()), int(equations.frames.sum())
+    ratio = float(equations.net.sum()) / square
+    value = np.sqrt(ratio)
+    error = _ratio_error(equations.net, equations.square) / (2.0 * value) if value > 0.0 else 0.0
+    noise = max(residual / square, 1e-12)
+    if ratio <= noise * (1.0 + 5.0 * np.sqrt(2.0 / (3.0 * frames))):
+        return Estimate(value, error, len(equations), "", "blocks"), []
+    note = (
+        f"the total force of a frame is {np.sqrt(ratio / noise):.3g} times what independent noise of the size of the residual "
+        "would give. Pair forces add up to zero, so something else acts on all beads together: an external field, a part of the "
+        "system that was left out, or forces of other units or other beads"
+    )
+    return Estimate(value, error, len(equations), "", "blocks"), [note]
+
+
+def _supported(knots: Knots, sampled: NDArray[np.bool_]) -> tuple[float, float]:
+    missing = np.flatnonzero(~sampled)
+    return float(knots.r[missing[-1] + 1 if len(missing) else 0]), knots.cutoff
+
+
+def _gaps(knots: Knots, sampled: NDArray[np.bool_]) -> list[str]:
+    """A note on poorly sampled intervals beyond the first good one: the core below is expected to be empty."""
+    first = int(np.argmax(sampled))
+    holes = first + np.flatnonzero(~sampled[first:])
+    if not len(holes):
+        return []
+    where = ", ".join(f"{knots.r[hole]:.4g}-{knots.r[hole + 1]:.4g}" for hole in holes)
+    return [
+        f"too few pairs in the knot intervals {where} nm: the force there is a straight continuation, not data, and the "
+        f"potential counts as supported only from {_supported(knots, sampled)[0]:.4g} nm on"
+    ]
+
+
+def _potential(match: ForceMatch, step: float = 0.002) -> PairPotential:
+    """The table: the fit from its first well sampled knot on; counted as supported from the last gap on."""
+    first = float(match.knots.r[int(np.argmax(match.sampled))])
+    r = np.unique(np.append(np.arange(np.ceil(first / step - 1e-9), match.knots.cutoff / step - 1e-9) * step, match.knots.cutoff))
+    error = match.band(r) / match._reach
+    smooth = min(0.05, 0.5 * (match.knots.cutoff - first))
+    potential = PairPotential.from_force(r, match.force(r), cutoff=match.knots.cutoff, step=step, smooth=smooth, band=error)
+    inside = potential.r >= first - 1e-9
+    band = np.where(inside, match.energy_band(np.maximum(potential.r, first)) / match._reach, np.nan)
+    return replace(potential, supported=match.supported, band=band)
