@@ -1,0 +1,40 @@
+"""The plain table of what `kadanoff` can run. It imports nothing, so that listing it is fast."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+__all__ = ["KINDS", "STUDIES", "Study"]
+
+
+class Study(NamedTuple):
+    """A shipped study: its name, its kind, one line on what it shows, seconds on two cores, and whether the atlas runs it."""
+
+    name: str
+    kind: str
+    line: str
+    seconds: int
+    flagship: bool = True
+
+    @property
+    def field(self) -> str:
+        """The field of science: the first half of the kind."""
+        return self.kind.partition(".")[0]
+
+
+KINDS: dict[str, str] = {
+    "molecules.bottom-up": "kadanoff.molecules.studies:bottom_up",
+    "molecules.water-reference": "kadanoff.molecules.studies:water_reference",
+    "lattices.block-spins": "kadanoff.lattices.studies:block_spins",
+    "dynamics.hidden-cycle": "kadanoff.dynamics.studies:hidden_cycle",
+    "networks.regions": "kadanoff.networks.studies:regions",
+}
+"""Kind -> ``module:function``; the function takes ``(config, run)`` and returns a Result."""
+
+STUDIES: tuple[Study, ...] = (
+    Study("water", "molecules.bottom-up", "atomistic water to one-bead water: what structure alone keeps, and what it loses", 200),
+    Study("block-spins", "lattices.block-spins", "spins to blocks by majority: nats kept and lost per block, exactly", 3),
+    Study("hidden-cycle", "dynamics.hidden-cycle", "a driven cycle with two states lumped: all dissipation hidden", 2),
+    Study("regions", "networks.regions", "a network to regions, hard and soft: flow conserved, wiring forgotten", 2),
+    Study("spce-reference", "molecules.water-reference", "makes the shipped SPC/E water with OpenMM (extra: openmm)", 2400, flagship=False),
+)
