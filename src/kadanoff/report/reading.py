@@ -1,0 +1,101 @@
+"""Read a study's folder back, and say it in text."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kadanoff.estimates import Estimate
+
+__all__ = ["Folder", "agrees", "failures", "number", "read", "summary"]
+
+_NAMES = {True: "passed", False: "NOT PASSED", None: "nothing to compare with"}
+
+
+@dataclass(frozen=True)
+class Folder:
+    """What a study left: result.json, provenance.json, captions by figure."""
+
+    path: Path
+    result: dict[str, Any]
+    provenance: dict[str, Any]
+    captions: dict[str, str]
+
+
+def _json(path: Path, *, needed: bool) -> dict[str, Any]:
+    if not path.is_file():
+        if needed:
+            raise ValueError(f"{path.parent} holds no {path.name}: it is not the folder of a finished study")
+        return {}
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} is damaged: not a JSON object")
+    return content
+
+
+def read(folder: Path) -> Folder:
+    """Read a study's folder. Raises ValueError where there is no result, it is damaged, or of another schema."""
+    result = _json(folder / "result.json", needed=True)
+    if result.get("schema") != 1:
+        raise ValueError(f"{folder / 'result.json'} has schema {result.get('schema')!r}; this kadanoff reads schema 1")
+    missing = {"study", "estimates", "ledger", "verdict"} - set(result)
+    if missing:
+        raise ValueError(f"{folder / 'result.json'} is damaged: {', '.join(sorted(missing))} missing")
+    captions = _json(folder / "figures" / "captions.json", needed=False)
+    return Folder(folder, result, _json(folder / "provenance.json", needed=False), captions)
+
+
+def agrees(entry: dict[str, Any]) -> bool | None:
+    """Whether a number of result.json lies within its tolerance of its reference; None without a reference."""
+    if entry["reference"] is None:
+        return None
+    return entry["value"] is not None and abs(entry["value"] - entry["reference"]) <= (entry["tolerance"] or 0.0)
+
+
+def number(value: float | None, error: float | None = None) -> str:
+    """A number as printed: ``0.994(5)`` with an error, up to 7 digits without."""
+    if value is None:
+        return "–"
+    if error:
+        return str(Estimate(value, error)).replace("-", "−")
+    text = f"{value:.7g}"
+    mantissa, _, power = text.partition("e")
+    return (f"{mantissa} × 10^{int(power)}" if power else text).replace("-", "−")
+
+
+def failures(folder: Path) -> list[str]:
+    """What is false in a result: the verdict, numbers that miss their references, broken theorems. Empty where all is well."""
+    try:
+        result = read(folder).result
+    except ValueError as error:
+        return [str(error)]
+    reasons = [f"verdict: {result['verdict']['text'].splitlines()[0]}"] if result["verdict"]["passed"] is False else []
+    for name, entry in result["estimates"].items():
+        if agrees(entry) is False:
+            reasons.append(f"{name} is {number(entry['value'], entry['error'])}, should be {number(entry['reference'])}")
+    reasons += [f"ledger: {row['name']} breaks {row['theorem']}" for row in result["ledger"] if row["holds"] is False]
+    return reasons
+
+
+def summary(folder: Path) -> str:
+    """A result in a few lines of plain text, for the terminal."""
+    result = read(folder).result
+    lines = [f"{result['study']}: {_NAMES[result['verdict']['passed']]}", ""]
+    rows = []
+    for name, entry in result["estimates"].items():
+        value = number(entry["value"], entry["error"]) if entry["value"] is not None else f"none: {entry['reason']}"
+        mark = {True: "ok", False: "DIFFERS", None: ""}[agrees(entry)]
+        reference = "" if entry["reference"] is None else f"reference {number(entry['reference'], entry['reference_error'])} {mark}"
+        rows.append((name, f"{value} {entry['unit'] if entry['value'] is not None else ''}".strip(), reference))
+    for row in result["ledger"]:
+        mark = {True: "theorem holds", False: "THEOREM BROKEN", None: ""}[row["holds"]]
+        rows.append((f"lost: {row['name']}", f"{number(row['lost'], row['error'])} {row['unit']}".strip(), mark))
+    wide = [max((len(row[column]) for row in rows), default=0) for column in range(2)]
+    lines += [f"  {name:<{wide[0]}}  {value:<{wide[1]}}  {reference}".rstrip() for name, value, reference in rows]
+    lines += ["" if rows else None, *(f"  {line}" if line else "" for line in result["verdict"]["text"].splitlines())]  # type: ignore[list-item]
+    return "\n".join(line for line in lines if line is not None)
