@@ -3,12 +3,10 @@
 #   make demo                    from a fresh clone to a report, core package only
 #   make test                    the default test suite (minutes)
 #   make PYTHON=python3.12 test  with another Python
-#   make demo WORKERS=4          passed on to `kadanoff run`
 
 PYTHON  ?= python3
 VENV    ?= .venv
 OUT     ?= out/water
-WORKERS ?= 2
 
 BIN     := $(VENV)/bin
 INSTALL := -m pip install --quiet --disable-pip-version-check --editable
@@ -36,10 +34,12 @@ $(BIN)/python:
 
 # A stamp says what is installed: a second call installs nothing until pyproject.toml changes.
 $(VENV)/core.stamp: pyproject.toml | $(BIN)/python
+	@echo 'installing into $(VENV): about a minute'
 	$(BIN)/python $(INSTALL) .
 	@touch $@
 
 $(VENV)/test.stamp: pyproject.toml | $(BIN)/python
+	@echo 'installing into $(VENV), with the other engines and the tools: some minutes'
 	$(BIN)/python $(INSTALL) '.[test,docs]'
 	@touch $@ $(VENV)/core.stamp
 
@@ -48,7 +48,7 @@ $(VENV)/bench.stamp: pyproject.toml | $(BIN)/python
 	@touch $@
 
 demo: $(VENV)/core.stamp
-	$(BIN)/kadanoff run water --out $(OUT) --workers $(WORKERS) --resume
+	$(BIN)/kadanoff run water --out $(OUT) --resume
 	@echo
 	@echo "The report: $(abspath $(OUT))/report.html (one file, opens offline in any browser)"
 
@@ -65,7 +65,7 @@ check: $(VENV)/test.stamp
 	@$(MAKE) --no-print-directory docs
 
 docs: $(VENV)/test.stamp
-	$(BIN)/mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 # The peers pin what they like, so they live apart from the tested environment.
 bench:
