@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,7 +65,7 @@ def number(value: float | None, error: float | None = None) -> str:
         return "–"
     if error:
         return str(Estimate(value, error)).replace("-", "−")
-    text = f"{value:.7g}"
+    text = f"{value:.7g}" if abs(value) > 1e-10 else f"{value:.2g}"
     mantissa, _, power = text.partition("e")
     return (f"{mantissa} × 10^{int(power)}" if power else text).replace("-", "−")
 
@@ -97,5 +99,7 @@ def summary(folder: Path) -> str:
         rows.append((f"lost: {row['name']}", f"{number(row['lost'], row['error'])} {row['unit']}".strip(), mark))
     wide = [max((len(row[column]) for row in rows), default=0) for column in range(2)]
     lines += [f"  {name:<{wide[0]}}  {value:<{wide[1]}}  {reference}".rstrip() for name, value, reference in rows]
-    lines += ["" if rows else None, *(f"  {line}" if line else "" for line in result["verdict"]["text"].splitlines())]  # type: ignore[list-item]
-    return "\n".join(line for line in lines if line is not None)
+    width = min(shutil.get_terminal_size((100, 24)).columns, 110)
+    for line in ["", *result["verdict"]["text"].splitlines()]:
+        lines += textwrap.wrap(line, width, initial_indent="  ", subsequent_indent="  ") or [""]
+    return "\n".join(lines)
