@@ -139,8 +139,10 @@ class PairPotential:
         grid, end, inside, spline = samples.on(uniform_grid(cutoff, step))
         energy, slope = np.zeros_like(grid), np.zeros_like(grid)
         energy[inside], slope[inside] = spline(grid[inside]) - spline(end), spline(grid[inside], 1)
-        core = (edge_from_energy(samples, edge), minimum_repulsion)
-        energy, slope = complete(grid, energy, slope, (samples.r[0], end), float(spline(end, 1)), smooth, core)
+        force, left = edge_from_energy(samples, edge), float(spline(end, 1))
+        energy, slope = complete(
+            grid, energy, slope, (samples.r[0], end), left, smooth, force, minimum_repulsion,
+        )  # fmt: skip
         return cls(grid[1], energy, slope, (samples.r[0], end), band=samples.error_on(grid))
 
     @classmethod
@@ -158,8 +160,10 @@ class PairPotential:
         work = spline.antiderivative()
         energy, slope = np.zeros_like(grid), np.zeros_like(grid)
         energy[inside], slope[inside] = work(end) - work(grid[inside]), -spline(grid[inside])
-        core = (edge_from_force(samples, edge), minimum_repulsion)
-        energy, slope = complete(grid, energy, slope, (samples.r[0], end), -float(spline(end)), smooth, core)
+        edge_force, left = edge_from_force(samples, edge), -float(spline(end))
+        energy, slope = complete(
+            grid, energy, slope, (samples.r[0], end), left, smooth, edge_force, minimum_repulsion,
+        )  # fmt: skip
         return cls(grid[1], energy, slope, (samples.r[0], end), force_band=samples.error_on(grid))
 
     @classmethod
@@ -182,8 +186,8 @@ class PairPotential:
             raise ValueError(f"the function is not finite at r = {at:.4g} nm; give core= a radius above which it is")
         u[inside] -= u[-1]
         first, push = float(grid[inside][0]), -float(s[inside][0])
-        wall = ((first, push, 12), 0.0 if push > 0 else None)
-        u, s = complete(grid, u, s, (first, cutoff), float(s[-1]), smooth, wall)
+        minimum = 0.0 if push > 0 else None  # exact data need no better judgement
+        u, s = complete(grid, u, s, (first, cutoff), float(s[-1]), smooth, push, minimum)
         return cls(grid[1], u, s, (first, cutoff))
 
     @classmethod
@@ -209,8 +213,10 @@ class PairPotential:
         energy, slope = np.zeros_like(grid), np.zeros_like(grid)
         energy[inside] = self.energy[inside] + scale * spline(grid[inside]) - at_end
         slope[inside] = self.slope[inside] + scale * spline(grid[inside], 1)
-        core = (edge_from_energy(Samples(grid[inside], energy[inside], None), edge), minimum_repulsion)
-        energy, slope = complete(grid, energy, slope, (samples.r[0], end), left, smooth, core)
+        force = edge_from_energy(Samples(grid[inside], energy[inside], None), edge)
+        energy, slope = complete(
+            grid, energy, slope, (samples.r[0], end), left, smooth, force, minimum_repulsion,
+        )  # fmt: skip
         return PairPotential(self.step, energy, slope, (samples.r[0], end))
 
     def __add__(self, other: PairPotential) -> PairPotential:
