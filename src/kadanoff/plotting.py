@@ -80,13 +80,27 @@ def _points(artist: Any) -> int:
     return 0
 
 
+def _finish(axis: Axes) -> None:
+    """What matplotlib styles at the time of the call is styled here, so that callers need no context of their own."""
+    title = axis.get_title()
+    if title:
+        axis.set_title("", loc="center")
+        axis.set_title(title, loc=matplotlib.rcParams["axes.titlelocation"])
+    legend = axis.get_legend()
+    if legend is not None:
+        legend.set_frame_on(matplotlib.rcParams["legend.frameon"])
+        for text in legend.get_texts():
+            text.set_fontsize(matplotlib.rcParams["legend.fontsize"])
+    for artist in axis.get_children():
+        if _points(artist) > RASTER_ABOVE:
+            artist.set_rasterized(True)
+
+
 def _save(drawing: Figure, kind: str) -> bytes:
-    for axis in drawing.axes:
-        for artist in axis.get_children():
-            if _points(artist) > RASTER_ABOVE:
-                artist.set_rasterized(True)
     buffer = io.BytesIO()
     with matplotlib.rc_context(_style()):
+        for axis in drawing.axes:
+            _finish(axis)
         drawing.savefig(buffer, format=kind, metadata={"Date": None} if kind == "svg" else None)
     return buffer.getvalue()
 

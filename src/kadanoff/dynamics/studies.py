@@ -106,13 +106,11 @@ def _draw(
     config: HiddenCycle, total: float,
 ) -> Picture:  # fmt: skip
     drawing, (left, right) = plotting.figure(2)
-    left.stackplot(affinities, drive[:, 2], drive[:, 3], colors=[plotting.VERMILION, plotting.ORANGE], alpha=0.35, linewidth=0)
     plotting.band(left, affinities, drive[:, 0], None, color=plotting.BLACK, label="total")
+    left.stackplot(affinities, drive[:, 2], drive[:, 3], colors=[plotting.VERMILION, plotting.ORANGE], alpha=0.4, linewidth=0,
+                   labels=["hidden: inside {B, C}", "hidden: two ways seen as one"])  # fmt: skip
     plotting.band(left, affinities, drive[:, 1], None, color=plotting.BLUE, label="seen: A and {B, C}")
-    end = drive[-1]
-    left.text(2.85, end[2] * 0.4, "inside {B, C}", color=plotting.VERMILION, ha="right", weight="bold")
-    left.text(2.85, end[2] + end[3] * 0.3, "two ways seen as one", color="#9a6b00", ha="right", weight="bold")
-    left.set(xlabel=plotting.label("drive ln(k₊/k₋)"), ylabel=plotting.label("entropy production", "nat/s"), ylim=(-0.03 * end[0], None))
+    left.set(xlabel=plotting.label("drive ln(k₊/k₋)"), ylabel=plotting.label("entropy production", "nat/s"), ylim=(-0.03 * drive[-1, 0], None))
     left.set_title("A → B → C → A, B and C lumped")
     left.legend(loc="upper left")
     share = np.divide(seen, total, out=np.zeros_like(seen), where=total != 0)

@@ -1,5 +1,16 @@
 """Spins on lattices: block spins, and what they keep of the spins they stand for."""
 
-from kadanoff.lattices.block_spins import BlockInformation, bond_sum, channel, information, log_partition, spin_states
+from kadanoff.lattices.block_spins import (
+    BlockInformation,
+    Enumeration,
+    bond_sum,
+    channel,
+    enumerate_states,
+    information,
+    log_partition,
+    spin_states,
+)
 
-__all__ = ["BlockInformation", "bond_sum", "channel", "information", "log_partition", "spin_states"]
+__all__ = [
+    "BlockInformation", "Enumeration", "bond_sum", "channel", "enumerate_states", "information", "log_partition", "spin_states",
+]  # fmt: skip

@@ -23,7 +23,7 @@ from scipy.special import entr, logsumexp
 
 from kadanoff.maps import Map
 
-__all__ = ["BlockInformation", "Rule", "bond_sum", "channel", "information", "log_partition", "spin_states"]
+__all__ = ["BlockInformation", "Enumeration", "Rule", "bond_sum", "channel", "enumerate_states", "information", "log_partition", "spin_states"]
 
 Rule = Literal["coin", "first", "decimation"]
 _MOST = 20  # sites: 2^20 states are a second's work, more are not
@@ -82,16 +82,32 @@ def channel(shape: tuple[int, int], size: int, rule: Rule = "coin") -> NDArray[n
     return product
 
 
-def information(bonds: NDArray[np.int64], coupling: float, rule: NDArray[np.float64], blocks: int) -> BlockInformation:
-    """Fine, coarse and noise entropy per block at one coupling K.
+@dataclass(frozen=True, eq=False)
+class Enumeration:
+    """All states, gathered by their bond sum: ``levels`` (e,), ``degeneracy`` (e,); for a block-spin rule the summed P(S | s) (e, S)
+    and the summed coin entropy H(S | s) (e,) of the states of each level."""
 
-    ``bonds`` (states,) from `bond_sum`, ``rule`` (states, block states) from `channel`, ``blocks`` their number.
-    """
-    weight = np.exp(coupling * (bonds - bonds.max()))
-    probability = weight / weight.sum()
-    fine, coarse = entr(probability).sum(), entr(probability @ rule).sum()
-    noise = probability @ entr(rule).sum(axis=1)
-    return BlockInformation(float(fine) / blocks, float(coarse) / blocks, float(noise) / blocks)
+    levels: NDArray[np.int64]
+    degeneracy: NDArray[np.int64]
+    blocks: NDArray[np.float64]
+    noise: NDArray[np.float64]
+
+
+def enumerate_states(bonds: NDArray[np.int64], rule: NDArray[np.float64]) -> Enumeration:
+    """Gather the states once, for any number of couplings: ``bonds`` (states,) from `bond_sum`, ``rule`` (states, S) from `channel`."""
+    levels, level, degeneracy = np.unique(bonds, return_inverse=True, return_counts=True)
+    blocks, noise = np.zeros((len(levels), rule.shape[1])), np.zeros(len(levels))
+    np.add.at(blocks, level, rule)
+    np.add.at(noise, level, entr(rule).sum(axis=1))
+    return Enumeration(levels, degeneracy, blocks, noise)
+
+
+def information(states: Enumeration, coupling: float, blocks: int) -> BlockInformation:
+    """Fine, coarse and noise entropy per block at a coupling K; H(s) = ln Z - K <bonds>. ``blocks`` is the number to divide by."""
+    exponent = coupling * (states.levels - states.levels.max())
+    each = np.exp(exponent) / np.sum(states.degeneracy * np.exp(exponent))  # probability of one state of the level
+    fine = np.sum(states.degeneracy * entr(each))
+    return BlockInformation(float(fine) / blocks, float(entr(each @ states.blocks).sum()) / blocks, float(each @ states.noise) / blocks)
 
 
 def log_partition(coupling: float, shape: tuple[int, int]) -> float:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kadanoff import plotting
 from kadanoff.estimates import Estimate
-from kadanoff.lattices.block_spins import Rule, bond_sum, channel, information, log_partition, spin_states
+from kadanoff.lattices.block_spins import Rule, bond_sum, channel, enumerate_states, information, log_partition, spin_states
 from kadanoff.losses import Ledger, Loss
 from kadanoff.study import Picture, Reported, Result, Run, judge
 
@@ -38,8 +38,8 @@ def nats_per_block(rule: Rule, steps: int, couplings: NDArray[np.float64]) -> ND
     states, edge = channel((_EDGE, _EDGE), _SIZE, rule), _EDGE // _SIZE
     for _ in range(steps - 1):
         states, edge = states @ channel((edge, edge), _SIZE, rule), edge // _SIZE
-    bonds = bond_sum(spin_states(_EDGE**2), (_EDGE, _EDGE))
-    found = [information(bonds, coupling, states, _BLOCKS) for coupling in couplings]
+    counted = enumerate_states(bond_sum(spin_states(_EDGE**2), (_EDGE, _EDGE)), states)
+    found = [information(counted, coupling, _BLOCKS) for coupling in couplings]
     return np.array([[getattr(item, name) for name in _QUANTITIES] for item in found])
 
 
@@ -121,7 +121,7 @@ def _draw(couplings: NDArray[np.float64], curves: dict[str, NDArray[np.float64]]
     for name, color in zip(named, (plotting.BLUE, plotting.SKY, plotting.ORANGE, plotting.GREEN), strict=True):
         plotting.band(right, couplings, curves[name][:, column["kept"]], None, label=named[name], color=color)
     right.set_title("Kept, by rule")
-    right.legend()
+    right.legend(loc="upper right")
     for axis in (left, right):
         axis.axvline(CRITICAL, color="#888888", linewidth=0.9, linestyle=":")
         axis.set(xlabel=plotting.label("coupling K = J/kT"), ylabel=plotting.label("information", "nats per block"), ylim=(0, None))

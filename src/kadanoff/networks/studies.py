@@ -143,5 +143,5 @@ def _draw(counts: NDArray[np.int64], made: dict[str, NDArray[np.float64]], names
             "Connections between nodes. Left: as they are. Middle and right: as the regions remember them, spread evenly over the members of "
             "each region (hard) or by the shares of the nodes (soft). The totals are the same."
         )),
-        "regions": Picture(networks, "The region networks M A M^T: connections between regions; their sum is that of the network."),
+        "regions": Picture(networks, "The region networks M A Mᵀ: connections between regions; their sum is that of the network."),
     }  # fmt: skip

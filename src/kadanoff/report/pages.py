@@ -47,6 +47,10 @@ def _prose(text: str) -> Markup:
     return Markup("\n").join(parts)
 
 
+def _theorem(text: str) -> str:
+    return text.replace("<=", "≤").replace(">=", "≥").replace("==", "=")
+
+
 def _bytes(count: int) -> str:
     size, unit = float(count), "B"
     for unit in ("B", "kB", "MB", "GB"):
@@ -62,7 +66,7 @@ def _templates() -> jinja2.Environment:
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )  # fmt: skip
-    environment.filters |= {"number": _pretty, "unit": _unit, "prose": _prose, "bytes": _bytes}
+    environment.filters |= {"number": _pretty, "unit": _unit, "prose": _prose, "theorem": _theorem, "bytes": _bytes}
     environment.globals["style"] = Markup((Path(__file__).parent / "style.css").read_text(encoding="utf-8"))
     return environment
 
