@@ -32,9 +32,9 @@ class PairDistribution:
 
         g(r_k) = sum_b counts[b, k] / sum_b ideal[b, k]
 
-    edges (m + 1,) nm; counts (blocks, m); ideal (blocks, m): frames x pairs x shell volume / box volume, with N (N - 1) / 2
-    pairs for like types, so that an ideal gas has g = 1 exactly in expectation; frames (blocks,); names and number: the
-    two types and how many beads each has.
+    edges (m + 1,) nm; counts (blocks, m); ideal (blocks, m): frames x pairs x shell volume / box volume, with N (N - 1)
+    / 2 pairs for like types, so that an ideal gas has g = 1 exactly in expectation; frames (blocks,); names and number:
+    the two types and how many beads each has.
     """
 
     edges: Array
@@ -261,7 +261,13 @@ class _Stream:
                 positions = chunk.positions[start : start + step]
                 if self.order is not None:
                     positions = positions[:, self.order]
-                yield positions, np.ascontiguousarray(chunk.box[start : start + step], float), self.starts, self.width, self.bins
+                yield (
+                    positions,
+                    np.ascontiguousarray(chunk.box[start : start + step], float),
+                    self.starts,
+                    self.width,
+                    self.bins,
+                )
             self.seen += len(chunk)
 
     def _check(self, chunk: Frames) -> None:
@@ -321,6 +327,6 @@ class _Stream:
         pairs = [(a, b) for a in range(len(names)) for b in range(a, len(names))]
         for index, (a, b) in enumerate(pairs):
             both = (names[a], names[b])
-            ideal = inverse[:, None] * _pairs(both, (sizes[a], sizes[b])) * shells
+            ideal = np.asarray(inverse[:, None] * _pairs(both, (sizes[a], sizes[b])) * shells, dtype=np.float64)
             result[both] = PairDistribution(edges, counts[:, index], ideal, frames, both, (sizes[a], sizes[b]))
         return result

@@ -1,9 +1,9 @@
 """Histograms of pair distances under the minimum image.
 
 Beads are sorted into compact blocks of ``BLOCK``; for each block the beads that can be in reach are gathered once, in
-every periodic image that matters, relative to the block's centre. The distance loop then needs no minimum image, runs over
-contiguous float32 of magnitude ~ cut-off (whatever the size of the box), and the scatter into the histogram goes to ``LANES``
-tables, since two neighbouring increments of one counter would wait for each other.
+every periodic image that matters, relative to the block's centre. The distance loop then needs no minimum image, runs
+over contiguous float32 of magnitude ~ cut-off (whatever the size of the box), and the scatter into the histogram goes
+to ``LANES`` tables, since two neighbouring increments of one counter would wait for each other.
 """
 
 from __future__ import annotations
@@ -59,7 +59,15 @@ def _sort(positions: NDArray[Any], box: NDArray[Any], into: NDArray[Any]) -> Non
 
 @njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator]
 def _bin_numbers(
-    xs: NDArray[Any], ys: NDArray[Any], zs: NDArray[Any], x: Any, y: Any, z: Any, scale: Any, last: Any, found: NDArray[Any]
+    xs: NDArray[Any],
+    ys: NDArray[Any],
+    zs: NDArray[Any],
+    x: Any,
+    y: Any,
+    z: Any,
+    scale: Any,
+    last: Any,
+    found: NDArray[Any],
 ) -> None:
     for j in range(len(xs)):
         dx, dy, dz = xs[j] - x, ys[j] - y, zs[j] - z
@@ -84,7 +92,14 @@ def _scatter(found: NDArray[Any], length: int, table: NDArray[Any]) -> None:
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _gather(
-    place: NDArray[Any], first: int, stop: int, shift: NDArray[Any], half: NDArray[Any], reach: Any, near: NDArray[Any], kept: int
+    place: NDArray[Any],
+    first: int,
+    stop: int,
+    shift: NDArray[Any],
+    half: NDArray[Any],
+    reach: Any,
+    near: NDArray[Any],
+    kept: int,
 ) -> int:
     """Append the beads first..stop, shifted, to ``near`` from ``kept`` on where the block's box is in reach."""
     hx, hy, hz = np.float32(half[0]), np.float32(half[1]), np.float32(half[2])
@@ -108,10 +123,10 @@ def pair_counts(
 ) -> NDArray[Any]:
     """Counts (t (t + 1) / 2, bins) of the pair distances of one frame, in bins of ``width`` nm from 0.
 
-    positions (n, 3) float64, in any image, sorted by type: type k is ``positions[starts[k]:starts[k + 1]]``; box (3,). Type
-    pairs come in the order (0, 0), (0, 1), ..., (1, 1), ... The cut-off, width * bins, must not exceed half the box.
-    Distances are rounded in single precision: about 2e-7 of the cut-off, so a pair within that of a bin's edge may fall into
-    the neighbouring bin.
+    positions (n, 3) float64, in any image, sorted by type: type k is ``positions[starts[k]:starts[k + 1]]``; box (3,).
+    Type pairs come in the order (0, 0), (0, 1), ..., (1, 1), ... The cut-off, width * bins, must not exceed half the
+    box. Distances are rounded in single precision: about 2e-7 of the cut-off, so a pair within that of a bin's edge may
+    fall into the neighbouring bin.
     """
     number, kinds = len(positions), len(starts) - 1
     cutoff = width * bins
@@ -133,7 +148,8 @@ def pair_counts(
                 low, high = place[axis, begin[block] : end[block]].min(), place[axis, begin[block] : end[block]].max()
                 middle[block, axis], half[block, axis] = 0.5 * (low + high), 0.5 * (high - low)
 
-    # A bead can be in reach of a block in more than one image along an axis (two; three by rounding) only in so short a box.
+    # A bead can be in reach of a block in more than one image along an axis (two; three by rounding) only in so short a
+    # box.
     images = 1
     for axis in range(3):
         if blocks > 0 and box[axis] < 2.001 * (cutoff + half[:, axis].max()):
