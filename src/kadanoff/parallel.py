@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import socket
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -87,8 +88,10 @@ def _dask(address: str) -> Iterator[Executor]:
     except ImportError as error:
         raise ValueError("workers on a Dask cluster need the extra: pip install 'kadanoff[dask]'") from error
     try:
+        host, _, port = address.rpartition(":")
+        socket.create_connection((host, int(port)), timeout=10).close()  # answers at once where nobody listens; Client would retry
         client = Client(f"tcp://{address}", timeout=10, set_as_default=False)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise ValueError(f"workers: no Dask scheduler answers at {address} ({error})") from error
     with client:
         yield client.get_executor(pure=False)

@@ -1,0 +1,72 @@
+"""A small study of several stages, for the tests."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import xarray
+from pydantic import BaseModel, ConfigDict
+
+from kadanoff import plotting
+from kadanoff.estimates import Estimate
+from kadanoff.losses import Ledger, Loss
+from kadanoff.study import Picture, Reported, Result, Run, execute, judge
+from kadanoff.study.configs import Loaded
+
+
+class Small(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    steps: int = 5
+    size: int = 2000
+    wait: float = 0.0
+    fail_at: int = -1
+    draw: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    step: int
+    walk: np.ndarray
+
+
+def begin(size: int, seed: int) -> State:
+    return State(0, np.asfortranarray(np.random.default_rng(seed).normal(size=(size, 3))).T[:, ::2])  # odd strides on purpose
+
+
+def advance(state: State, seed: int, wait: float, fail: bool) -> State:
+    time.sleep(wait)
+    if fail:
+        raise ValueError("the walk left the world; take smaller steps")
+    kick = np.random.default_rng([seed, state.step]).normal(size=state.walk.shape)
+    return State(state.step + 1, state.walk + kick / (1 + np.abs(state.walk).sum()))
+
+
+def small(config: Small, run: Run) -> Result:
+    """A walk of a few stages."""
+    state = run.stage("begin", begin, config.size, run.seed)
+    for step in range(config.steps):
+        state = run.stage(f"step-{step}", advance, state, run.seed, config.wait, step == config.fail_at)
+    places = state.walk[0, :50]
+    total = float(state.walk.sum())
+    drawing, (axis,) = plotting.figure()
+    plotting.band(axis, np.arange(len(places)), places, 0.1, label="walk")
+    axis.set(xlabel=plotting.label("step"), ylabel=plotting.label("place", "nm"), title="A walk")
+    estimates = {
+        "total": Reported(Estimate(total, 1.0, unit="nm"), reference=total + 0.5, source="made up"),
+        "speedup": Reported(None, reason="nothing to compare with"),
+        "size": Estimate.exact(config.size),
+    }
+    ledger = Ledger([Loss("spread", Estimate.exact(2.0), Estimate.exact(1.5), Estimate.exact(0.5), "nat", "coarse <= fine", "always", "it shrinks")])
+    data = xarray.Dataset({"walk": (("axis", "step"), np.ascontiguousarray(state.walk), {"units": "nm"})})
+    return Result(estimates, ledger, judge(estimates, ledger, "A walk.\n\n- one limit\n- another"), data, {"walk": Picture(drawing, "The walk. In nm.")} if config.draw else {},
+                  {"tables/walk.txt": f"{total!r}\n", "raw.bin": state.walk.tobytes()}, ["Nobody, Nowhere (1900)."])  # fmt: skip
+
+
+def loaded(**settings: object) -> Loaded:
+    return Loaded("small", "lattices.small", small, Small(**settings))
+
+
+
+def slowly(folder: str, seed: int) -> None:
+    """For a process of its own, to be killed."""
+    execute(loaded(wait=0.1), folder, seed=seed, resume=True)
