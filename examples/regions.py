@@ -1,4 +1,4 @@
-"""Six nodes become two regions and what is in none: every connection is still there, who talks to whom inside is not."""
+"""Six nodes become two regions and a rest: every connection is still there, who talks to whom inside is not."""
 
 # --8<-- [start:body]
 import numpy as np

@@ -1,4 +1,4 @@
-"""Atomistic water to beads: structure with its error bar, the pair force, and how much of the forces it cannot explain."""
+"""Atomistic water to beads: structure with its error bar, the pair force, and the share of the forces it explains."""
 
 # --8<-- [start:body]
 from importlib.resources import files
