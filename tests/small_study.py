@@ -30,7 +30,9 @@ class State:
 
 
 def begin(size: int, seed: int) -> State:
-    return State(0, np.asfortranarray(np.random.default_rng(seed).normal(size=(size, 3))).T[:, ::2])  # odd strides on purpose
+    return State(
+        0, np.asfortranarray(np.random.default_rng(seed).normal(size=(size, 3))).T[:, ::2]
+    )  # odd strides on purpose
 
 
 def advance(state: State, seed: int, wait: float, fail: bool) -> State:
@@ -56,15 +58,29 @@ def small(config: Small, run: Run) -> Result:
         "speedup": Reported(None, reason="nothing to compare with"),
         "size": Estimate.exact(config.size),
     }
-    ledger = Ledger([Loss("spread", Estimate.exact(2.0), Estimate.exact(1.5), Estimate.exact(0.5), "nat", "coarse <= fine", "always", "it shrinks")])
+    ledger = Ledger(
+        [
+            Loss(
+                "spread",
+                Estimate.exact(2.0),
+                Estimate.exact(1.5),
+                Estimate.exact(0.5),
+                "nat",
+                "coarse <= fine",
+                "always",
+                "it shrinks",
+            )
+        ]
+    )
     data = xarray.Dataset({"walk": (("axis", "step"), np.ascontiguousarray(state.walk), {"units": "nm"})})
-    return Result(estimates, ledger, judge(estimates, ledger, "A walk.\n\n- one limit\n- another"), data, {"walk": Picture(drawing, "The walk. In nm.")} if config.draw else {},
-                  {"tables/walk.txt": f"{total!r}\n", "raw.bin": state.walk.tobytes()}, ["Nobody, Nowhere (1900)."])  # fmt: skip
+    pictures = {"walk": Picture(drawing, "The walk. In nm.")} if config.draw else {}
+    files: dict[str, str | bytes] = {"tables/walk.txt": f"{total!r}\n", "raw.bin": state.walk.tobytes()}
+    verdict = judge(estimates, ledger, "A walk.\n\n- one limit\n- another")
+    return Result(estimates, ledger, verdict, data, pictures, files, ["Nobody, Nowhere (1900)."])
 
 
 def loaded(**settings: object) -> Loaded:
     return Loaded("small", "lattices.small", small, Small(**settings))
-
 
 
 def slowly(folder: str, seed: int) -> None:

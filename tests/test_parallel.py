@@ -43,7 +43,7 @@ def test_same_bits_for_any_number_of_workers():
             sums.append(reduce_ordered(chunk_sum, tasks, add, pool))
     sums.append(reduce_ordered(chunk_sum, tasks, add))
     assert all(np.array_equal(sums[0], other) for other in sums)
-    assert not np.array_equal(sums[0], reduce_ordered(chunk_sum, tasks[::-1], add))  # the order does matter: it is kept, not irrelevant
+    assert not np.array_equal(sums[0], reduce_ordered(chunk_sum, tasks[::-1], add))  # order matters
 
 
 def test_processes_are_spawned_and_agree():
@@ -96,11 +96,13 @@ def test_nonsense_is_refused(workers):
 
 
 def test_dask_in_threads():
-    """A cluster in this process: submits of equal tasks are not merged into one (pure=False), order and bits are kept."""
+    """A cluster in this process: equal tasks are not merged into one (pure=False), order and bits are kept."""
     distributed = pytest.importorskip("distributed")
     tasks = [(5, 1), (5, 1), (5, 2), (5, 0)]
     with (
-        distributed.LocalCluster(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None, host="127.0.0.1", protocol="tcp") as cluster,
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None, host="127.0.0.1", protocol="tcp"
+        ) as cluster,
         executor(cluster.scheduler_address.replace("tcp://", "dask://")) as pool,
     ):
         assert np.array_equal(reduce_ordered(chunk_sum, tasks, add, pool), reduce_ordered(chunk_sum, tasks, add))

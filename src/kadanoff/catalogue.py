@@ -8,7 +8,8 @@ __all__ = ["KINDS", "STUDIES", "Study"]
 
 
 class Study(NamedTuple):
-    """A shipped study: its name, its kind, one line on what it shows, seconds on two cores, and whether the atlas runs it."""
+    """A shipped study: its name, its kind, one line on what it shows, seconds on two cores, and whether the atlas runs
+    it."""
 
     name: str
     kind: str
@@ -32,9 +33,22 @@ KINDS: dict[str, str] = {
 """Kind -> ``module:function``; the function takes ``(config, run)`` and returns a Result."""
 
 STUDIES: tuple[Study, ...] = (
-    Study("water", "molecules.bottom-up", "atomistic water to one-bead water: what structure alone keeps, and what it loses", 200),
-    Study("block-spins", "lattices.block-spins", "spins to blocks by majority: nats kept and lost per block, exactly", 3),
+    Study(
+        "water",
+        "molecules.bottom-up",
+        "atomistic water to one-bead water: what structure alone keeps, and what it loses",
+        200,
+    ),
+    Study(
+        "block-spins", "lattices.block-spins", "spins to blocks by majority: nats kept and lost per block, exactly", 3
+    ),
     Study("hidden-cycle", "dynamics.hidden-cycle", "a driven cycle with two states lumped: all dissipation hidden", 2),
     Study("regions", "networks.regions", "a network to regions, hard and soft: flow conserved, wiring forgotten", 2),
-    Study("spce-reference", "molecules.water-reference", "makes the shipped SPC/E water with OpenMM (extra: openmm)", 2400, flagship=False),
+    Study(
+        "spce-reference",
+        "molecules.water-reference",
+        "makes the shipped SPC/E water with OpenMM (extra: openmm)",
+        2400,
+        flagship=False,
+    ),
 )

@@ -1,4 +1,5 @@
-"""The command ``kadanoff``. Whatever is heavy is imported inside the command that needs it: help and list stay instant."""
+"""The command ``kadanoff``. Whatever is heavy is imported inside the command that needs it: help and list stay
+instant."""
 
 from __future__ import annotations
 
@@ -37,7 +38,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _top(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     pass
 
@@ -63,19 +66,29 @@ _Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the r
 _Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of every random number.")]
 _Workers = Annotated[
     str | None,
-    typer.Option("--workers", "-w", help="4 or threads:4, processes:4, dask://host:port; all cores by default. Never changes a number."),
+    typer.Option(
+        "--workers",
+        "-w",
+        help="4 or threads:4, processes:4, dask://host:port; all cores by default. Never changes a number.",
+    ),
 ]
-_Resume = Annotated[bool, typer.Option("--resume", help="Go on with what is in the folder: finished stages are not computed again.")]
+_Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with what is in the folder: finished stages are not computed again.")
+]
 _Force = Annotated[bool, typer.Option("--force", help="Start anew: remove what an earlier run wrote to the folder.")]
 
 
 @app.command()
 def run(
-    study: Annotated[str, typer.Argument(metavar="NAME|FILE.toml", help="A study of `kadanoff list`, or your own TOML file.")],
+    study: Annotated[
+        str, typer.Argument(metavar="NAME|FILE.toml", help="A study of `kadanoff list`, or your own TOML file.")
+    ],
     out: _Out = None,
     overrides: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting; dots lead into tables: --set a.b=3. May be repeated."),
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Change a setting; dots lead into tables: --set a.b=3. May be repeated."
+        ),
     ] = None,
     seed: _Seed = 0,
     workers: _Workers = None,
@@ -84,8 +97,8 @@ def run(
 ) -> None:
     """Run a study, write its numbers, arrays, figures, ledger and report.
 
-    A folder that holds an earlier run is refused unless --resume or --force is given. Exit code 0: it ran to its end (read the verdict);
-    1: it stopped, finished stages are kept; 2: it could not be started as asked.
+    A folder that holds an earlier run is refused unless --resume or --force is given. Exit code 0: it ran to its end
+    (read the verdict); 1: it stopped, finished stages are kept; 2: it could not be started as asked.
     """
     from kadanoff.parallel import usable_cores
     from kadanoff.report import build, summary
@@ -96,9 +109,16 @@ def run(
     folder = out if out is not None else Path("out") / Path(study).stem
     try:
         execute(
-            study, folder, overrides=overrides or [], seed=seed, workers=workers or usable_cores(), resume=resume, force=force,
-            quiet=False, command=_command(),
-        )  # fmt: skip
+            study,
+            folder,
+            overrides=overrides or [],
+            seed=seed,
+            workers=workers or usable_cores(),
+            resume=resume,
+            force=force,
+            quiet=False,
+            command=_command(),
+        )
     except Stopped as error:
         build(folder)
         _fail(error, 1)
@@ -125,7 +145,9 @@ def report(folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folde
 @app.command()
 def new(
     kind: Annotated[str, typer.Argument(help="A kind of study, such as molecules.bottom-up.")],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write; KIND.toml by default, - for the screen.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="File to write; KIND.toml by default, - for the screen.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file.")] = False,
 ) -> None:
     """Write a commented TOML file for your own data, ready to be filled in and run."""
@@ -147,7 +169,9 @@ def new(
 
 @app.command()
 def atlas(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for all studies and the index page.")] = Path("out/atlas"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for all studies and the index page.")] = Path(
+        "out/atlas"
+    ),
     seed: _Seed = 0,
     workers: _Workers = None,
     resume: _Resume = False,
@@ -169,7 +193,14 @@ def atlas(
         print(f"== {name}", flush=True)
         try:
             execute(
-                name, out / name, seed=seed, workers=workers or usable_cores(), resume=resume, force=force, quiet=False, command=_command()
+                name,
+                out / name,
+                seed=seed,
+                workers=workers or usable_cores(),
+                resume=resume,
+                force=force,
+                quiet=False,
+                command=_command(),
             )
         except Stopped as error:
             print(error, file=sys.stderr)

@@ -45,10 +45,10 @@ def usable_cores() -> int:
 def executor(workers: int | str = 1) -> Iterator[Executor]:
     """The executor that ``workers`` asks for, shut down at the end.
 
-    1: no concurrency; n or "threads:n": n threads; "processes:n": n freshly spawned processes; "dask://host:port": a Dask
-    cluster through ``Client.get_executor(pure=False)`` (with ``pure=True`` identical tasks would return one cached result).
-    Without ":n" it is one per usable core. Raises ValueError for anything else, for a cluster that cannot be reached, and where
-    the extra ``kadanoff[dask]`` is missing.
+    1: no concurrency; n or "threads:n": n threads; "processes:n": n freshly spawned processes; "dask://host:port": a
+    Dask cluster through ``Client.get_executor(pure=False)`` (with ``pure=True`` identical tasks would return one cached
+    result). Without ":n" it is one per usable core. Raises ValueError for anything else, for a cluster that cannot be
+    reached, and where the extra ``kadanoff[dask]`` is missing.
     """
     kind, number = _parse(workers)
     if kind == "dask":
@@ -77,20 +77,22 @@ def _parse(workers: int | str) -> tuple[str, str]:
         kind, number = "threads", kind
     number = number or str(usable_cores())
     if kind not in ("threads", "processes") or not number.isdecimal() or int(number) < 1:
-        raise ValueError(f"workers: {text!r} is none of a number from 1, 'threads:4', 'processes:4', 'dask://host:port'")
+        raise ValueError(
+            f"workers: {text!r} is none of a number from 1, 'threads:4', 'processes:4', 'dask://host:port'"
+        )
     return kind, number
 
 
 @contextmanager
 def _dask(address: str) -> Iterator[Executor]:
     try:
-        from distributed import Client
+        import distributed
     except ImportError as error:
         raise ValueError("workers on a Dask cluster need the extra: pip install 'kadanoff[dask]'") from error
     try:
         host, _, port = address.rpartition(":")
-        socket.create_connection((host, int(port)), timeout=10).close()  # answers at once where nobody listens; Client would retry
-        client = Client(f"tcp://{address}", timeout=10, set_as_default=False)
+        socket.create_connection((host, int(port)), timeout=10).close()  # fails at once; the client would go on trying
+        client = distributed.Client(f"tcp://{address}", timeout=10, set_as_default=False)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         raise ValueError(f"workers: no Dask scheduler answers at {address} ({error})") from error
     with client:
@@ -102,9 +104,10 @@ def map_ordered(
 ) -> Iterator[R]:
     """Yield ``function(task)`` in the order of the tasks, whatever order they finish in.
 
-    ``tasks`` may be a generator: at most ``ahead`` of them (by default twice the workers, 32 where their number is not known)
-    are taken before their turn, so memory stays bounded. ``executor=None`` runs in order. An error of a task is raised when its
-    turn comes and those behind it are cancelled. For processes and Dask the function is one of a module.
+    ``tasks`` may be a generator: at most ``ahead`` of them (by default twice the workers, 32 where their number is not
+    known) are taken before their turn, so memory stays bounded. ``executor=None`` runs in order. An error of a task is
+    raised when its turn comes and those behind it are cancelled. For processes and Dask the function is one of a
+    module.
     """
     if executor is None or isinstance(executor, Serial):
         yield from map(function, tasks)
@@ -130,13 +133,14 @@ def reduce_ordered(
 ) -> R:
     """Merge ``function(task)`` over all tasks from the first to the last: merge(merge(r0, r1), r2) ...
 
-    The order is fixed, so floating-point sums are the same bits for any number of workers. Raises ValueError without a task.
+    The order is fixed, so floating-point sums are the same bits for any number of workers. Raises ValueError without a
+    task.
     """
     results = map_ordered(function, tasks, executor)
-    for total in results:
-        break
-    else:
-        raise ValueError("no tasks: nothing to merge")
+    try:
+        total = next(results)
+    except StopIteration:
+        raise ValueError("no tasks: nothing to merge") from None
     for part in results:
         total = merge(total, part)
     return total

@@ -17,11 +17,31 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import ArrayLike
 
-__all__ = ["BLACK", "BLUE", "COLOURS", "GREEN", "ORANGE", "PURPLE", "SKY", "VERMILION", "band", "figure", "label", "to_png", "to_svg"]
+__all__ = [
+    "BLACK",
+    "BLUE",
+    "COLOURS",
+    "GREEN",
+    "ORANGE",
+    "PURPLE",
+    "SKY",
+    "VERMILION",
+    "band",
+    "figure",
+    "label",
+    "to_png",
+    "to_svg",
+]
 
 BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, BLACK = (
-    "#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9", "#000000",
-)  # fmt: skip
+    "#0072B2",
+    "#D55E00",
+    "#009E73",
+    "#E69F00",
+    "#CC79A7",
+    "#56B4E9",
+    "#000000",
+)
 COLOURS = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, BLACK)
 """Okabe & Ito (2008); black is for references."""
 
@@ -29,16 +49,21 @@ RASTER_ABOVE = 10_000  # points of one line or collection; a vector drawing of m
 
 
 @cache
-def _style() -> dict[str, Any]:
+def _style() -> Any:
     """matplotlib's defaults with the house style on top: the user's own matplotlibrc does not change a report."""
     settings = matplotlib.rc_params_from_file(Path(__file__).with_name("kadanoff.mplstyle"), fail_on_error=True)
     return {key: value for key, value in settings.items() if not key.startswith(("backend", "interactive", "toolbar"))}
 
 
 def figure(
-    columns: int = 1, rows: int = 1, *, width: float | None = None, height: float | None = None,
-    sharex: bool = False, sharey: bool = False,
-) -> tuple[Figure, list[Axes]]:  # fmt: skip
+    columns: int = 1,
+    rows: int = 1,
+    *,
+    width: float | None = None,
+    height: float | None = None,
+    sharex: bool = False,
+    sharey: bool = False,
+) -> tuple[Figure, list[Axes]]:
     """A figure in the house style and its axes in reading order: ``drawing, (left, right) = figure(2)``.
 
     ``width`` and ``height`` in inches; by default 5.2 wide for one column, else 3.7 a column, and 3.1 high a row.
@@ -51,9 +76,16 @@ def figure(
 
 
 def band(
-    axis: Axes, x: ArrayLike, y: ArrayLike, error: ArrayLike | None, *, label: str = "", color: str | None = None,
-    sigmas: float = 1.0, **line: Any,
-) -> Line2D:  # fmt: skip
+    axis: Axes,
+    x: ArrayLike,
+    y: ArrayLike,
+    error: ArrayLike | None,
+    *,
+    label: str = "",
+    color: str | None = None,
+    sigmas: float = 1.0,
+    **line: Any,
+) -> Line2D:
     """A curve y(x) with the shaded band y - s e ... y + s e of its standard error e, s = ``sigmas``.
 
     ``x``, ``y`` (n,); ``error`` (n,), a number, or None for exact curves. Returns the line; its colour is the band's.
@@ -62,7 +94,9 @@ def band(
     (drawn,) = axis.plot(x, y, label=label or None, color=color, **line)
     if error is not None:
         half = sigmas * np.broadcast_to(np.asarray(error, dtype=float), y.shape)
-        axis.fill_between(x, y - half, y + half, color=drawn.get_color(), alpha=0.22, linewidth=0, zorder=drawn.get_zorder() - 0.1)
+        axis.fill_between(
+            x, y - half, y + half, color=drawn.get_color(), alpha=0.22, linewidth=0, zorder=drawn.get_zorder() - 0.1
+        )
     return drawn
 
 
@@ -73,10 +107,10 @@ def label(quantity: str, unit: str = "") -> str:
 
 def _points(artist: Any) -> int:
     if isinstance(artist, Line2D):
-        return len(artist.get_xdata())  # type: ignore[arg-type]
+        return np.size(artist.get_xdata())
     if isinstance(artist, Collection):
         array = artist.get_array()
-        return max(len(artist.get_offsets()), 0 if array is None else int(np.size(array)))
+        return max(int(np.shape(artist.get_offsets())[0]), 0 if array is None else int(np.size(array)))
     return 0
 
 

@@ -1,8 +1,8 @@
 """Units in text: ``convert("9 angstrom", "nm")`` is 0.9, and a time where a length is needed is an error.
 
-A unit is a product of named units with integer powers: ``kJ/mol/nm``, ``g/cm^3``, ``ps^-1``, ``1/ps``. The mole is the number
-6.02214076e23, so that kJ/mol, kcal/mol and eV are all energies per particle. Factors are exact fractions of the SI
-(CODATA 2018), and one rounding happens at the end.
+A unit is a product of named units with integer powers: ``kJ/mol/nm``, ``g/cm^3``, ``ps^-1``, ``1/ps``. The mole is the
+number 6.02214076e23, so that kJ/mol, kcal/mol and eV are all energies per particle. Factors are exact fractions of the
+SI (CODATA 2018), and one rounding happens at the end.
 """
 
 from __future__ import annotations
@@ -19,8 +19,19 @@ if TYPE_CHECKING:
     from pydantic_core import CoreSchema
 
 __all__ = [
-    "Charge", "Density", "Energy", "Force", "Length", "Mass", "Pressure", "Quantity", "Temperature", "Time", "convert", "dimension",
-]  # fmt: skip
+    "Charge",
+    "Density",
+    "Energy",
+    "Force",
+    "Length",
+    "Mass",
+    "Pressure",
+    "Quantity",
+    "Temperature",
+    "Time",
+    "convert",
+    "dimension",
+]
 
 _Dimension = tuple[int, int, int, int, int]  # powers of length, mass, time, temperature, charge
 
@@ -44,41 +55,25 @@ _DIMENSIONS: dict[str, _Dimension] = {
 }
 
 
-def _table() -> dict[str, tuple[Fraction, _Dimension]]:
-    def exact(text: str) -> Fraction:
-        return Fraction(text)
-
-    joule, electronvolt, mole, amu = exact("1"), exact("1.602176634e-19"), exact("6.02214076e23"), exact("1.66053906660e-27")
-    hartree, bohr = exact("4.3597447222071e-18"), exact("5.29177210903e-11")
-    groups: dict[str, dict[str, Fraction]] = {
-        "pure number": {"1": exact("1"), "mol": mole, "rad": exact("1"), "deg": Fraction(math.pi) / 180, "%": exact("0.01")},
-        "length": {
-            "m": exact("1"), "cm": exact("1e-2"), "mm": exact("1e-3"), "um": exact("1e-6"), "µm": exact("1e-6"), "nm": exact("1e-9"),
-            "angstrom": exact("1e-10"), "Angstrom": exact("1e-10"), "Å": exact("1e-10"), "A": exact("1e-10"), "pm": exact("1e-12"), "bohr": bohr,
-        },
-        "mass": {"kg": exact("1"), "g": exact("1e-3"), "amu": amu, "u": amu, "Da": amu, "kDa": amu * 1000},
-        "time": {
-            "s": exact("1"), "ms": exact("1e-3"), "us": exact("1e-6"), "µs": exact("1e-6"), "ns": exact("1e-9"), "ps": exact("1e-12"),
-            "fs": exact("1e-15"), "min": exact("60"), "h": exact("3600"),
-        },
-        "temperature": {"K": exact("1")},
-        "charge": {"C": exact("1"), "e": electronvolt},
-        "energy": {
-            "J": joule, "kJ": joule * 1000, "cal": exact("4.184"), "kcal": exact("4184"), "eV": electronvolt, "meV": electronvolt / 1000,
-            "hartree": hartree, "Hartree": hartree,
-        },
-        "force": {"N": exact("1"), "nN": exact("1e-9"), "pN": exact("1e-12")},
-        "pressure": {
-            "Pa": exact("1"), "kPa": exact("1e3"), "MPa": exact("1e6"), "GPa": exact("1e9"), "bar": exact("1e5"), "kbar": exact("1e8"),
-            "atm": exact("101325"),
-        },
-        "volume": {"L": exact("1e-3"), "l": exact("1e-3"), "mL": exact("1e-6")},
-        "rate": {"Hz": exact("1"), "THz": exact("1e12")},
-    }  # fmt: skip
-    return {unit: (factor, _DIMENSIONS[name]) for name, units in groups.items() for unit, factor in units.items()}
-
-
-_UNITS = _table()
+_MOLE, _AMU, _CHARGE = "6.02214076e23", "1.66053906660e-27", "1.602176634e-19"
+_SIZES: dict[str, dict[str, str]] = {  # in the SI; exact by definition, or CODATA 2018 (amu, bohr, hartree)
+    "pure number": {"1": "1", "mol": _MOLE, "rad": "1", "deg": repr(math.pi / 180), "%": "0.01"},
+    "length": {"m": "1", "cm": "1e-2", "mm": "1e-3", "um": "1e-6", "µm": "1e-6", "nm": "1e-9", "pm": "1e-12"}
+    | dict.fromkeys(("angstrom", "Angstrom", "Å", "A"), "1e-10")
+    | {"bohr": "5.29177210903e-11"},
+    "mass": {"kg": "1", "g": "1e-3"} | dict.fromkeys(("amu", "u", "Da"), _AMU),
+    "time": {"s": "1", "ms": "1e-3", "us": "1e-6", "µs": "1e-6", "ns": "1e-9", "ps": "1e-12", "fs": "1e-15"}
+    | {"min": "60", "h": "3600"},
+    "temperature": {"K": "1"},
+    "charge": {"C": "1", "e": _CHARGE},
+    "energy": {"J": "1", "kJ": "1e3", "cal": "4.184", "kcal": "4184", "eV": _CHARGE, "meV": "1.602176634e-22"}
+    | dict.fromkeys(("hartree", "Hartree"), "4.3597447222071e-18"),
+    "force": {"N": "1", "nN": "1e-9", "pN": "1e-12"},
+    "pressure": {"Pa": "1", "kPa": "1e3", "MPa": "1e6", "GPa": "1e9", "bar": "1e5", "kbar": "1e8", "atm": "101325"},
+    "volume": {"L": "1e-3", "l": "1e-3", "mL": "1e-6"},
+    "rate": {"Hz": "1", "THz": "1e12"},
+}
+_UNITS = {unit: (Fraction(size), _DIMENSIONS[name]) for name, sizes in _SIZES.items() for unit, size in sizes.items()}
 _NUMBER = re.compile(r"\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)(?=[\s/]|[^\W\d_]|[µÅ°%]|$)\s*(.*?)\s*", re.DOTALL)
 _FACTOR = re.compile(r"\s*([^\W\d_]+|1|%)\s*(?:(?:\^|\*\*)?\s*([+-]?\d+))?\s*", re.DOTALL)
 _CELSIUS = ("°C", "celsius", "degC")
@@ -96,7 +91,11 @@ def _parse(unit: str) -> tuple[Fraction, _Dimension]:
         name, power = match.group(1), sign * int(match.group(2) or 1)
         if name not in _UNITS:
             near = difflib.get_close_matches(name, [known for known in _UNITS if known.isalpha()], n=1, cutoff=0.5)
-            raise ValueError(f"unknown unit {name!r}" + (f" in {unit!r}" if name != unit else "") + (f"; did you mean {near[0]!r}?" if near else ""))
+            raise ValueError(
+                f"unknown unit {name!r}"
+                + (f" in {unit!r}" if name != unit else "")
+                + (f"; did you mean {near[0]!r}?" if near else "")
+            )
         if abs(power) > 9:
             raise ValueError(f"unit {unit!r}: a power of {power} is no unit of anything here")
         size, dimensions = _UNITS[name]
@@ -117,7 +116,9 @@ def _name(powers: _Dimension) -> str:
         if known == powers:
             return name
     bases = ("length", "mass", "time", "temperature", "charge")
-    return " ".join(base + (f"^{power}" if power != 1 else "") for base, power in zip(bases, powers, strict=True) if power)
+    return " ".join(
+        base + (f"^{power}" if power != 1 else "") for base, power in zip(bases, powers, strict=True) if power
+    )
 
 
 def dimension(unit: str) -> str:
@@ -128,22 +129,24 @@ def dimension(unit: str) -> str:
 def convert(value: str | float, unit: str) -> float:
     """A number in ``unit``: from text with a unit (``"9 angstrom"``), or a plain number, which is in ``unit`` already.
 
-    x_to = x_from * f_from / f_to with SI factors f; "25 °C" is 298.15 K. Raises ValueError where the text is no number with a
-    unit, where a unit is unknown and where the dimensions differ (both are named), and for what is not finite.
+    x_to = x_from * f_from / f_to with SI factors f; "25 °C" is 298.15 K. Raises ValueError where the text is no number
+    with a unit, where a unit is unknown and where the dimensions differ (both are named), and for what is not finite.
     """
     factor, powers = _parse(unit)
     if isinstance(value, bool) or not isinstance(value, str | int | float):
-        raise ValueError(f"{value!r} is not a number; give a number in {unit} or text with a unit, such as \"1 {unit}\"")
+        raise ValueError(f'{value!r} is not a number; give a number in {unit} or text with a unit, such as "1 {unit}"')
     if not isinstance(value, str):
         if not math.isfinite(value):
             raise ValueError(f"{value} is not a finite number")
         return float(value)
     match = _NUMBER.fullmatch(value)
     if match is None:
-        raise ValueError(f"{value!r} is not a number with a unit; write it like \"1.5 {unit}\"")
+        raise ValueError(f'{value!r} is not a number with a unit; write it like "1.5 {unit}"')
     number, given = Fraction(match.group(1)), match.group(2)
     if not given and any(powers):
-        raise ValueError(f"{value!r} has no unit; write \"{value.strip()} {unit}\", or the bare number {value.strip()} if it is in {unit}")
+        raise ValueError(
+            f'{value!r} has no unit; write "{value.strip()} {unit}", or the bare number if it is in {unit} already'
+        )
     if given in _CELSIUS:
         number, given = number + Fraction("273.15"), "K"
     other, have = _parse(given or "1")
@@ -156,7 +159,8 @@ def convert(value: str | float, unit: str) -> float:
 class Quantity:
     """Marks a number of a pydantic model as a quantity: ``cutoff: Annotated[float, Quantity("nm")]``.
 
-    The field then takes a number in that unit or text with any unit of the same dimension, and holds a float in that unit.
+    The field then takes a number in that unit or text with any unit of the same dimension, and holds a float in that
+    unit.
     """
 
     unit: str

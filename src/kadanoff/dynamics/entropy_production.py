@@ -21,7 +21,8 @@ __all__ = ["Split", "edge_flows", "entropy_production", "lumped_entropy_producti
 class Split:
     """sigma_total = ``apparent`` + ``inside`` + ``mixed``, in nats per unit time (Esposito, 2012).
 
-    ``apparent``: of the lumped flows; ``inside``: of jumps within lumps; ``mixed``: of the several jumps behind one lumped flow.
+    ``apparent``: of the lumped flows; ``inside``: of jumps within lumps; ``mixed``: of the several jumps behind one
+    lumped flow.
     """
 
     apparent: float
@@ -47,14 +48,17 @@ def _rates(rates: ArrayLike) -> NDArray[np.float64]:
 def stationary(rates: ArrayLike) -> NDArray[np.float64]:
     """The stationary distribution p (n,): sum_i p_i k_ij = p_j sum_i k_ji, sum p = 1.
 
-    Raises ValueError where it is not unique, that is, where the states fall into parts that cannot all reach each other.
+    Raises ValueError where it is not unique, that is, where the states fall into parts that cannot all reach each
+    other.
     """
     matrix = _rates(rates)
     from scipy.sparse.csgraph import connected_components
 
     parts, _ = connected_components(matrix > 0, directed=True, connection="strong")
     if parts > 1:
-        raise ValueError(f"the states fall into {parts} parts that cannot all reach each other: no unique stationary state")
+        raise ValueError(
+            f"the states fall into {parts} parts that cannot all reach each other: no unique stationary state"
+        )
     generator = matrix.T - np.diag(matrix.sum(axis=1))
     generator[-1] = 1.0
     right = np.zeros(len(matrix))
@@ -69,9 +73,11 @@ def edge_flows(rates: ArrayLike, probability: ArrayLike | None = None) -> NDArra
 
 
 def entropy_production(flows: ArrayLike) -> float:
-    """sigma = 1/2 sum_ij (f_ij - f_ji) ln(f_ij / f_ji), in nats per unit time; zero exactly where each flow is balanced by its reverse.
+    """sigma = 1/2 sum_ij (f_ij - f_ji) ln(f_ij / f_ji), in nats per unit time; zero exactly where each flow is balanced
+    by its reverse.
 
-    ``flows`` (n, n), the diagonal is ignored. Raises ValueError for a flow without reverse: its entropy production is infinite.
+    ``flows`` (n, n), the diagonal is ignored. Raises ValueError for a flow without reverse: its entropy production is
+    infinite.
     """
     forward = _rates(flows)
     back = forward.T

@@ -12,5 +12,12 @@ from kadanoff.lattices.block_spins import (
 )
 
 __all__ = [
-    "BlockInformation", "Enumeration", "bond_sum", "channel", "enumerate_states", "information", "log_partition", "spin_states",
-]  # fmt: skip
+    "BlockInformation",
+    "Enumeration",
+    "bond_sum",
+    "channel",
+    "enumerate_states",
+    "information",
+    "log_partition",
+    "spin_states",
+]

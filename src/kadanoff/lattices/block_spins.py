@@ -6,9 +6,9 @@ A block-spin rule is a channel P(S | s) from spin states s to block states S. Pe
 
     kept = I(s; S) / b = (H(S) - H(S | s)) / b,        lost = H(s | S) / b = (H(s) - I(s; S)) / b.
 
-H(S | s) is the noise of the coins that break ties. It is counted in H(S) but says nothing about the spins: calling H(S) "kept"
-overstates what a coin-tossing rule keeps. Mutual information never exceeds H(s), and no further blocking brings any of it back
-(data processing). Kadanoff (1966); Cover & Thomas, Elements of Information Theory, section 2.8.
+H(S | s) is the noise of the coins that break ties. It is counted in H(S) but says nothing about the spins: calling H(S)
+"kept" overstates what a coin-tossing rule keeps. Mutual information never exceeds H(s), and no further blocking brings
+any of it back (data processing). Kadanoff (1966); Cover & Thomas, Elements of Information Theory, section 2.8.
 """
 
 from __future__ import annotations
@@ -23,7 +23,17 @@ from scipy.special import entr, logsumexp
 
 from kadanoff.maps import Map
 
-__all__ = ["BlockInformation", "Enumeration", "Rule", "bond_sum", "channel", "enumerate_states", "information", "log_partition", "spin_states"]
+__all__ = [
+    "BlockInformation",
+    "Enumeration",
+    "Rule",
+    "bond_sum",
+    "channel",
+    "enumerate_states",
+    "information",
+    "log_partition",
+    "spin_states",
+]
 
 Rule = Literal["coin", "first", "decimation"]
 _MOST = 20  # sites: 2^20 states are a second's work, more are not
@@ -59,7 +69,8 @@ def spin_states(sites: int) -> NDArray[np.int8]:
 
 
 def bond_sum(states: NDArray[np.int8], shape: tuple[int, int]) -> NDArray[np.int64]:
-    """Sum over bonds of s_i s_j on a torus of ``shape`` for each state (2^sites,): each site with its right and its lower neighbour."""
+    """Sum over bonds of s_i s_j on a torus of ``shape`` for each state (2^sites,): each site with its right and its
+    lower neighbour."""
     grid = states.reshape(*shape, -1).astype(np.int64)
     return np.asarray((grid * (np.roll(grid, -1, axis=0) + np.roll(grid, -1, axis=1))).sum(axis=(0, 1)))
 
@@ -68,8 +79,8 @@ def channel(shape: tuple[int, int], size: int, rule: Rule = "coin") -> NDArray[n
     """P(S | s), (2^sites, 2^blocks), of blocks of size x size spins on a lattice of ``shape``.
 
     "coin": majority, a tie is decided by a fair coin; "first": majority, a tie goes to the block's first spin;
-    "decimation": the block's first spin, whatever the others say. Two steps in a row are the matrix product of two channels.
-    Raises ValueError where ``size`` does not divide the lattice.
+    "decimation": the block's first spin, whatever the others say. Two steps in a row are the matrix product of two
+    channels. Raises ValueError where ``size`` does not divide the lattice.
     """
     blocks = Map.blocks(shape, size)
     states = spin_states(math.prod(shape))
@@ -84,8 +95,8 @@ def channel(shape: tuple[int, int], size: int, rule: Rule = "coin") -> NDArray[n
 
 @dataclass(frozen=True, eq=False)
 class Enumeration:
-    """All states, gathered by their bond sum: ``levels`` (e,), ``degeneracy`` (e,); for a block-spin rule the summed P(S | s) (e, S)
-    and the summed coin entropy H(S | s) (e,) of the states of each level."""
+    """All states, gathered by their bond sum: ``levels`` (e,), ``degeneracy`` (e,); for a block-spin rule the summed
+    P(S | s) (e, S) and the summed coin entropy H(S | s) (e,) of the states of each level."""
 
     levels: NDArray[np.int64]
     degeneracy: NDArray[np.int64]
@@ -94,7 +105,8 @@ class Enumeration:
 
 
 def enumerate_states(bonds: NDArray[np.int64], rule: NDArray[np.float64]) -> Enumeration:
-    """Gather the states once, for any number of couplings: ``bonds`` (states,) from `bond_sum`, ``rule`` (states, S) from `channel`."""
+    """Gather the states once, for any number of couplings: ``bonds`` (states,) from `bond_sum`, ``rule`` (states, S)
+    from `channel`."""
     levels, level, degeneracy = np.unique(bonds, return_inverse=True, return_counts=True)
     blocks, noise = np.zeros((len(levels), rule.shape[1])), np.zeros(len(levels))
     np.add.at(blocks, level, rule)
@@ -103,18 +115,22 @@ def enumerate_states(bonds: NDArray[np.int64], rule: NDArray[np.float64]) -> Enu
 
 
 def information(states: Enumeration, coupling: float, blocks: int) -> BlockInformation:
-    """Fine, coarse and noise entropy per block at a coupling K; H(s) = ln Z - K <bonds>. ``blocks`` is the number to divide by."""
+    """Fine, coarse and noise entropy per block at a coupling K; H(s) = ln Z - K <bonds>. ``blocks`` is the number to
+    divide by."""
     exponent = coupling * (states.levels - states.levels.max())
     each = np.exp(exponent) / np.sum(states.degeneracy * np.exp(exponent))  # probability of one state of the level
     fine = np.sum(states.degeneracy * entr(each))
-    return BlockInformation(float(fine) / blocks, float(entr(each @ states.blocks).sum()) / blocks, float(each @ states.noise) / blocks)
+    return BlockInformation(
+        float(fine) / blocks, float(entr(each @ states.blocks).sum()) / blocks, float(each @ states.noise) / blocks
+    )
 
 
 def log_partition(coupling: float, shape: tuple[int, int]) -> float:
     """ln Z of the Ising torus of ``shape`` (rows, columns) in closed form, for K > 0.
 
-    Z = (2 sinh 2K)^(mn/2) / 2 [prod 2 cosh(m g_{2r+1}/2) + prod 2 sinh(m g_{2r+1}/2) + prod 2 cosh(m g_{2r}/2) + prod 2 sinh(m g_{2r}/2)],
-    cosh g_r = cosh 2K coth 2K - cos(pi r / n), g_0 = 2K + ln tanh K. B. Kaufman, Phys. Rev. 76, 1232 (1949), eq. 39.
+    Z = (2 sinh 2K)^(mn/2) / 2 [prod 2 cosh(m g_{2r+1}/2) + prod 2 sinh(m g_{2r+1}/2) + prod 2 cosh(m g_{2r}/2) + prod 2
+    sinh(m g_{2r}/2)], cosh g_r = cosh 2K coth 2K - cos(pi r / n), g_0 = 2K + ln tanh K. B. Kaufman, Phys. Rev. 76, 1232
+    (1949), eq. 39.
     """
     if coupling <= 0:
         raise ValueError(f"the closed form needs K > 0, not {coupling}")

@@ -1,7 +1,8 @@
 """What a region network keeps of the network it was made from.
 
-A (n, n) holds counts, A_ij from i to j; a `Map` M gives the region network W = M A M^T (`Map.flow`). Read as probabilities, A/T and
-W/T are joint distributions of the source and target of one random connection; M acts on each end alone. Entropies in nats.
+A (n, n) holds counts, A_ij from i to j; a `Map` M gives the region network W = M A M^T (`Map.flow`). Read as
+probabilities, A/T and W/T are joint distributions of the source and target of one random connection; M acts on each end
+alone. Entropies in nats.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ def outflow_defect(counts: ArrayLike, regions: Map) -> float:
 def reconstruction(counts: ArrayLike, regions: Map) -> NDArray[np.float64]:
     """The network as its regions remember it: A'_ij = sum_IJ M_Ii M_Jj W_IJ / (n_I n_J), n_I = sum_i M_Ii.
 
-    Connections are spread evenly over the members; the total is that of A. For hard regions A' is constant on each block, has the
-    same W, and is the network of most entropy among all with that W.
+    Connections are spread evenly over the members; the total is that of A. For hard regions A' is constant on each
+    block, has the same W, and is the network of most entropy among all with that W.
     """
     fine = _counts(counts)
     size = regions.sum(np.ones(len(fine)))
@@ -51,7 +52,8 @@ def reconstruction(counts: ArrayLike, regions: Map) -> NDArray[np.float64]:
 
 
 def divergence(counts: ArrayLike, other: ArrayLike) -> float:
-    """Kullback-Leibler divergence sum p ln(p/q) of two networks read as distributions of one connection, in nats per connection.
+    """Kullback-Leibler divergence sum p ln(p/q) of two networks read as distributions of one connection, in nats per
+    connection.
 
     Infinite (ValueError) where ``other`` excludes a connection that ``counts`` holds.
     """

@@ -30,7 +30,9 @@ def _unit(unit: str) -> Markup:
     first, *rest = unit.split("^")
     marked = escape(first)
     for part in rest:
-        length = next((i for i, letter in enumerate(part) if not (letter.isdigit() or (i == 0 and letter in "+-"))), len(part))
+        length = next(
+            (i for i, letter in enumerate(part) if not (letter.isdigit() or (i == 0 and letter in "+-"))), len(part)
+        )
         marked += Markup("<sup>") + part[:length].replace("-", "−") + Markup("</sup>") + part[length:]
     return marked
 
@@ -41,7 +43,11 @@ def _prose(text: str) -> Markup:
     for block in text.strip().split("\n\n"):
         lines = block.splitlines()
         if lines and all(line.startswith("- ") for line in lines):
-            parts.append(Markup("<ul>") + Markup("").join(Markup("<li>") + line[2:] + Markup("</li>") for line in lines) + Markup("</ul>"))
+            parts.append(
+                Markup("<ul>")
+                + Markup("").join(Markup("<li>") + line[2:] + Markup("</li>") for line in lines)
+                + Markup("</ul>")
+            )
         else:
             parts.append(Markup("<p>") + " ".join(lines) + Markup("</p>"))
     return Markup("\n").join(parts)
@@ -63,9 +69,12 @@ def _bytes(count: int) -> str:
 @cache
 def _templates() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
-    )  # fmt: skip
+    )
     environment.filters |= {"number": _pretty, "unit": _unit, "prose": _prose, "theorem": _theorem, "bytes": _bytes}
     environment.globals["style"] = Markup((Path(__file__).parent / "style.css").read_text(encoding="utf-8"))
     return environment
@@ -79,7 +88,11 @@ def _image(path: Path) -> Markup:
 def _figures(folder: Folder) -> list[dict[str, Any]]:
     stems = [*folder.captions, *sorted(path.stem for path in (folder.path / "figures").glob("*.svg"))]
     paths = [(stem, folder.path / "figures" / f"{stem}.svg") for stem in dict.fromkeys(stems)]
-    return [{"name": stem, "image": _image(path), "caption": folder.captions.get(stem, "")} for stem, path in paths if path.is_file()]
+    return [
+        {"name": stem, "image": _image(path), "caption": folder.captions.get(stem, "")}
+        for stem, path in paths
+        if path.is_file()
+    ]
 
 
 def _arrays(path: Path) -> list[dict[str, str]]:
@@ -111,20 +124,24 @@ def build(folder: str | Path) -> Path:
     """
     found = read(Path(folder))
     result, provenance = found.result, found.provenance
-    page = _templates().get_template("report.html.j2").render(
-        result=result,
-        line=_study_line(result["study"], provenance.get("kind", "")),
-        estimates=[entry | {"name": name, "agrees": agrees(entry)} for name, entry in result["estimates"].items()],
-        figures=_figures(found),
-        files=[
-            {"name": name, "bytes": (found.path / name).stat().st_size}
-            for name in provenance.get("files", [])
-            if (found.path / name).is_file()
-        ],
-        arrays=_arrays(found.path / "data.nc"),
-        provenance=provenance,
-        config=json.dumps(provenance.get("config", {}), indent=2, ensure_ascii=False),
-    )  # fmt: skip
+    page = (
+        _templates()
+        .get_template("report.html.j2")
+        .render(
+            result=result,
+            line=_study_line(result["study"], provenance.get("kind", "")),
+            estimates=[entry | {"name": name, "agrees": agrees(entry)} for name, entry in result["estimates"].items()],
+            figures=_figures(found),
+            files=[
+                {"name": name, "bytes": (found.path / name).stat().st_size}
+                for name in provenance.get("files", [])
+                if (found.path / name).is_file()
+            ],
+            arrays=_arrays(found.path / "data.nc"),
+            provenance=provenance,
+            config=json.dumps(provenance.get("config", {}), indent=2, ensure_ascii=False),
+        )
+    )
     path = found.path / "report.html"
     write_atomically(path, page.encode())
     return path
@@ -138,14 +155,33 @@ def build_index(folder: str | Path, names: list[str]) -> Path:
         try:
             found = read(root / name)
         except ValueError as error:
-            studies.append({"name": name, "line": _study_line(name, ""), "passed": False, "failures": [str(error)], "numbers": [], "figure": None})
+            studies.append(
+                {
+                    "name": name,
+                    "line": _study_line(name, ""),
+                    "passed": False,
+                    "failures": [str(error)],
+                    "numbers": [],
+                    "figure": None,
+                }
+            )
             continue
         figures = _figures(found)
-        studies.append({
-            "name": name, "line": _study_line(name, ""), "passed": found.result["verdict"]["passed"], "failures": failures(root / name),
-            "numbers": [entry | {"name": key, "agrees": agrees(entry)} for key, entry in found.result["estimates"].items() if entry["reference"] is not None],
-            "figure": figures[0] if figures else None, "seconds": found.result["seconds"],
-        })  # fmt: skip
+        studies.append(
+            {
+                "name": name,
+                "line": _study_line(name, ""),
+                "passed": found.result["verdict"]["passed"],
+                "failures": failures(root / name),
+                "numbers": [
+                    entry | {"name": key, "agrees": agrees(entry)}
+                    for key, entry in found.result["estimates"].items()
+                    if entry["reference"] is not None
+                ],
+                "figure": figures[0] if figures else None,
+                "seconds": found.result["seconds"],
+            }
+        )
     path = root / "index.html"
     write_atomically(path, _templates().get_template("index.html.j2").render(studies=studies).encode())
     return path

@@ -71,7 +71,8 @@ def number(value: float | None, error: float | None = None) -> str:
 
 
 def failures(folder: Path) -> list[str]:
-    """What is false in a result: the verdict, numbers that miss their references, broken theorems. Empty where all is well."""
+    """What is false in a result: the verdict, numbers that miss their references, broken theorems. Empty where all is
+    well."""
     try:
         result = read(folder).result
     except ValueError as error:
@@ -79,7 +80,9 @@ def failures(folder: Path) -> list[str]:
     reasons = [f"verdict: {result['verdict']['text'].splitlines()[0]}"] if result["verdict"]["passed"] is False else []
     for name, entry in result["estimates"].items():
         if agrees(entry) is False:
-            reasons.append(f"{name} is {number(entry['value'], entry['error'])}, should be {number(entry['reference'])}")
+            reasons.append(
+                f"{name} is {number(entry['value'], entry['error'])}, should be {number(entry['reference'])}"
+            )
     reasons += [f"ledger: {row['name']} breaks {row['theorem']}" for row in result["ledger"] if row["holds"] is False]
     return reasons
 
@@ -92,7 +95,11 @@ def summary(folder: Path) -> str:
     for name, entry in result["estimates"].items():
         value = number(entry["value"], entry["error"]) if entry["value"] is not None else f"none: {entry['reason']}"
         mark = {True: "ok", False: "DIFFERS", None: ""}[agrees(entry)]
-        reference = "" if entry["reference"] is None else f"reference {number(entry['reference'], entry['reference_error'])} {mark}"
+        reference = (
+            ""
+            if entry["reference"] is None
+            else f"reference {number(entry['reference'], entry['reference_error'])} {mark}"
+        )
         rows.append((name, f"{value} {entry['unit'] if entry['value'] is not None else ''}".strip(), reference))
     for row in result["ledger"]:
         mark = {True: "theorem holds", False: "THEOREM BROKEN", None: ""}[row["holds"]]

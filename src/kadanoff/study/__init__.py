@@ -10,5 +10,16 @@ from kadanoff.study.result import Picture, Reported, Result, Verdict, judge
 from kadanoff.study.run import Run
 
 __all__ = [
-    "ConfigError", "InUse", "InputFile", "Picture", "Reported", "Result", "Run", "Stopped", "Verdict", "execute", "judge", "template",
-]  # fmt: skip
+    "ConfigError",
+    "InUse",
+    "InputFile",
+    "Picture",
+    "Reported",
+    "Result",
+    "Run",
+    "Stopped",
+    "Verdict",
+    "execute",
+    "judge",
+    "template",
+]

