@@ -34,6 +34,7 @@ Correction = Literal["miller-madow", "chao-wang-jost", "none"]
 NAT = "nat"
 _ROUNDING = 1e-9  # how far from one probabilities may sum: rounding of the caller's own arithmetic
 _PARTS = 10  # disjoint parts of the samples whose scatter gives the error of a nearest-neighbour estimate
+_SHUFFLES = 4  # ways of parting them, averaged
 
 
 def entropy_from_probabilities(probabilities: ArrayLike) -> Estimate:
@@ -58,8 +59,9 @@ def entropy(
 
     H = -sum p ln p + (K - 1) / 2N with p = n / N and K states seen (Miller, 1955; Madow), or the estimate of Chao, Wang
     and Jost (2013), which also looks at what was seen once and twice and is better where many states are rare. The
-    error joins the variance (sum p ln^2 p - (sum p ln p)^2) / N + (K - 1) / 2N^2 with the distance between the two
-    estimates: what is left of the bias, large where the states are undersampled.
+    error joins the variance (sum p ln^2 p - (sum p ln p)^2) / N, at least (K - 1) / 2N^2 (that of a uniform
+    distribution, where the first vanishes), with the distance between the two estimates: what is left of the bias,
+    large where the states are undersampled.
 
     Arguments:
         counts: integers of any shape, how often each state was drawn; states never drawn may be left out.
@@ -83,9 +85,9 @@ def entropy(
     if correction not in chosen:
         raise ValueError(f"correction: expected one of {', '.join(chosen)}, got {correction!r}")
     value = chosen[correction]
-    variance = (_mean_square_log(p, p) - plain**2) / independent + excess / independent
+    variance = _variance(_mean_square_log(p, p) - plain**2, excess, independent)
     other = miller_madow if correction == "chao-wang-jost" else chao
-    error = math.hypot(math.sqrt(max(variance, 0.0)), value - other)
+    error = math.hypot(math.sqrt(variance), value - other)
     return Estimate(value, error, independent, NAT, f"counts, {correction}")
 
 
@@ -136,9 +138,10 @@ def mutual_information(joint: ArrayLike, *, effective: float | None = None) -> E
     """The mutual information behind joint counts, with the bias taken off.
 
     I = sum p_xy ln(p_xy / (p_x p_y)) - (K_x - 1)(K_y - 1) / 2N over the rows and columns seen (Miller, 1955): right on
-    average for independent variables, whose 2 N I is chi-squared. The error joins the variance
-    (sum p ln^2 - I^2) / N + (K_x - 1)(K_y - 1) / 2N^2 with the distance from the estimate by the three entropies of
-    Chao, Wang and Jost (2013), large where the table is undersampled. The value may fall below zero by its error.
+    average for independent variables, whose 2 N I is chi-squared. The error joins the variance (sum p ln^2 - I^2) / N,
+    at least (K_x - 1)(K_y - 1) / 2N^2 (that of independent variables), with the distance from the estimate by the three
+    entropies of Chao, Wang and Jost (2013), large where the table is undersampled. The value may fall below zero by
+    its error.
 
     Arguments:
         joint: (n_x, n_y) integers.
@@ -160,8 +163,8 @@ def mutual_information(joint: ArrayLike, *, effective: float | None = None) -> E
     value = plain - excess
     outer = np.outer(p.sum(axis=1), p.sum(axis=0))
     ratio = np.divide(p, outer, out=np.ones_like(p), where=p > 0)
-    variance = (_mean_square_log(p, ratio) - plain**2) / independent + excess / independent
-    error = math.hypot(math.sqrt(max(variance, 0.0)), value - other)
+    variance = _variance(_mean_square_log(p, ratio) - plain**2, excess, independent)
+    error = math.hypot(math.sqrt(variance), value - other)
     return Estimate(value, error, independent, NAT, "counts, Miller-Madow")
 
 
@@ -169,8 +172,9 @@ def entropy_knn(samples: ArrayLike, k: int = 3) -> Estimate:
     """The differential entropy of a density from samples: H = psi(N) - psi(k) + ln V_d + d <ln e_i>.
 
     e_i is the distance from sample i to its k-th nearest neighbour and V_d the unit ball's volume (Kozachenko and
-    Leonenko, 1987). The error joins the scatter of the estimates of ten disjoint tenths, over sqrt(10), with the change
-    from half of the samples to all, which tells of the bias. The samples must be independent: thin a series first.
+    Leonenko, 1987). The error joins the scatter of the estimates of ten disjoint tenths, over sqrt(10),
+    with the change from half of the samples to all, which tells of the bias. The samples must be independent: thin a
+    series first.
 
     Arguments:
         samples: (n,) or (n, d), n >= 20 (k + 1).
@@ -287,6 +291,16 @@ def _mean_square_log(p: NDArray[np.float64], ratio: NDArray[np.float64]) -> floa
     return float(np.sum(p[seen] * np.log(ratio[seen]) ** 2))
 
 
+def _variance(scatter: float, excess: float, independent: float) -> float:
+    """Delta-method variance from the sampled scatter, which is too large by the bias `excess`; never below excess / N.
+
+    Where all draws fell into one state, the error is the entropy of another one with probability 1 / N.
+    """
+    if excess == 0:
+        return ((1 + math.log(independent)) / independent) ** 2
+    return max(scatter - excess, excess) / independent
+
+
 def _chao_wang_jost(counts: NDArray[np.int64]) -> float:
     """The estimate of Chao, Wang and Jost (2013), equation 7: seen states, and an extrapolation to the unseen."""
     seen = counts[counts > 0].ravel()
@@ -312,11 +326,11 @@ def _tail(a: float, n: int) -> float:
 
 
 def _with_subsampling(estimate: Callable[[NDArray[np.intp]], float], n: int, method: str) -> Estimate:
-    order = np.random.default_rng(0).permutation(n)  # neighbours in time must not share a part
+    generator = np.random.default_rng(0)  # shuffled: neighbours in time must not share a part
     value = estimate(np.arange(n))
-    parts = [estimate(rows) for rows in np.array_split(order, _PARTS)]
-    halves = [estimate(rows) for rows in np.array_split(order, 2)]
-    scatter = float(np.std(parts, ddof=1)) / math.sqrt(_PARTS)
+    halves = [estimate(rows) for rows in np.array_split(generator.permutation(n), 2)]
+    tenths = [[estimate(rows) for rows in np.array_split(generator.permutation(n), _PARTS)] for _ in range(_SHUFFLES)]
+    scatter = math.sqrt(float(np.mean(np.var(tenths, axis=1, ddof=1))) / _PARTS)
     error = math.hypot(scatter, value - float(np.mean(halves)))
     return Estimate(value, error, n, NAT, method, degrees=_PARTS - 1)
 
@@ -356,8 +370,10 @@ def _checked_counts(counts: ArrayLike) -> NDArray[np.int64]:
     if not np.all(np.isfinite(given)) or np.any(given != np.floor(given)) or np.any(given < 0):
         raise ValueError("counts: expected integers from 0 on; probabilities go to ..._from_probabilities")
     table = given.astype(np.int64)
-    if table.sum() < 2:
-        raise ValueError(f"counts: {int(table.sum())} draws give no estimate; at least 2 are needed")
+    if (drawn := int(table.sum())) < 2:
+        raise ValueError(f"counts: {drawn} draws give no estimate; at least 2 are needed")
+    if table.max() == 1:
+        raise ValueError(f"counts: none of the {drawn} draws fell on the same state; use fewer states, or draw more")
     return table
 
 

@@ -196,8 +196,8 @@ class Map:
         total = self.coarse_weight
         if (empty := np.flatnonzero(total <= 0)).size:
             raise ValueError(
-                f"mean: {_listed(empty)} of {self.n_coarse} coarse things own no weight and have no average; "
-                "drop them from the map, or give weight to a fine thing they own"
+                f"mean: coarse thing {_listed(empty)} (counted from 0, of {self.n_coarse}) owns no weight and has no "
+                "average; drop it from the map, or give it a fine thing with weight"
             )
         weight = self.fine_weight
         return _along(
@@ -252,7 +252,7 @@ class Map:
     def __matmul__(self, first: Map) -> Map:
         """Two maps in a row, `second @ first`: membership M2 M1 and the weight of the first.
 
-        The second must average by `first.coarse_weight` (up to a common factor, which no average feels), so that
+        The second must average by `first.coarse_weight` (up to a common factor, which averages ignore), so that
         (second @ first).mean(x) = second.mean(first.mean(x)).
 
         Raises:
