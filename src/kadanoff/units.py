@@ -61,7 +61,7 @@ _SIZES: dict[str, dict[str, str]] = {  # in the SI; exact by definition, or CODA
     "length": {"m": "1", "cm": "1e-2", "mm": "1e-3", "um": "1e-6", "µm": "1e-6", "nm": "1e-9", "pm": "1e-12"}
     | dict.fromkeys(("angstrom", "Angstrom", "Å", "A"), "1e-10")
     | {"bohr": "5.29177210903e-11"},
-    "mass": {"kg": "1", "g": "1e-3"} | dict.fromkeys(("amu", "u", "Da"), _AMU),
+    "mass": {"kg": "1", "g": "1e-3", "kDa": "1.66053906660e-24"} | dict.fromkeys(("amu", "u", "Da"), _AMU),
     "time": {"s": "1", "ms": "1e-3", "us": "1e-6", "µs": "1e-6", "ns": "1e-9", "ps": "1e-12", "fs": "1e-15"}
     | {"min": "60", "h": "3600"},
     "temperature": {"K": "1"},
