@@ -39,7 +39,7 @@ def supported_bins(distribution: PairDistribution, cutoff: float, *, least_count
     width = float(distribution.edges[-1] - distribution.edges[-2])
     if distribution.cutoff < cutoff - 1e-6 * width:
         raise ValueError(
-            f"g is known to {distribution.cutoff:g} nm only, but the potential is to reach {cutoff:g} nm: measure g further"
+            f"g is known to {distribution.cutoff:g} nm only, the potential is to reach {cutoff:g} nm: measure further"
         )
     stop = min(len(r), int(np.searchsorted(r, cutoff - 1e-9 * cutoff)) + 1)
     scarce = total[:stop] < least_counts
@@ -158,7 +158,7 @@ def ibi_update(
 
 
 def _mean_over_centre(edges: Array, log_mean: Array) -> Array:
-    """ln of (mean of g over a bin, with weight r^2) / (g at its centre), from the parabola through ln g of five bins around it."""
+    """ln of (mean of g over a bin, with weight r^2) / (g at its centre), by a parabola through ln g of five bins."""
     centre, width = 0.5 * (edges[1:] + edges[:-1]), np.diff(edges)
     nodes, weights = np.polynomial.legendre.leggauss(6)
     result = np.zeros_like(log_mean)

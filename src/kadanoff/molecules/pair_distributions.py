@@ -1,13 +1,13 @@
 """Pair distribution functions g(r) with error bars, from chunks of frames.
 
-g(r) is a ratio of sums: pairs counted over pairs expected in an ideal gas of the same numbers and volumes. Both are kept
-per block of time, so that errors, covariances and bootstrap curves cost nothing more, and so that two pieces of a
+g(r) is a ratio of sums: pairs counted over pairs expected in an ideal gas of the same numbers and volumes. Both are
+kept per block of time, so that errors, covariances and bootstrap curves cost nothing more, and so that two pieces of a
 trajectory merge exactly.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,13 +17,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from kadanoff.molecules._kernels.pairs import pair_counts
 from kadanoff.molecules.frames import Beads, Frames
+from kadanoff.molecules.time_blocks import TimeBlocks
 
 __all__ = ["PairDistribution", "pair_distribution", "pair_distributions"]
 
 Array = NDArray[np.float64]
-
-# At most this many groups of frames are held while frames stream in; then neighbours are merged in pairs.
-_GROUPS = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,9 +102,9 @@ class PairDistribution:
 
     @property
     def block_correlation(self) -> float:
-        """Correlation of neighbouring blocks, over all bins: about 0 where blocks are long enough, else errors are too small.
+        """Correlation of neighbouring blocks, over all bins, freed of its bias of -1 / blocks.
 
-        Freed of its bias of -1 / blocks.
+        About 0 where blocks are long enough; errors are too small where it is not.
         """
         blocks = self._enough()
         deviations = self.deviations
@@ -178,7 +176,8 @@ def pair_distribution(
     if types is None:
         if len(every) > 1:
             raise ValueError(
-                f"these beads have {len(every)} pairs of types, {list(every)}: name one, types=(..., ...), or call pair_distributions"
+                f"these beads have {len(every)} pairs of types, {list(every)}: name one, types=(..., ...), or call "
+                "pair_distributions"
             )
         return next(iter(every.values()))
     for names in (types, types[::-1]):
@@ -248,10 +247,7 @@ class _Stream:
         self.seen = 0
         self.order: NDArray[np.intp] | None = None
         self.starts = np.zeros(1, np.int64)
-        self.size = 1  # frames in a full group
-        self.counts: list[NDArray[np.int64]] = []
-        self.inverse: list[float] = []
-        self.frames: list[int] = []
+        self.sums = TimeBlocks()
 
     def tasks(self, chunks: Iterator[Frames]) -> Iterator[tuple[NDArray[Any], Array, NDArray[np.int64], float, int]]:
         for chunk in chunks:
@@ -283,8 +279,8 @@ class _Stream:
         if not np.all(half >= self.bins * self.width * (1.0 - 1e-12)):
             frame = int(np.argmin(np.nan_to_num(half, nan=-1.0)))
             raise ValueError(
-                f"the cut-off {self.bins * self.width:g} nm exceeds half the shortest box edge, {half[frame]:g} nm, in frame "
-                f"{self.seen + frame} (box {chunk.box[frame]} nm): choose a shorter cut-off"
+                f"the cut-off {self.bins * self.width:g} nm exceeds half the shortest box edge, {half[frame]:g} nm, in "
+                f"frame {self.seen + frame} (box {chunk.box[frame]} nm): choose a shorter cut-off"
             )
         bad = ~np.isfinite(chunk.positions)
         if bad.any():
@@ -293,35 +289,14 @@ class _Stream:
 
     def add(self, counts: NDArray[np.int64], inverse_volume: Array) -> None:
         for frame, inverse in zip(counts, inverse_volume, strict=True):
-            if self.frames and self.frames[-1] < self.size:
-                self.counts[-1] = self.counts[-1] + frame
-                self.inverse[-1] += float(inverse)
-                self.frames[-1] += 1
-                continue
-            if len(self.frames) == _GROUPS:
-                self.counts = [a + b for a, b in zip(self.counts[::2], self.counts[1::2], strict=True)]
-                self.inverse = [a + b for a, b in zip(self.inverse[::2], self.inverse[1::2], strict=True)]
-                self.frames = [a + b for a, b in zip(self.frames[::2], self.frames[1::2], strict=True)]
-                self.size *= 2
-            self.counts.append(frame)
-            self.inverse.append(float(inverse))
-            self.frames.append(1)
+            self.sums.add(frame, inverse)
 
     def close(self, blocks: int | None) -> dict[tuple[str, str], PairDistribution]:
-        total = sum(self.frames)
-        if self.beads is None or total == 0:
-            raise ValueError("no frames: a pair distribution needs at least one")
-        if blocks is None:
-            blocks = min(total, int(np.clip(total // 5, 20, 50)))
-        if not 1 <= blocks <= len(self.frames):
-            raise ValueError(f"{total} frames (in {len(self.frames)} groups) cannot make {blocks} blocks")
-        edges = self.width * np.arange(self.bins + 1)
+        frames, (counts, inverse) = self.sums.close(blocks)
+        assert self.beads is not None
+        edges = np.asarray(self.width * np.arange(self.bins + 1), dtype=np.float64)
         shells = 4.0 / 3.0 * np.pi * np.diff(edges**3)
-        counts, frames = np.stack(self.counts), np.array(self.frames)
-        starts = np.array([part[0] for part in np.array_split(np.arange(len(frames)), blocks)])
-        inverse = np.add.reduceat(np.array(self.inverse), starts)
-        frames, counts = np.add.reduceat(frames, starts), np.add.reduceat(counts, starts)
-        sizes: Sequence[int] = [int(n) for n in np.diff(self.starts)]
+        sizes = [int(n) for n in np.diff(self.starts)]
         names = self.beads.names
         result = {}
         pairs = [(a, b) for a in range(len(names)) for b in range(a, len(names))]

@@ -1,0 +1,65 @@
+"""Sums over blocks of time, collected frame by frame in bounded memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["TimeBlocks", "default_blocks"]
+
+_GROUPS = 4096
+
+
+def default_blocks(frames: int) -> int:
+    """Blocks of about five frames, but at least 20 and at most 50 of them (one a frame where there are fewer)."""
+    return min(frames, int(np.clip(frames // 5, 20, 50)))
+
+
+class TimeBlocks:
+    """Adds up arrays of every frame in groups of neighbouring frames; the grouping depends on the frame's number alone.
+
+    At most 4096 groups are held; then neighbours are merged in pairs, so that a stream of any length fits in memory and
+    gives the same bits however it was cut into chunks.
+    """
+
+    def __init__(self) -> None:
+        self._sums: list[tuple[NDArray[Any], ...]] = []
+        self._frames: list[int] = []
+        self._size = 1
+
+    def __len__(self) -> int:
+        """Number of frames seen."""
+        return sum(self._frames)
+
+    def add(self, *values: Any) -> None:
+        """The values of the next frame, of the same shapes each time."""
+        arrays = tuple(np.asarray(value) for value in values)
+        if self._frames and self._frames[-1] < self._size:
+            self._sums[-1] = tuple(a + b for a, b in zip(self._sums[-1], arrays, strict=True))
+            self._frames[-1] += 1
+            return
+        if len(self._frames) == _GROUPS:
+            halves = zip(self._sums[::2], self._sums[1::2], strict=True)
+            self._sums = [tuple(a + b for a, b in zip(one, two, strict=True)) for one, two in halves]
+            self._frames = [a + b for a, b in zip(self._frames[::2], self._frames[1::2], strict=True)]
+            self._size *= 2
+        self._sums.append(arrays)
+        self._frames.append(1)
+
+    def close(self, blocks: int | None = None) -> tuple[NDArray[np.int64], tuple[NDArray[Any], ...]]:
+        """Frames in each block (b,), and the sums of every value over each block (b, ...).
+
+        ``blocks=None``: `default_blocks`. Raises ValueError for no frames, or more blocks than frames.
+        """
+        total = len(self)
+        if total == 0:
+            raise ValueError("no frames: at least one is needed")
+        if blocks is None:
+            blocks = default_blocks(total)
+        if not 1 <= blocks <= len(self._frames):
+            raise ValueError(f"{total} frames (in {len(self._frames)} groups) cannot make {blocks} blocks")
+        starts = np.array([part[0] for part in np.array_split(np.arange(len(self._frames)), blocks)])
+        sums = tuple(np.add.reduceat(np.stack(one), starts) for one in zip(*self._sums, strict=True))
+        return np.add.reduceat(np.array(self._frames, dtype=np.int64), starts), sums
