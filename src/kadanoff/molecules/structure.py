@@ -115,12 +115,18 @@ def structure(
 
 
 def first_minimum(distribution: PairDistribution) -> float:
-    """Radius of the first shell (nm): the first minimum of g behind its highest peak, g smoothed over five bins.
+    """Radius of the first shell (nm): the first minimum of g behind its first peak, g smoothed over five bins.
 
-    Raises ValueError where g only falls behind its peak.
+    A peak stands out of its surroundings by a quarter of the highest g at least. Raises ValueError where g has none, or only
+    falls behind it.
     """
+    from scipy.signal import find_peaks
+
     smooth = np.convolve(np.pad(distribution.g, 2, mode="edge"), np.full(5, 0.2), mode="valid")
-    peak = int(np.argmax(distribution.g))
+    peaks = find_peaks(smooth, prominence=0.25 * smooth.max())[0]
+    if not len(peaks):
+        raise ValueError(f"g(r) has no peak within {distribution.cutoff:g} nm, so no first shell: give the cut-off")
+    peak = int(peaks[0])
     rising = np.flatnonzero(np.diff(smooth[peak:]) > 0)
     if not len(rising):
         raise ValueError(
@@ -178,7 +184,8 @@ def _tasks(
         if len(chunk) and not np.all(half >= cutoff):
             frame = int(np.argmin(np.nan_to_num(half, nan=-1.0)))
             raise ValueError(
-            f"upper = {upper:g} nm lies outside the bins, from {edges[1]:g} to {distribution.cutoff:g} nm"
+                f"the cut-off {cutoff:g} nm exceeds half the shortest box edge, {half[frame]:g} nm, in frame "
+                f"{seen + frame}: choose a shorter one"
             )
         bad = ~np.isfinite(chunk.positions)
         if bad.any():
