@@ -203,7 +203,7 @@ def integrated_time(series: ArrayLike) -> Estimate:
 
     W is the first lag above 5 tau(W) / 2 (Sokal, 1997), and above 5 (1/2 + 2 sum_t rho(t)^2), so that the window does
     not close where an oscillating rho first sums to nothing. n / tau is the number of effective samples. The error is
-    tau sqrt(2 (2 W + 1) / n) (Sokal, 1997).
+    tau sqrt(2 (2 W + 1) / n) (Sokal, 1997); the Bartlett window of a series with tau < 1 counts as fewer lags.
 
     Arguments:
         series: (n,) real, n >= 4, in time order.
@@ -342,10 +342,11 @@ def _correlation(columns: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDA
     column = np.arange(width)
     tau = 1 + 2 * total[window, column]
     tapered = 1 + 2 * (total - np.cumsum(lag * rho, axis=0) / (window + 1))[window, column]
+    # lags seen through the window: the sum of its squares (Priestley, 1981, section 6.2)
+    lags = np.where(tau < 1, 1 + window * (2 * window + 1) / (3 * (window + 1)), 2 * window + 1)
     tau = np.where(tau < 1, tapered, tau) * (1 + (2 * window + 1) / n)
     # the unbiased covariances do not form a positive sequence: a short series may still reach zero
-    tau = np.maximum(tau, 1 / n)
-    return covariance[0], tau, np.maximum(n / (2 * window + 1), 1.0)
+    return covariance[0], np.maximum(tau, 1 / n), np.maximum(n / lags, 1.0)
 
 
 def _is_constant(columns: NDArray[np.float64]) -> NDArray[np.bool_]:
