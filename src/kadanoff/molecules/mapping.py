@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,10 +13,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from kadanoff.maps import Map
-from kadanoff.molecules._kernels.mapping import bead_sums, whole_means
+from kadanoff.molecules._kernels.mapping import bead_sums, mapped_bead_sums, mapped_whole_means, whole_means
 from kadanoff.molecules.frames import Beads, Frames
 from kadanoff.molecules.reading import Damaged, Trajectory, atom_names, check_finite, open_trajectory
-from kadanoff.molecules.trr import Block
+from kadanoff.molecules.trr import Block, TrrMap
+from kadanoff.parallel import executor, map_ordered
 
 __all__ = ["BeadConfig", "Mapping", "MappingConfig", "read_all_beads", "read_beads", "require_one_bead_per_molecule"]
 
@@ -77,10 +79,12 @@ class Mapping:
     beads: Beads
     map: Map
     molecule: NDArray[np.int64]
-    _atoms: NDArray[np.int64]
-    _starts: NDArray[np.int64]
+    n_atoms: int
+    _atoms: NDArray[np.uint32]  # unsigned: the kernels then need no wrap-around of negative indices
+    _starts: NDArray[np.uint32]
     _share: NDArray[np.float64]
     _mass_share: NDArray[np.float64]
+    _ones: NDArray[np.float64]
 
     @classmethod
     def build(cls, config: MappingConfig, source: Trajectory) -> Mapping:
@@ -141,8 +145,9 @@ class Mapping:
         return cls(
             Beads(types.astype(np.int32), names, mass),
             Map.groups(labels, weight=weight, coarse=len(groups)),
-            molecule, atoms, starts,
+            molecule, source.n_atoms, atoms.astype(np.uint32), starts.astype(np.uint32),
             weight[atoms] / np.repeat(total, size), source.masses[atoms] / np.repeat(mass, size),
+            np.ones(len(atoms)),
         )  # fmt: skip
 
     def apply(self, frames: Frames) -> Frames:
@@ -154,31 +159,58 @@ class Mapping:
         Raises ValueError for beads longer than half the box, whose images cannot be told apart, and for NaN.
         """
         block = Block(frames.positions, frames.box, frames.time, frames.velocities, frames.forces)
-        return self.apply_block(block, Path("frames"), range(len(frames)))
+        out = self._empty(len(frames), frames.positions.dtype, frames.velocities is not None, frames.forces is not None)
+        self._fill(block, out, Path("frames"), range(len(frames)))
+        return Frames(self.beads, *out)
 
-    def apply_block(self, block: Block, path: Path, numbers: range) -> Frames:
-        """`apply` for a block as a reader gives it; ``path`` and frame ``numbers`` are for messages."""
-        if block.positions.shape[1] != self.map.n_fine:
-            raise ValueError(f"{path}: frames of {block.positions.shape[1]} atoms, but the map is of {self.map.n_fine}")
-        shape = (len(block.positions), len(self.beads), 3)
-        positions = np.empty(shape, block.positions.dtype)
-        bad = whole_means(block.positions, block.box, self._atoms, self._starts, self._share, positions)
-        check_finite(positions, path, numbers, "position")
-        if bad[0] >= 0:
-            kind = self.beads.names[self.beads.types[bad[1]]]
+    def _empty(self, frames: int, dtype: Any, velocities: bool, forces: bool) -> Block:
+        shape = (frames, len(self.beads), 3)
+        v, f = (np.empty(shape, dtype) if wanted else None for wanted in (velocities, forces))
+        return Block(np.empty(shape, dtype), np.empty((frames, 3)), np.empty(frames), v, f)
+
+    def _fill(self, block: Block, out: Block, path: Path, numbers: range) -> None:
+        """Map a block of atoms; ``path`` and the frame ``numbers`` are for messages."""
+        if block.positions.shape[1] != self.n_atoms:
+            raise ValueError(f"{path}: frames of {block.positions.shape[1]} atoms, but the map is of {self.n_atoms}")
+        out.box[:], out.time[:] = block.box, block.time
+        beads = (self._atoms, self._starts)
+        share = self._share.astype(block.positions.dtype)
+        found = whole_means(block.positions, block.box, *beads, share, out.positions)
+        self._check(found, out.positions, path, numbers)
+        if block.velocities is not None and out.velocities is not None:
+            if not bead_sums(block.velocities, *beads, self._mass_share, out.velocities):
+                check_finite(out.velocities, path, numbers, "velocity")
+        if block.forces is not None and out.forces is not None:
+            if not bead_sums(block.forces, *beads, self._ones, out.forces):
+                check_finite(out.forces, path, numbers, "force")
+
+    def _fill_mapped(self, reader: TrrMap, out: Block, numbers: range) -> None:
+        """`_fill` straight from a mapped file."""
+        out.box[:], out.time[:] = reader.headers(numbers)
+        words, n, beads = reader.words(), self.n_atoms, (self._atoms, self._starts)
+        offset = reader.offsets("x", numbers)
+        share32 = self._share.astype(np.float32)
+        found = mapped_whole_means(words, offset, n, out.box, *beads, share32, out.positions)
+        self._check(found, out.positions, reader.path, numbers)
+        for name, what, share, array in (
+            ("v", "velocity", self._mass_share, out.velocities),
+            ("f", "force", self._ones, out.forces),
+        ):
+            if array is not None:
+                offset = reader.offsets(name, numbers)
+                if not mapped_bead_sums(words, offset, n, *beads, share, array):
+                    check_finite(array, reader.path, numbers, what)
+
+    def _check(self, found: tuple[int, int, bool], positions: NDArray[Any], path: Path, numbers: range) -> None:
+        frame, bead, finite = found
+        if not finite:
+            check_finite(positions, path, numbers, "position")
+        if frame >= 0:
+            kind = self.beads.names[self.beads.types[bead]]
             raise ValueError(
-                f"{path}: frame {numbers[bad[0]]}: bead {bad[1]} ({kind}) is longer than half the box, so its periodic images "
-                "cannot be told apart; map it into smaller beads, or simulate a larger box"
+                f"{path}: frame {numbers[frame]}: bead {bead} ({kind}) is half a box long or longer, so its periodic "
+                "images cannot be told apart; map it into smaller beads, or simulate a larger box"
             )
-        velocities = forces = None
-        if block.velocities is not None:
-            velocities = np.empty(shape, block.velocities.dtype)
-            bead_sums(block.velocities, self._atoms, self._starts, self._mass_share, velocities)
-        if block.forces is not None:
-            forces = np.empty(shape, block.forces.dtype)
-            bead_sums(block.forces, self._atoms, self._starts, np.ones(len(self._atoms)), forces)
-            check_finite(forces, path, numbers, "force")
-        return Frames(self.beads, positions, block.box, block.time, velocities, forces)
 
 
 def read_beads(
@@ -192,7 +224,7 @@ def read_beads(
     size: int | None = None,
     forces: bool | None = None,
     velocities: bool | None = None,
-    workers: int | str = 1,
+    workers: int | str | Executor = 1,
     damaged: Damaged = "refuse",
 ) -> Iterator[Frames]:
     """Yield chunks of bead frames of a trajectory.
@@ -229,7 +261,7 @@ def map_trajectory(
     size: int | None = None,
     forces: bool | None = None,
     velocities: bool | None = None,
-    workers: int | str = 1,
+    workers: int | str | Executor = 1,
 ) -> Iterator[Frames]:
     """Yield chunks of bead frames of an opened trajectory, in order; see `read_beads`."""
     with_velocities, with_forces = source.wanted(velocities, forces)
@@ -237,22 +269,30 @@ def map_trajectory(
     return _mapped(tasks, workers)
 
 
+_CACHE_BYTES = 2**19
 _Task = tuple[Any, Mapping, range, bool, bool]
 
 
-def _mapped(tasks: list[_Task], workers: int | str) -> Iterator[Frames]:
-    if workers == 1:
-        yield from map(_map_one, tasks)
+def _mapped(tasks: list[_Task], workers: int | str | Executor) -> Iterator[Frames]:
+    if isinstance(workers, Executor):
+        yield from map_ordered(_map_one, tasks, workers)
         return
-    from kadanoff.parallel import executor, map_ordered
-
     with executor(workers) as pool:
         yield from map_ordered(_map_one, tasks, pool)
 
 
 def _map_one(task: _Task) -> Frames:
     reader, mapping, part, velocities, forces = task
-    return mapping.apply_block(reader.read(part, velocities=velocities, forces=forces), reader.path, part)
+    out = mapping._empty(len(part), np.float32, velocities, forces)
+    if isinstance(reader, TrrMap):
+        mapping._fill_mapped(reader, out, part)
+        return Frames(mapping.beads, *out)
+    few = max(1, _CACHE_BYTES // (12 * reader.n_atoms))  # atoms are mapped while they are in the processor's cache
+    for i in range(0, len(part), few):
+        block = reader.read(part[i : i + few], velocities=velocities, forces=forces)
+        here = Block(*(None if array is None else array[i : i + few] for array in out))  # type: ignore[arg-type]
+        mapping._fill(block, here, reader.path, part[i : i + few])
+    return Frames(mapping.beads, *out)
 
 
 def require_one_bead_per_molecule(mapping: Mapping) -> None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
+from threading import Lock
 from typing import Any, Literal, Protocol
 
 import MDAnalysis
@@ -313,9 +314,13 @@ class XdrReader:
         self.path, self.offsets, self.n_atoms, self._has = path, offsets, n_atoms, has
         self.n_frames = len(offsets)
         self._file: Any = None
+        self._lock = Lock()  # one file position: threads take turns
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_file": None}
+        return {"path": self.path, "offsets": self.offsets, "n_atoms": self.n_atoms, "has": self._has}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]
 
     @property
     def has_velocities(self) -> bool:
@@ -339,6 +344,11 @@ class XdrReader:
         return times
 
     def read(self, frames: range, *, velocities: bool, forces: bool) -> Block:
+        """Decode some of the frames."""
+        with self._lock:
+            return self._read(frames, velocities, forces)
+
+    def _read(self, frames: range, velocities: bool, forces: bool) -> Block:
         file = self._opened()
         shape = (len(frames), self.n_atoms, 3)
         x = np.empty(shape, np.float32)
@@ -355,20 +365,18 @@ class XdrReader:
                 self._file = None
                 raise _unreadable_frame(self.path, k, error) from error
             if not xtc:
-                for name, there, target in (
-                    ("x", frame.hasx, x),
-                    ("v", frame.hasv, v),
-                    ("f", frame.hasf, f),
+                for what, there, values, target in (
+                    ("positions", frame.hasx, frame.x, x),
+                    ("velocities", frame.hasv, frame.v, v),
+                    ("forces", frame.hasf, frame.f, f),
                 ):
-                    if target is None:
-                        continue
-                    if not there:
-                        what = {"x": "positions", "v": "velocities", "f": "forces"}[name]
-                        raise ValueError(
-                            f"{self.path}: frame {k} holds no {what}, though the file's first frame does; choose the frames "
-                            "that do with start, stop and step"
-                        )
-                    target[i] = getattr(frame, name)
+                    if target is not None:
+                        if not there:
+                            raise ValueError(
+                                f"{self.path}: frame {k} holds no {what}, though the file's first frame does; choose "
+                                "the frames that do with start, stop and step"
+                            )
+                        target[i] = values
             box[i], time[i] = frame.box, frame.time
         return Block(x, orthorhombic(box, self.path, frames), time, v, f)
 
@@ -436,10 +444,6 @@ class AnyReader:
 
     def __init__(self, path: Path, n_atoms: int, n_frames: int, has: tuple[bool, bool]) -> None:
         self.path, self.n_atoms, self.n_frames, self._has = path, n_atoms, n_frames, has
-        self._file: Any = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_file": None}
 
     @property
     def has_velocities(self) -> bool:
@@ -451,16 +455,24 @@ class AnyReader:
 
     def times(self) -> NDArray[np.float64]:
         """(n_frames,) ps, by going through the file once."""
-        return np.array([self._frame(k).time for k in range(self.n_frames)], dtype=np.float64)
+        file, lock = _any_file(self.path, self.n_atoms)
+        with lock:
+            return np.array([self._frame(file, k).time for k in range(self.n_frames)], dtype=np.float64)
 
     def read(self, frames: range, *, velocities: bool, forces: bool) -> Block:
+        """Decode some of the frames."""
+        file, lock = _any_file(self.path, self.n_atoms)
+        with lock:
+            return self._read(file, frames, velocities, forces)
+
+    def _read(self, file: Any, frames: range, velocities: bool, forces: bool) -> Block:
         shape = (len(frames), self.n_atoms, 3)
         x = np.empty(shape, np.float32)
         v = np.empty(shape, np.float32) if velocities else None
         f = np.empty(shape, np.float32) if forces else None
         box, time = np.zeros((len(frames), 3, 3)), np.empty(len(frames))
         for i, k in enumerate(frames):
-            step = self._frame(k)
+            step = self._frame(file, k)
             try:
                 np.multiply(step.positions, 0.1, out=x[i], casting="same_kind")
                 if v is not None:
@@ -474,32 +486,38 @@ class AnyReader:
             time[i] = step.time
         return Block(x, orthorhombic(box, self.path, frames), time, v, f)
 
-    def _frame(self, k: int) -> Any:
-        if self._file is None:
-            self._file = _any_file(self.path, self.n_atoms)
+    def _frame(self, file: Any, k: int) -> Any:
         try:
-            return self._file[k]
+            now = int(file.ts.frame)
+            return file.ts if now == k else file.next() if now == k - 1 else file[k]
         except _UNREADABLE as error:
+            _opened_file.cache_clear()  # a reader that failed is in no known state
             raise _unreadable_frame(self.path, k, error) from error
 
 
-def _any_file(path: Path, n_atoms: int) -> Any:
+def _any_file(path: Path, n_atoms: int) -> tuple[Any, Lock]:
+    return _opened_file(path, n_atoms, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=4)  # text formats are scanned when they are opened: once in a process, not once a chunk
+def _opened_file(path: Path, n_atoms: int, changed: int) -> tuple[Any, Lock]:
     try:
-        return MDAnalysis.coordinates.core.reader(str(path), n_atoms=n_atoms)
+        return MDAnalysis.coordinates.core.reader(str(path), n_atoms=n_atoms), Lock()
     except _UNREADABLE as error:
         raise ValueError(
-            f"{path}: MDAnalysis cannot read it as a trajectory ({_first_line(error)}); the format is taken from the suffix"
+            f"{path}: MDAnalysis cannot read it as a trajectory ({_first_line(error)}); the format is taken from the "
+            "suffix"
         ) from error
 
 
 def _open_any(path: Path, n_atoms: int, damaged: Damaged) -> AnyReader:
-    file = _any_file(path, n_atoms)
+    file, _ = _any_file(path, n_atoms)
     has = (bool(file.ts.has_velocities), bool(file.ts.has_forces))
     reader = AnyReader(path, int(file.n_atoms), int(file.n_frames), has)
     if damaged == "use-good-frames":
         for k in range(reader.n_frames):
             try:
-                reader._frame(k)
+                reader._frame(_any_file(path, n_atoms)[0], k)
             except ValueError:
                 reader.n_frames = k
                 break

@@ -1,33 +1,36 @@
 """GROMACS TRR files whose frames are all alike, read as one strided array on disk.
 
-Such a file is a C array of equal records (XDR: big-endian), so NumPy can map it without a parser loop. Files with frames of
+Such a file is a C array of equal records (XDR: big-endian), so it is mapped instead of parsed. Files with frames of
 several kinds, or in double precision, are left to MDAnalysis; see `reading`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from kadanoff.molecules._kernels.trr import swap_frames
+
 __all__ = ["Block", "TrrMap", "orthorhombic"]
 
 _MAGIC = 1993
 _HEADER = np.dtype(
     [
-        ("magic", ">i4"), ("version", ">i4"), ("name_length", ">i4"), ("name", "S12"),
-        ("unused", ">i4", 2), ("box_size", ">i4"), ("virial_size", ">i4"), ("pressure_size", ">i4"), ("unused2", ">i4", 2),
+        ("magic", ">i4"), ("version", ">i4"), ("name_length", ">i4"), ("name", "S12"), ("unused", ">i4", 2),
+        ("box_size", ">i4"), ("virial_size", ">i4"), ("pressure_size", ">i4"), ("unused2", ">i4", 2),
         ("x_size", ">i4"), ("v_size", ">i4"), ("f_size", ">i4"), ("atoms", ">i4"), ("step", ">i4"), ("nre", ">i4"),
         ("time", ">f4"), ("coupling", ">f4"),
     ]
 )  # fmt: skip
+_FREE = ("step", "nre", "time", "coupling")  # may differ between frames that are alike
+_UNIT = np.eye(3)
 
 
 class Block(NamedTuple):
-    """Atoms of consecutive frames as they come from a file, already in nm, ps, kJ/mol/nm; what is not there is None."""
+    """Atoms of some frames as they come from a file, already in nm, ps, kJ/mol/nm; what is not there is None."""
 
     positions: NDArray[Any]  # (f, n, 3)
     box: NDArray[np.float64]  # (f, 3)
@@ -38,112 +41,125 @@ class Block(NamedTuple):
 
 def orthorhombic(matrices: NDArray[Any], path: Path, frames: range) -> NDArray[np.float64]:
     """Edge lengths (f, 3) of box matrices (f, 3, 3), or a ValueError that names the first frame with another box."""
-    box = matrices.astype(np.float64)
-    edges = np.array(np.diagonal(box, axis1=1, axis2=2))
+    edges = np.array(np.diagonal(matrices, axis1=1, axis2=2), dtype=np.float64)
+    if (matrices == edges[:, :, None] * _UNIT).all() and np.isfinite(edges).all() and (edges > 0).all():
+        return edges
     missing = ~(np.isfinite(edges) & (edges > 0)).all(axis=1)
     if missing.any():
         raise ValueError(
             f"{path}: frame {frames[int(np.argmax(missing))]} has no periodic box; kadanoff needs one in every frame. "
             "Write the trajectory with its box, or add one (gmx trjconv -box, MDAnalysis set_dimensions)"
         )
-    skew = np.abs(box - edges[:, :, None] * np.eye(3)).max(axis=(1, 2)) > 1e-5 * edges.max(axis=1)
+    skew = ~(np.abs(matrices - edges[:, :, None] * _UNIT).max(axis=(1, 2)) <= 1e-5 * edges.max(axis=1))
     if skew.any():
         raise ValueError(
             f"{path}: frame {frames[int(np.argmax(skew))]} has a triclinic box; only orthorhombic boxes are supported. "
-            "Simulate in, or convert to, a rectangular box"
+            "Simulate in a rectangular box, or convert to one"
         )
     return edges
 
 
-@dataclass(frozen=True, eq=False)
 class TrrMap:
-    """A single-precision TRR file of like frames, memory-mapped.
+    """A single-precision TRR file of like frames, memory-mapped; make one with `TrrMap.open`.
 
     ``n_frames`` counts whole frames; ``damage`` tells in words what is wrong behind them, None for a sound file.
     """
 
-    path: Path
-    record: np.dtype[Any]
-    n_frames: int
-    n_atoms: int
-    damage: str | None
+    def __init__(self, path: Path, record: np.dtype[Any], n_frames: int, damage: str | None) -> None:
+        self.path, self.n_frames, self.damage = path, n_frames, damage
+        self.n_atoms = int(record["x"].shape[0])
+        self._record = record
+        self._mapped: NDArray[np.uint32] | None = None
 
     @classmethod
     def open(cls, path: Path) -> TrrMap | None:
-        """Map a file; None where its frames differ in kind or it is not single-precision TRR."""
+        """Map a file; None where its frames differ in kind or it is not TRR in single precision."""
         size = path.stat().st_size
-        if size < _HEADER.itemsize:
-            return None
-        head = np.fromfile(path, _HEADER, count=1)[0]
-        record = _record(head)
+        head = np.fromfile(path, _HEADER, count=1)
+        record = _record(head[0]) if len(head) else None
         if record is None or size < record.itemsize:
             return None
         whole, rest = divmod(size, record.itemsize)
-        headers = np.memmap(path, record, mode="r", shape=(whole,))["header"]
-        alike = _alike(headers)
-        good = int(np.argmin(alike)) if not alike.all() else whole
-        if good < whole:
-            # Frames of another kind still start with the magic number where the like ones end.
-            if int(headers[good]["magic"]) == _MAGIC:
+        alike = _alike(np.memmap(path, record, mode="r", shape=(whole,))["header"], head[0])
+        good = whole if alike.all() else int(np.argmin(alike))
+        damage = None
+        if good < whole or rest:
+            # Where the like frames end, a frame of another kind starts with the magic number, a damaged one rarely does.
+            tail = np.fromfile(path, _HEADER, count=1, offset=good * record.itemsize)
+            if len(tail) and int(tail[0]["magic"]) == _MAGIC and not _alike(tail, head[0])[0]:
                 return None
-            damage: str | None = f"the bytes of frame {good} are not those of a TRR frame"
-        elif rest:
-            damage = f"the file ends {rest} bytes into frame {whole}, of {record.itemsize}"
-            tail = np.fromfile(path, np.uint8, offset=whole * record.itemsize)
-            if rest >= 4 and int(tail[:4].view(">i4")[0]) == _MAGIC and rest >= _HEADER.itemsize:
-                last = tail[: _HEADER.itemsize].view(_HEADER)
-                if not _alike(np.concatenate([headers[:1], last]))[1]:
-                    return None  # a last frame of another kind
-        else:
-            damage = None
-        return cls(path, record, good, int(head["atoms"]), damage)
+            damage = f"frame {good} is not whole" if good == whole else f"the bytes of frame {good} are no TRR frame"
+        return cls(path, record, good, damage)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_mapped": None}
 
     @property
     def has_velocities(self) -> bool:
-        return "v" in (self.record.names or ())
+        return "v" in (self._record.names or ())
 
     @property
     def has_forces(self) -> bool:
-        return "f" in (self.record.names or ())
-
-    def mapped(self) -> Any:
-        """The file as an array of records with fields header, box, x, v, f (big-endian)."""
-        return np.memmap(self.path, self.record, mode="r", shape=(self.n_frames,))
+        return "f" in (self._record.names or ())
 
     def times(self) -> NDArray[np.float64]:
         """(n_frames,) ps."""
-        return np.asarray(self.mapped()["header"]["time"], dtype=np.float64)
+        return self._records()["header"]["time"].astype(np.float64)
 
     def read(self, frames: range, *, velocities: bool, forces: bool) -> Block:
         """Decode some of the frames."""
-        part = self.mapped()[frames.start : frames.stop : frames.step]
-        box = orthorhombic(part["box"], self.path, frames)
-        time = part["header"]["time"].astype(np.float64)
-        v, f = (part[name].astype(np.float32) if asked else None for name, asked in (("v", velocities), ("f", forces)))
-        return Block(part["x"].astype(np.float32), box, time, v, f)
+        box, time = self.headers(frames)
+        v = self._vectors("v", frames) if velocities else None
+        return Block(self._vectors("x", frames), box, time, v, self._vectors("f", frames) if forces else None)
+
+    def headers(self, frames: range) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Boxes (f, 3) and times (f,) of some of the frames."""
+        part = self._records()[frames.start : frames.stop : frames.step]
+        return orthorhombic(part["box"], self.path, frames), part["header"]["time"].astype(np.float64)
+
+    def words(self) -> NDArray[np.uint32]:
+        """The mapped file."""
+        if self._mapped is None:
+            words = self.n_frames * self._record.itemsize // 4
+            self._mapped = np.memmap(self.path, np.uint32, mode="r", shape=(words,)).view(np.ndarray)
+        return self._mapped
+
+    def offsets(self, name: str, frames: range) -> NDArray[np.int64]:
+        """The word where the vectors "x", "v" or "f" of each frame begin."""
+        fields = self._record.fields
+        assert fields is not None
+        return (np.asarray(frames, dtype=np.int64) * self._record.itemsize + fields[name][1]) // 4
+
+    def _records(self) -> Any:
+        return self.words().view(self._record)
+
+    def _vectors(self, name: str, frames: range) -> NDArray[np.float32]:
+        out = np.empty((len(frames), self.n_atoms, 3), np.uint32)
+        swap_frames(self.words(), self.offsets(name, frames), out.reshape(len(frames), -1))
+        return out.view(np.float32)
 
 
 def _record(head: Any) -> np.dtype[Any] | None:
+    """The layout of the frames, or None where it is not the plain one."""
     atoms = int(head["atoms"])
-    sizes = {name: int(head[f"{name}_size"]) for name in ("x", "v", "f")}
-    plain = int(head["magic"]) == _MAGIC and int(head["name_length"]) == 12 and not head["unused"].any()
-    if not plain or head["unused2"].any() or int(head["box_size"]) != 36 or atoms < 1:
+    sizes = {name: int(head[f"{name}_size"]) for name in ("virial", "pressure", "x", "v", "f")}
+    full = {"virial": 36, "pressure": 36, "x": 12 * atoms, "v": 12 * atoms, "f": 12 * atoms}
+    plain = int(head["magic"]) == _MAGIC and int(head["name_length"]) == 12 and int(head["box_size"]) == 36
+    if not plain or head["unused"].any() or head["unused2"].any() or atoms < 1 or not sizes["x"]:
         return None
-    if sizes["x"] != 12 * atoms or any(size not in (0, 12 * atoms) for size in sizes.values()):
-        return None
-    if int(head["virial_size"]) not in (0, 36) or int(head["pressure_size"]) not in (0, 36):
+    if any(size not in (0, full[name]) for name, size in sizes.items()):
         return None
     fields: list[Any] = [("header", _HEADER), ("box", ">f4", (3, 3))]
-    fields += [(name, ">f4", (3, 3)) for name in ("virial", "pressure") if int(head[f"{name}_size"])]
+    fields += [(name, ">f4", (3, 3)) for name in ("virial", "pressure") if sizes[name]]
     fields += [(name, ">f4", (atoms, 3)) for name in ("x", "v", "f") if sizes[name]]
     return np.dtype(fields)
 
 
-def _alike(headers: Any) -> NDArray[np.bool_]:
-    """Which headers (f,) equal the first but for step, time and coupling."""
+def _alike(headers: Any, first: Any) -> NDArray[np.bool_]:
+    """Which headers (f,) are of the same kind as the first."""
     alike = np.ones(len(headers), bool)
     for name in _HEADER.names or ():
-        if name not in ("step", "nre", "time", "coupling"):
-            same = headers[name] == headers[0][name]
+        if name not in _FREE:
+            same = headers[name] == first[name]
             alike &= same if same.ndim == 1 else same.all(axis=1)
     return alike

@@ -1,7 +1,9 @@
 """From atoms to beads: molecules made whole, weighted means and sums.
 
-Legend: x (f, n, 3) positions or (f, n, 3) forces of atoms; box (f, 3); atoms (a,) atom numbers, bead after bead;
-starts (b + 1,) where each bead begins in ``atoms``; share (a,) weights that sum to one in each bead.
+Legend: x (f, n, 3) positions, velocities or forces of atoms; box (f, 3); atoms (a,) atom numbers, bead after bead;
+starts (b + 1,) where each bead begins in ``atoms``; share (a,) weights that sum to one in each bead; out (f, b, 3);
+words, offset: a mapped file and where x of each frame begins in it, see `trr`. Kernels return (frame, bead) of the first
+bead that is half a box long or longer and whether all they wrote is finite.
 """
 
 from __future__ import annotations
@@ -12,41 +14,105 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from kadanoff.molecules._kernels.trr import swap_frame
+
+Array = NDArray[Any]
+
 
 @njit(cache=True, nogil=True)
 def whole_means(
-    x: NDArray[Any], box: NDArray[Any], atoms: NDArray[Any], starts: NDArray[Any], share: NDArray[Any], out: NDArray[Any]
-) -> tuple[int, int]:
-    """Write bead positions into ``out``; returns (frame, bead) of the first bead longer than half the box, or (-1, -1)."""
-    bad_frame, bad_bead = -1, -1
+    x: Array, box: Array, atoms: Array, starts: Array, share: Array, out: Array
+) -> tuple[int, int, bool]:
+    """Means over beads made whole at the image of their first atom; (-1, -1, ...) where no bead is too long."""
+    bad_frame, bad_bead, finite = -1, -1, True
+    number = x.dtype.type  # displacements inside a bead are small: the precision of the file suffices for them
     for f in range(x.shape[0]):
+        near = number(0.25 * min(box[f, 0], box[f, 1], box[f, 2]))
+        atom, bead = x[f], out[f]
         for b in range(starts.shape[0] - 1):
-            first = atoms[starts[b]]
-            for d in range(3):
-                edge = box[f, d]
-                origin = np.float64(x[f, first, d])
-                total, low, high = 0.0, 0.0, 0.0
-                for k in range(starts[b] + 1, starts[b + 1]):
-                    step = np.float64(x[f, atoms[k], d]) - origin
-                    step -= edge * np.floor(step / edge + 0.5)
-                    total += share[k] * step
-                    low = min(low, step)
-                    high = max(high, step)
-                out[f, b, d] = origin + total
-                if high - low >= 0.5 * edge and bad_frame < 0:
+            j = atoms[starts[b]]
+            ox, oy, oz = atom[j, 0], atom[j, 1], atom[j, 2]
+            sx, sy, sz, far = number(0), number(0), number(0), number(0)
+            for k in range(starts[b] + 1, starts[b + 1]):
+                j = atoms[k]
+                dx, dy, dz = atom[j, 0] - ox, atom[j, 1] - oy, atom[j, 2] - oz
+                sx += share[k] * dx
+                sy += share[k] * dy
+                sz += share[k] * dz
+                far = max(far, abs(dx), abs(dy), abs(dz))
+            sx, sy, sz = ox + sx, oy + sy, oz + sz
+            bead[b, 0], bead[b, 1], bead[b, 2] = sx, sy, sz
+            finite &= abs(sx) + abs(sy) + abs(sz) < np.inf
+            # Within a quarter of the box no atom needs an image and no bead is too long: so it is for almost all.
+            if not far < near and _imaged_mean(atom, box[f], atoms, starts[b], starts[b + 1], share, bead[b]):
+                if bad_frame < 0:
                     bad_frame, bad_bead = f, b
-    return bad_frame, bad_bead
+    return bad_frame, bad_bead, finite
 
 
 @njit(cache=True, nogil=True)
-def bead_sums(
-    x: NDArray[Any], atoms: NDArray[Any], starts: NDArray[Any], share: NDArray[Any], out: NDArray[Any]
-) -> None:
-    """Write sum over the atoms of each bead of share * x into ``out`` (shares of one: plain sums)."""
+def _imaged_mean(
+    x: Array, box: Array, atoms: Array, begin: int, end: int, share: Array, bead: Array
+) -> bool:
+    """The mean over one bead with the minimum image to its first atom; whether it is half a box long or longer."""
+    too_long = False
+    for d in range(3):
+        origin = np.float64(x[atoms[begin], d])
+        total = low = high = 0.0
+        for k in range(begin + 1, end):
+            step = np.float64(x[atoms[k], d]) - origin
+            step -= box[d] * np.floor(step / box[d] + 0.5)
+            total += share[k] * step
+            low, high = min(low, step), max(high, step)
+        bead[d] = origin + total
+        too_long |= high - low >= 0.5 * box[d]
+    return too_long
+
+
+@njit(cache=True, nogil=True)
+def bead_sums(x: Array, atoms: Array, starts: Array, share: Array, out: Array) -> bool:
+    """sum over the atoms of each bead of share * x."""
+    finite = True
     for f in range(x.shape[0]):
+        atom, bead = x[f], out[f]
         for b in range(starts.shape[0] - 1):
-            for d in range(3):
-                total = 0.0
-                for k in range(starts[b], starts[b + 1]):
-                    total += share[k] * np.float64(x[f, atoms[k], d])
-                out[f, b, d] = total
+            sx = sy = sz = 0.0
+            for k in range(starts[b], starts[b + 1]):
+                j = atoms[k]
+                sx += share[k] * atom[j, 0]
+                sy += share[k] * atom[j, 1]
+                sz += share[k] * atom[j, 2]
+            bead[b, 0], bead[b, 1], bead[b, 2] = sx, sy, sz
+            finite &= abs(sx) + abs(sy) + abs(sz) < np.inf
+    return finite
+
+
+@njit(cache=True, nogil=True)
+def mapped_whole_means(
+    words: Array, offset: Array, n: int, box: Array, atoms: Array, starts: Array, share: Array, out: Array
+) -> tuple[int, int, bool]:
+    """`whole_means` of big-endian positions in a mapped file, frame by frame while they are in the cache."""
+    bits = np.empty((1, n, 3), np.uint32)
+    x = bits.view(np.float32)
+    bad_frame, bad_bead, finite = -1, -1, True
+    for f in range(offset.shape[0]):
+        swap_frame(words, offset[f], bits.reshape(-1))
+        frame, bead, good = whole_means(x, box[f : f + 1], atoms, starts, share, out[f : f + 1])
+        finite &= good
+        if frame >= 0 and bad_frame < 0:
+            bad_frame, bad_bead = f, bead
+    return bad_frame, bad_bead, finite
+
+
+@njit(cache=True, nogil=True)
+def mapped_bead_sums(
+    words: Array, offset: Array, n: int, atoms: Array, starts: Array, share: Array, out: Array
+) -> bool:
+    """`bead_sums` of big-endian vectors in a mapped file."""
+    bits = np.empty((1, n, 3), np.uint32)
+    x = bits.view(np.float32)
+    finite = True
+    for f in range(offset.shape[0]):
+        swap_frame(words, offset[f], bits.reshape(-1))
+        finite &= bead_sums(x, atoms, starts, share, out[f : f + 1])
+    return finite
