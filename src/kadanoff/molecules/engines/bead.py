@@ -1,127 +1,295 @@
-"""Our own bead engine: tabulated pair potentials on CPUs, compiled by numba."""
+"""Our own bead engine: molecular dynamics with pair tables on CPUs, compiled by numba.
+
+In mixed precision F(r)/r is piecewise linear in s = r^2, on knots that divide each octave of s alike, and the energy is exactly
+its integral, U(s) = U_k - (w_k t + w'_k t^2 / 2) / 2 with t = s - s_k: no root, no division, and one interpolant. Pairs are
+float32 with distances from 32-bit fractions of the box; positions, velocities and sums are float64.
+
+In double precision, and always in `BeadEngine.evaluate`, the interpolant is the table's own cubic Hermite polynomial.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kadanoff.molecules._kernels import dynamics
+from kadanoff.molecules._kernels.lanes import WIDTH
 from kadanoff.molecules.engines import Exploded, Langevin, NoseHoover, PointValue, Thermostat
 from kadanoff.molecules.frames import BOLTZMANN, Frames
 from kadanoff.molecules.potentials import Model
+from kadanoff.random import fill_normals
 
-__all__ = ["BeadEngine"]
+__all__ = ["BeadEngine", "FastTable"]
+
+_Array = NDArray[np.float64]
+_PIECES = 9  # 2^9 pieces an octave of r^2: 2e-5 of the force at the wall of a water-like potential
+_OCTAVES = 8  # of r^2 below the cut-off's; closer than a sixteenth of the cut-off F/r is constant
+_BLOCKS_A_CHUNK = 64
+
+
+@dataclass(frozen=True, eq=False)
+class FastTable:
+    """F/r = -U'(r)/r of all pairs of types, piecewise linear in s = r^2, and its integral: the interpolant of the dynamics.
+
+    U(s) = U_k - (w_k t + w'_k t^2 / 2) / 2,  t = s - s_k.
+
+    ``knots`` (k + 1,) of s in nm^2; ``lines`` (types, types + 1, k, 2) float32 of w_k and w'_k; ``energy`` likewise of U_k and 0. The last
+    type is nobody: it fills incomplete blocks and feels nothing. ``base``, ``shift``: knot of s = (bits of s >> shift) - base.
+    """
+
+    knots: NDArray[np.float32]
+    lines: NDArray[np.float32]
+    energy: NDArray[np.float32]
+    base: int
+    shift: int
+
+    @classmethod
+    def of(cls, model: Model) -> FastTable:
+        """Tabulate every pair of a model; `ValueError` for forces that float32 cannot hold."""
+        shift = 23 - _PIECES
+        top = np.float32(model.cutoff**2)
+        last = (int(top.view(np.int32)) >> shift) + (int(top.view(np.int32)) % (1 << shift) > 0)
+        base = last - (_OCTAVES << _PIECES)
+        knots = (np.arange(base, last + 2, dtype=np.int32) << shift).view(np.float32)
+        s = knots.astype(np.float64)
+        r = np.sqrt(s[:-1])
+        types = len(model.names)
+        lines = np.zeros((types, types + 1, len(r), 2), np.float32)
+        energy = np.zeros_like(lines)
+        for a, first in enumerate(model.names):
+            for b, second in enumerate(model.names):
+                w = np.append(np.where(r < model.cutoff, model.pair(first, second).force_at(r) / r, 0.0), 0.0)
+                if not np.max(np.abs(w)) < 1e12:
+                    raise ValueError(f"the force between {first} and {second} grows beyond 1e12 kJ/mol/nm^2 times r: not a bead model")
+                lines[a, b, :, 0] = w[:-1]
+                lines[a, b, :, 1] = np.diff(w) / np.diff(s)
+                value, slope = lines[a, b].astype(np.float64).T
+                t = np.diff(s)
+                energy[a, b, :, 0] = np.cumsum((0.5 * t * (value + 0.5 * slope * t))[::-1])[::-1]
+        return cls(knots, lines, energy, base, shift)
+
+    def at(self, r: NDArray[np.float64], a: int = 0, b: int = 0) -> tuple[_Array, _Array]:
+        """Energy (kJ/mol) and force (kJ/mol/nm) at distances r in nm: the interpolant, evaluated in float64."""
+        s = np.asarray(r, np.float64) ** 2
+        inside = np.clip(s, self.knots[0], self.knots[-2])
+        k = (inside.astype(np.float32).view(np.int32) >> self.shift) - self.base
+        k = k - (inside < self.knots[k])
+        t = inside - self.knots[k]
+        value, slope = (self.lines[a, b, k, c].astype(np.float64) for c in (0, 1))
+        w = value + slope * t
+        return self.energy[a, b, k, 0] - 0.5 * t * (value + 0.5 * slope * t) - 0.5 * w * (s - inside), w * np.asarray(r)
 
 
 @dataclass(frozen=True)
 class BeadEngine:
-    """Bead molecular dynamics with pair tables (first version: double precision, one thread)."""
+    """Bead molecular dynamics with tabulated pair potentials.
 
-    precision: str = "mixed"
+    ``precision``: "mixed" (float32 pairs, float64 sums) or "double", of the dynamics; ``threads``: how many cores walk together
+    (0: all); ``skin``: margin of the neighbour list in nm, None for one that suits the temperature. None of the threads
+    changes a bit of the result.
+
+    Langevin dynamics is BAOAB (Leimkuhler & Matthews, Appl. Math. Res. Express 2013, 34), Nose-Hoover chains follow Martyna,
+    Tobias & Klein (1994) and Martyna et al. (1996), and conserve momentum: the centre of mass is brought to rest first.
+    """
+
+    precision: Literal["mixed", "double"] = "mixed"
     threads: int = 1
     skin: float | None = None
 
+    def __post_init__(self) -> None:
+        if self.precision not in ("mixed", "double"):
+            raise ValueError(f"precision is 'mixed' or 'double', not {self.precision!r}")
+        if self.threads < 0:
+            raise ValueError(f"threads must be a number >= 0, not {self.threads}")
+        if self.skin is not None and not 0 < self.skin < 10:
+            raise ValueError(f"the skin must be positive (nm), not {self.skin}")
+
     def evaluate(self, model: Model, frame: Frames) -> PointValue:
-        """Energy, forces and virial of one frame, in double precision, from the table's own Hermite interpolant."""
-        x, box, types = _checked(model, frame)
-        energy, slope = model.tables()
-        start, neighbour = _room(len(x), box, model.cutoff)
-        count = dynamics.build_list(x, box, model.cutoff, start, neighbour)
-        if count > len(neighbour):
-            neighbour = np.empty(count, np.int32)
-            dynamics.build_list(x, box, model.cutoff, start, neighbour)
-        f = np.zeros_like(x)
-        total, virial = dynamics.forces(x, box, types, start, neighbour, energy, slope, model.step, f)
-        return PointValue(float(total), f, float(virial))
+        """Energy, forces and virial of one frame, in double precision, from the tables' own Hermite interpolant."""
+        state = _State(model, frame, exact=True, skin=1e-6, steps=0, frames=0, timestep=1.0, thermostat=None, seed=0)
+        state.walk(until=0, every=1, threads=1, pool=None)
+        forces = np.empty((state.n, 3))
+        forces[state.identity[: state.n]] = state.f.reshape(3, -1)[:, : state.n].T
+        return PointValue(float(state.sums[3].sum()), forces, float(state.sums[4].sum()))
 
     def run(
         self, model: Model, start: Frames, *, steps: int, timestep: float, every: int, thermostat: Thermostat | None,
         seed: int,
     ) -> Iterator[Frames]:  # fmt: skip
-        """Run from the single frame ``start`` and yield chunks of frames, one frame each ``every`` steps."""
-        x, box, types = _checked(model, start)
-        n, mass = len(x), start.beads.masses
-        skin = 0.15 if self.skin is None else self.skin
-        temperature = 0.0 if thermostat is None else thermostat.temperature
-        kt = BOLTZMANN * temperature
-        if start.velocities is not None:
-            v = np.array(start.velocities[0], dtype=np.float64)
-        elif thermostat is None:
-            raise ValueError("a run without a thermostat needs start velocities")
-        else:
-            noise = np.array([dynamics.normals3(seed, 0, 0, i) for i in range(n)])
-            v = noise * np.sqrt(kt / mass)[:, None]
-        kind, friction, q = 0, 1.0, np.ones(1)
+        """Run from the single frame ``start`` and yield chunks of frames, one frame each ``every`` steps.
+
+        ``timestep`` in ps; ``thermostat=None`` is NVE. Velocities are drawn at the thermostat's temperature with ``seed`` where
+        ``start`` has none. Frames hold positions wrapped into the box, velocities, energy and virial at full steps, the first one
+        after ``every`` steps. The same call gives the same bits whatever ``threads`` is. Raises `Exploded` with the frames of the
+        unfinished chunk, and `ValueError` for positions that are no numbers or a cut-off above half the box.
+        """
+        if every < 1 or steps < every:
+            raise ValueError(f"need 1 <= every <= steps, not every {every} and steps {steps}")
+        if not (np.isfinite(timestep) and timestep > 0):
+            raise ValueError(f"the timestep must be positive (ps), not {timestep}")
+        n, total = len(start.beads), steps // every
+        size = max(1, min(total, 100, 1_000_000 // n, 1 + 40_000_000 // (n * every)))
+        skin = _skin(model, start, thermostat, timestep) if self.skin is None else self.skin
+        state = _State(
+            model, start, exact=self.precision == "double", skin=skin, steps=steps, frames=size, timestep=timestep,
+            thermostat=thermostat, seed=seed,
+        )  # fmt: skip
+        threads = min(self.threads or os.cpu_count() or 1, state.chunks)
+        with ThreadPoolExecutor(threads - 1) if threads > 1 else nullcontext() as pool:
+            for begin in range(0, total, size):
+                number = min(size, total - begin)
+                ended = state.walk(until=(begin + number) * every, every=every, threads=threads, pool=pool)
+                made = int(state.counters[dynamics.FRAME])
+                time = start.time[0] + every * timestep * np.arange(begin + 1, begin + 1 + made)
+                frames = Frames(
+                    start.beads, state.out_x[:made].copy(), np.tile(state.box, (made, 1)), time,
+                    velocities=state.out_v[:made].copy(), energy=state.out_values[0, :made].copy(),
+                    virial=state.out_values[1, :made].copy(),
+                )  # fmt: skip
+                if ended == dynamics.EXPLODED or not np.all(np.isfinite(frames.energy)):  # type: ignore[arg-type]
+                    raise Exploded(
+                        f"the simulation exploded at step {state.counters[dynamics.STEP]}: a bead moved by more than a quarter of the "
+                        "cut-off in one step. Overlapping start positions, a wall without a core, or too long a timestep "
+                        f"({timestep} ps) do that",
+                        frames,
+                    )
+                yield frames
+
+
+class _State:
+    """The arrays that `dynamics.advance` walks on, in sorted order, flat and padded to whole blocks."""
+
+    def __init__(
+        self, model: Model, start: Frames, *, exact: bool, skin: float, steps: int, frames: int, timestep: float,
+        thermostat: Thermostat | None, seed: int,
+    ) -> None:  # fmt: skip
+        positions, box, kinds = _checked(model, start)
+        self.n = n = len(positions)
+        self.pad = pad = -(-n // WIDTH) * WIDTH
+        blocks = pad // WIDTH
+        self.chunks = max(1, min(16, blocks // _BLOCKS_A_CHUNK))
+        self.box, self.exact, self.skin, self.dt = box, exact, skin, timestep
+        self.seed = np.uint64(seed % 2**64)
+        fast = FastTable.of(model)
+        self.table, self.integral = fast.lines.ravel(), fast.energy.ravel()
+        self.base, self.shift = fast.base, fast.shift
+        self.low, self.high, self.span = float(fast.knots[0]), float(fast.knots[-2]), fast.lines.shape[2]
+        self.reach = max(model.cutoff, float(np.sqrt(self.high)))
+        self.energy, self.slope = model.tables()
+        self.step_r, self.types = model.step, len(model.names)
+
+        def padded(values: Any, fill: float, kind: Any) -> NDArray[Any]:
+            out = np.full((3, pad) if np.ndim(values) == 2 else pad, fill, kind)
+            out[..., :n] = np.asarray(values).T
+            return out.ravel()
+
+        mass = start.beads.masses
+        self.kind, self.kt, self.friction, self.freedom = dynamics.NVE, 0.0, 1.0, 3.0 * n
+        self.weights = np.ones(1)
+        if thermostat is not None:
+            self.kt = BOLTZMANN * thermostat.temperature
+            if not (np.isfinite(self.kt) and self.kt > 0):
+                raise ValueError(f"the temperature must be positive (K), not {thermostat.temperature}")
+        velocities = self._velocities(start, mass, steps, thermostat)
         if isinstance(thermostat, Langevin):
-            kind, friction = 1, thermostat.friction
+            if not (np.isfinite(thermostat.friction) and thermostat.friction > 0):
+                raise ValueError(f"the friction must be positive (1/ps), not {thermostat.friction}")
+            self.kind, self.friction = dynamics.LANGEVIN, thermostat.friction
         elif isinstance(thermostat, NoseHoover):
-            kind = 2
-            v -= (mass[:, None] * v).sum(0) / mass.sum()
-            q = np.full(thermostat.chain, kt * (thermostat.period / (2 * np.pi)) ** 2)
-            q[0] *= 3 * n - 3
-        p = np.zeros_like(q)
-        energy, slope = model.tables()
-        first, neighbour = _room(n, box, model.cutoff + skin)
-        count = dynamics.build_list(x, box, model.cutoff + skin, first, neighbour)
-        if count > len(neighbour):
-            neighbour = np.empty(int(1.1 * count), np.int32)
-            dynamics.build_list(x, box, model.cutoff + skin, first, neighbour)
-        f, built = np.zeros_like(x), x.copy()
-        dynamics.forces(x, box, types, first, neighbour, energy, slope, model.step, f)
-        total = steps // every
-        size = max(1, min(total, 50, 500_000 // n))
-        done = 0
-        for begin in range(0, total, size):
-            number = min(size, total - begin)
-            xs, vs = np.empty((number, n, 3)), np.empty((number, n, 3))
-            es, ws = np.empty(number), np.empty(number)
-            for k in range(number):
-                left = every
-                while left:
-                    made, state, e, w = dynamics.steps(
-                        x, v, f, built, mass, types, box, first, neighbour, energy, slope, model.step, skin, timestep, kind, kt,
-                        friction, q, p, seed, done, left,
-                    )  # fmt: skip
-                    done, left = done + made, left - made
-                    if state == 1:
-                        raise NotImplementedError("list overflow")
-                    if state == 2:
-                        raise Exploded(
-                            f"the simulation exploded at step {done}: a bead leapt by more than a tenth of the cut-off",
-                            _frames(start, xs[:k], vs[:k], es[:k], ws[:k], box, begin, every * timestep) if k else None,
-                        )
-                xs[k], vs[k], es[k], ws[k] = x - np.floor(x / box) * box, v, e, w
-            yield _frames(start, xs, vs, es, ws, box, begin, every * timestep)
+            if not thermostat.period > 0 or thermostat.chain < 1 or n < 2:
+                raise ValueError("a Nose-Hoover chain needs a positive period, at least one thermostat and at least two beads")
+            self.kind, self.freedom = dynamics.CHAIN, 3.0 * n - 3.0
+            velocities = velocities - (mass[:, None] * velocities).sum(0) / mass.sum()
+            self.weights = np.full(thermostat.chain, self.kt * (thermostat.period / (2.0 * np.pi)) ** 2)
+            self.weights[0] *= self.freedom
+        self.x, self.v, self.m = padded(positions, 0.0, np.float64), padded(velocities, 0.0, np.float64), padded(mass, 1.0, np.float64)
+        self.t = padded(kinds * self.span, self.types * self.span, np.int32)
+        self.identity = padded(np.arange(n), 0, np.int32)
+        self.f, self.built = np.zeros(3 * pad), np.zeros(3 * pad)
+        self.u = np.zeros(3 * pad, np.int32)
+        self.g = np.zeros((self.chunks, 1 if exact else 3 * pad), np.float32)
+        self.g_exact = np.zeros((self.chunks, 3 * pad if exact else 1))
+        self.noise = np.zeros(3 * pad, np.float32)
+        self.places, self.spare, self.spare_int = np.zeros(n, np.int64), np.zeros(n), np.zeros(n, np.int32)
+        self.middle, self.half = (np.zeros(3 * (2 * blocks + WIDTH), np.float32) for _ in range(2))
+        self.rows, self.filled = np.zeros((pad, min(48, blocks // 2 + 2)), np.int32), np.zeros(pad, np.int32)
+        self.far, self.sums = np.zeros(self.chunks, np.int64), np.zeros((6, self.chunks))
+        self.sums[5, 0] = float(np.sum(mass[:, None] * velocities**2))
+        self.chain = np.zeros_like(self.weights)
+        self.counters = np.array([0, 0, dynamics.AFRESH, 0], np.int64)
+        self.out_x, self.out_v = np.empty((frames, n, 3)), np.empty((frames, n, 3))
+        self.out_values = np.empty((2, frames))
+
+    def _velocities(self, start: Frames, mass: _Array, steps: int, thermostat: Thermostat | None) -> _Array:
+        if start.velocities is not None:
+            given = np.array(start.velocities[0], dtype=np.float64)
+            if not np.all(np.isfinite(given)):
+                raise ValueError(f"{np.count_nonzero(~np.isfinite(given).all(1))} beads have velocities that are not numbers")
+            return given
+        if thermostat is None and steps:
+            raise ValueError("without a thermostat nothing says how fast the beads move: give start velocities")
+        noise = np.empty((self.n, 3), np.float32)
+        fill_normals(self.seed, 0, 0, noise)
+        return np.asarray(noise * np.sqrt(self.kt / mass)[:, None])
+
+    def walk(self, *, until: int, every: int, threads: int, pool: ThreadPoolExecutor | None) -> int:
+        """Go on to step ``until``; the frames recorded on the way are in ``out_x`` and its like from 0."""
+        self.counters[dynamics.FRAME] = 0
+        while True:
+            sync = np.zeros(1, np.int64)
+            chains = np.tile(self.chain, (threads, 1))
+
+            def one(thread: int, sync: NDArray[np.int64] = sync, chains: _Array = chains) -> int:
+                ended: int = dynamics.advance(
+                    thread, threads, sync, self.counters, until, every, self.exact, self.n, self.pad, self.chunks, self.box,
+                    self.reach, self.skin, self.dt, self.kind, self.kt, self.friction, self.freedom, self.seed, self.x, self.v,
+                    self.f, self.m, self.t, self.identity, self.u, self.built, self.g, self.g_exact, self.noise, chains,
+                    self.weights, self.places, self.spare, self.spare_int, self.middle, self.half, self.rows, self.filled,
+                    self.far, self.sums, self.types, self.span, self.base, self.shift, self.low, self.high, self.table,
+                    self.integral, self.energy, self.slope, self.step_r, self.out_x, self.out_v, self.out_values,
+                )  # fmt: skip
+                return ended
+
+            others = [] if pool is None else [pool.submit(one, thread) for thread in range(1, threads)]
+            ended = one(0)
+            for other in others:
+                other.result()
+            self.chain = chains[0]
+            if ended != dynamics.ROOM:
+                return ended
+            self.rows = np.zeros((self.pad, int(1.5 * self.rows.shape[1]) + 1), np.int32)
 
 
-def _frames(
-    start: Frames, x: NDArray[np.float64], v: NDArray[np.float64], e: NDArray[np.float64], w: NDArray[np.float64],
-    box: NDArray[np.float64], begin: int, spacing: float,
-) -> Frames:  # fmt: skip
-    time = start.time[0] + spacing * np.arange(begin + 1, begin + 1 + len(x))
-    return Frames(start.beads, x, np.tile(box, (len(x), 1)), time, velocities=v, energy=e, virial=w)
+def _skin(model: Model, start: Frames, thermostat: Thermostat | None, timestep: float) -> float:
+    """A list that lasts about a dozen steps: the fastest of the beads moves at about four thermal speeds."""
+    return 0.15 * model.cutoff
 
 
-def _room(n: int, box: NDArray[np.float64], reach: float) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    pairs = 0.5 * n * n * min(1.0, 4.2 * reach**3 / float(np.prod(box)))
-    return np.zeros(n + 1, np.int64), np.empty(int(1.5 * pairs) + 10 * n + 100, np.int32)
-
-
-def _checked(model: Model, frame: Frames) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int32]]:
+def _checked(model: Model, frame: Frames) -> tuple[_Array, _Array, NDArray[np.int32]]:
     if len(frame) != 1:
-        raise ValueError(f"give one frame, not {len(frame)}")
+        raise ValueError(f"give one frame, not {len(frame)}: frames[-1] is the last of a chunk")
     x, box = np.array(frame.positions[0], dtype=np.float64), np.array(frame.box[0], dtype=np.float64)
-    if not np.all(np.isfinite(x)):
-        raise ValueError(f"{np.count_nonzero(~np.isfinite(x).all(1))} beads have positions that are not numbers")
+    if not len(x):
+        raise ValueError("there are no beads")
+    bad = ~np.isfinite(x).all(axis=1)
+    if bad.any():
+        raise ValueError(f"{bad.sum()} of {len(x)} beads have positions that are not numbers, first bead {np.argmax(bad)}")
     if not np.all(np.isfinite(box) & (box > 0)):
         raise ValueError(f"every box edge must be positive, not {box} nm")
-    if model.cutoff > 0.5 * box.min():
-        raise ValueError(f"the cut-off {model.cutoff} nm is more than half the shortest box edge {box.min()} nm")
+    if model.cutoff > 0.5 * box.min() * (1 + 1e-12):
+        raise ValueError(
+            f"the cut-off {model.cutoff:g} nm is more than half the shortest box edge {box.min():g} nm: a bead would meet two "
+            "images of another; use a larger box or a shorter cut-off"
+        )
     missing = [name for name in frame.beads.names if name not in model.names]
     if missing:
-        raise ValueError(f"the model {model.names} knows no bead type {missing[0]!r}")
+        raise ValueError(f"the model of {model.names} knows no bead type {missing[0]!r}")
     index = np.array([model.names.index(name) for name in frame.beads.names], np.int32)
-    return x, box, index[frame.beads.types]
+    return x, box, np.asarray(index[frame.beads.types])
