@@ -1,22 +1,34 @@
 """Atomistic SPC/E water with forces: the reference that kadanoff ships, and the way it was made.
 
-OpenMM does the dynamics (rigid SPC/E, particle-mesh Ewald). The box is built at the density of SPC/E at 1 bar instead of
+OpenMM does the dynamics (rigid SPC/E, particle-mesh Ewald). The box is built at the density of SPC/E at 1 bar instead
+of
 filled by a solvation tool, because those leave a liquid 10 % too thin.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from kadanoff.estimates import Estimate, from_blocks, mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-__all__ = ["ReferenceFrame", "WaterReference", "build_water_box", "simulate_water"]
+__all__ = [
+    "ReferenceFrame",
+    "WaterReference",
+    "advance",
+    "build_water_box",
+    "reference_files",
+    "seconds_per_ns",
+    "simulate_water",
+]
 
 _OH, _HOH = 0.1, np.deg2rad(109.47)  # SPC/E: nm and the tetrahedral angle
 
@@ -25,7 +37,8 @@ _OH, _HOH = 0.1, np.deg2rad(109.47)  # SPC/E: nm and the tetrahedral angle
 class WaterReference:
     """Conditions of the reference run.
 
-    ``density`` is in molecules per nm^3 (33.33 is 0.997 g/cm^3), times are in ps, ``cutoff`` in nm, ``temperature`` in K,
+    ``density`` is in molecules per nm^3 (33.33 is 0.997 g/cm^3), times are in ps, ``cutoff`` in nm, ``temperature``
+    in K,
     ``friction`` in 1/ps; ``threads`` is OpenMM's CPU setting.
     """
 
@@ -44,7 +57,8 @@ class WaterReference:
 
 @dataclass(frozen=True)
 class ReferenceFrame:
-    """One saved instant: positions (n, 3) in nm, forces (n, 3) in kJ/mol/nm, box edge in nm, time in ps, pressure in bar."""
+    """One saved instant: positions (n, 3) in nm, forces (n, 3) in kJ/mol/nm, box edge in nm, time in ps, pressure in
+    bar."""
 
     positions: NDArray[np.float64]
     forces: NDArray[np.float64]
@@ -56,7 +70,8 @@ class ReferenceFrame:
 def build_water_box(molecules: int, density: float, seed: int) -> tuple[NDArray[np.float64], float]:
     """Rigid SPC/E molecules with random orientations on random sites of a cubic lattice.
 
-    Returns positions (3 * molecules, 3) in nm, ordered O H H, and the edge L = (molecules / density)^(1/3) of the cubic box.
+    Returns positions (3 * molecules, 3) in nm, ordered O H H, and the edge L = (molecules / density)^(1/3) of the
+    cubic box.
     """
     random = np.random.default_rng(seed)
     edge = float((molecules / density) ** (1.0 / 3.0))
@@ -82,7 +97,9 @@ def _system(settings: WaterReference, edge: float) -> tuple[Any, Any, Any]:
     elements = [app.element.oxygen, app.element.hydrogen, app.element.hydrogen]
     for _ in range(settings.molecules):
         residue = topology.addResidue("HOH", chain)
-        atoms = [topology.addAtom(name, element, residue) for name, element in zip(["O", "H1", "H2"], elements, strict=True)]
+        atoms = [
+            topology.addAtom(name, element, residue) for name, element in zip(["O", "H1", "H2"], elements, strict=True)
+        ]
         topology.addBond(atoms[0], atoms[1])
         topology.addBond(atoms[0], atoms[2])
     topology.setPeriodicBoxVectors(np.eye(3) * edge * unit.nanometer)
@@ -94,12 +111,13 @@ def _system(settings: WaterReference, edge: float) -> tuple[Any, Any, Any]:
     return topology, system, barostat
 
 
-def simulate_water(settings: WaterReference, checkpoint: bytes | None = None, *, frames: int | None = None) -> Iterator[
-    ReferenceFrame | bytes
-]:
+def simulate_water(
+    settings: WaterReference, checkpoint: bytes | None = None, *, frames: int | None = None
+) -> Iterator[ReferenceFrame | bytes]:
     """Run rigid SPC/E water and yield frames; the last item yielded is a checkpoint (bytes) to go on from.
 
-    Without ``checkpoint`` the box is built, minimised and equilibrated first; ``frames`` limits this call (all by default).
+    Without ``checkpoint`` the box is built, minimised and equilibrated first; ``frames`` limits this call (all by
+    default).
     Forces are those of the force field without constraint forces, which cancel in the sum over a rigid molecule.
     """
     import openmm
@@ -138,8 +156,92 @@ def simulate_water(settings: WaterReference, checkpoint: bytes | None = None, *,
     yield context.createCheckpoint()
 
 
-def reference_settings(settings: WaterReference) -> dict[str, Any]:
-    """The settings and the versions that made a reference, for the record kept beside it."""
+def advance(settings: WaterReference, checkpoint: bytes | None, frames: int) -> tuple[list[ReferenceFrame], bytes]:
+    """The next ``frames`` frames and the checkpoint behind them: one stage of a long run."""
+    found: list[ReferenceFrame] = []
+    end = b""
+    for item in simulate_water(settings, checkpoint, frames=frames):
+        if isinstance(item, bytes):
+            end = item
+        else:
+            found.append(item)
+    return found, end
+
+
+def reference_files(settings: WaterReference, frames: list[ReferenceFrame]) -> dict[str, bytes]:
+    """The reference as files: a GRO topology, a TRR with positions and forces (nm, kJ/mol/nm), a JSON record of its
+    making."""
+    import tempfile
+    import warnings
+    from pathlib import Path
+
+    import MDAnalysis
     import openmm
 
-    return {**asdict(settings), "model": "SPC/E, rigid, PME, long-range dispersion correction", "openmm": openmm.version.version}
+    molecules = settings.molecules
+    universe = MDAnalysis.Universe.empty(
+        3 * molecules,
+        n_residues=molecules,
+        atom_resindex=np.repeat(np.arange(molecules), 3),
+        trajectory=True,
+        forces=True,
+    )
+    universe.add_TopologyAttr("name", ["OW", "HW1", "HW2"] * molecules)
+    universe.add_TopologyAttr("resname", ["SOL"] * molecules)
+    universe.add_TopologyAttr("resid", np.arange(1, molecules + 1))
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MDAnalysis says which topology attributes are missing
+        trr, gro = Path(folder) / "spce.trr", Path(folder) / "spce.gro"
+        with MDAnalysis.Writer(str(trr), n_atoms=3 * molecules) as writer:
+            for number, frame in enumerate(frames):
+                step = universe.trajectory.ts
+                step.positions, step.forces = (
+                    10 * frame.positions,
+                    frame.forces / 10,
+                )  # MDAnalysis: Angstrom, kJ/mol/Angstrom
+                step.dimensions = [10 * frame.box] * 3 + [90] * 3
+                step.frame, step.time = number, frame.time
+                writer.write(universe.atoms)
+        universe.atoms.write(str(gro), reindex=False)
+        files = {path.name: path.read_bytes() for path in (gro, trr)}
+    pressure = mean(np.array([frame.pressure for frame in frames]), "bar")
+    record = {
+        "model": "SPC/E, rigid (Berendsen, Grigera, Straatsma, J. Phys. Chem. 91, 6269, 1987)",
+        "electrostatics": "particle-mesh Ewald; Lennard-Jones cut at the same radius with the long-range correction",
+        "settings": asdict(settings),
+        "units": "density molecules/nm^3, temperature K, times ps, cutoff nm, friction 1/ps",
+        "pressure_bar": [round(pressure.value, 1), round(pressure.error or 0.0, 1)],
+        "openmm": openmm.version.version,
+        "mdanalysis": MDAnalysis.__version__,
+        "made_by": "kadanoff run spce-reference",
+        "licence": "CC0-1.0: made for kadanoff, in the public domain",
+    }
+    return {**files, "spce.json": (json.dumps(record, indent=1) + "\n").encode()}
+
+
+def seconds_per_ns(settings: WaterReference, steps: int = 300) -> Estimate:
+    """Wall seconds of this machine per simulated nanosecond of the atomistic model, from a short run in ten pieces."""
+    import time
+
+    import openmm
+    from openmm import unit
+
+    positions, edge = build_water_box(settings.molecules, settings.density, settings.seed)
+    _, system, _ = _system(settings, edge)
+    integrator = openmm.LangevinMiddleIntegrator(
+        settings.temperature * unit.kelvin, settings.friction / unit.picosecond, settings.timestep * unit.picosecond
+    )
+    context = openmm.Context(
+        system, integrator, openmm.Platform.getPlatformByName("CPU"), {"Threads": str(settings.threads)}
+    )
+    context.setPositions(positions)
+    openmm.LocalEnergyMinimizer.minimize(context, 100.0, 50)
+    context.setVelocitiesToTemperature(settings.temperature * unit.kelvin, settings.seed % 2**31)
+    integrator.step(20)
+    pieces = []
+    for _ in range(10):
+        began = time.perf_counter()
+        integrator.step(steps // 10)
+        context.getState(positions=True)
+        pieces.append((time.perf_counter() - began) / (steps // 10 * settings.timestep) * 1000.0)
+    return from_blocks(np.array(pieces), "s/ns")

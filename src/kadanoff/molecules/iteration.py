@@ -1,0 +1,264 @@
+"""Structure matching by iteration: simulate the bead model, compare g(r), mend the potential, again.
+
+Boltzmann inversion, iterative Boltzmann inversion and Newton steps differ only in how the potential is mended, so
+there is one
+loop, and every simulation of it is a call of one module-level function that a study can keep as a stage.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kadanoff.estimates import Estimate, mean
+from kadanoff.molecules.engines import Engine, Langevin
+from kadanoff.molecules.frames import Frames
+from kadanoff.molecules.integral_equations import gauss_newton_step
+from kadanoff.molecules.pair_distributions import PairDistribution, pair_distribution
+from kadanoff.molecules.potentials import Model, PairPotential
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = [
+    "Iteration",
+    "Sample",
+    "Sampling",
+    "engine",
+    "ibi",
+    "iterate",
+    "newton",
+    "rdf_difference",
+    "sample",
+    "starting_frame",
+]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a bead model is sampled: temperature (K), timestep (ps), friction (1/ps), a frame each ``every`` steps, g
+    to ``reach`` nm in bins of ``width`` nm."""
+
+    temperature: float
+    reach: float
+    width: float = 0.01
+    engine: Literal["bead", "lammps", "openmm"] = "bead"
+    threads: int = 1
+    timestep: float = 0.004
+    friction: float = 2.0
+    every: int = 25
+    equilibration: int = 2000
+    blocks: int = 40
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """What one simulation of a bead model gave.
+
+    ``pressure`` in bar; ``last`` the last frame, to go on from; ``frames`` some frames for further analysis, or None;
+    ``seconds`` wall time of the engine and ``simulated`` ps.
+    """
+
+    distribution: PairDistribution
+    pressure: Estimate
+    last: Frames
+    frames: Frames | None
+    seconds: float
+    simulated: float
+
+
+def engine(name: str, threads: int) -> Engine:
+    """The engine of that name: "bead" (ours), "lammps" or "openmm"."""
+    if name == "bead":
+        from kadanoff.molecules.engines.bead import BeadEngine
+
+        return BeadEngine(threads=threads)
+    if name == "lammps":
+        from kadanoff.molecules.engines.lammps import LammpsEngine
+
+        return LammpsEngine(ranks=threads)
+    if name == "openmm":
+        from kadanoff.molecules.engines.openmm import OpenMMEngine
+
+        return OpenMMEngine()
+    raise ValueError(f"unknown engine {name!r}; there are bead, lammps and openmm")
+
+
+def starting_frame(frames: Frames) -> Frames:
+    """A frame to start a bead simulation from, at the mean volume: the frame nearest to it, scaled if the box
+    breathes."""
+    box = frames.box.mean(axis=0)
+    nearest = int(np.argmin(np.abs(frames.volume - frames.volume.mean())))
+    frame = frames[nearest]
+    return replace(
+        frame, positions=np.asarray(frame.positions * (box / frame.box[0]), dtype=np.float64), box=box[None, :], time=np.zeros(1),
+        velocities=None, forces=None, energy=None, virial=None,
+    )  # fmt: skip
+
+
+def sample(
+    potential: PairPotential, start: Frames, sampling: Sampling, *, steps: int, seed: int, keep: int = 0
+) -> Sample:
+    """Simulate a one-type bead model and measure g(r) and the pressure.
+
+    ``start`` one frame; the first ``sampling.equilibration`` steps are dropped; ``keep``: how many frames, evenly
+    spread, to keep.
+    Raises `Exploded` where the potential lets the simulation explode.
+    """
+    model = Model(start.beads.names, (float(start.beads.masses[0]),), {(start.beads.names[0],) * 2: potential})
+    thermostat = Langevin(sampling.temperature, sampling.friction)
+    runner = engine(sampling.engine, sampling.threads)
+    dropped, wanted = sampling.equilibration // sampling.every, steps // sampling.every
+    began = time.perf_counter()
+    chunks = list(
+        runner.run(
+            model, start, steps=(dropped + wanted) * sampling.every, timestep=sampling.timestep, every=sampling.every,
+            thermostat=thermostat, seed=seed,
+        )
+    )  # fmt: skip
+    seconds = time.perf_counter() - began
+    frames = Frames.join(chunks)[dropped:]
+    spacing = max(1, len(frames) // keep) if keep else 0
+    last = frames[len(frames) - 1]
+    return Sample(
+        distribution=pair_distribution(
+            frames, cutoff=sampling.reach, width=sampling.width, blocks=min(sampling.blocks, len(frames))
+        ),
+        pressure=mean(frames.pressure(sampling.temperature), "bar"),
+        last=replace(last, time=np.zeros(1)),
+        frames=_light(frames[::spacing]) if keep else None,
+        seconds=seconds,
+        simulated=(dropped + wanted) * sampling.every * sampling.timestep,
+    )
+
+
+def _light(frames: Frames) -> Frames:
+    return replace(frames, positions=frames.positions.astype(np.float32), velocities=None)
+
+
+@dataclass(frozen=True, eq=False)
+class Iteration:
+    """One turn of the loop: the potential, its sample, the RMS of g - g_target (Estimate), and the method's own word
+    on it."""
+
+    number: int
+    potential: PairPotential
+    sample: Sample
+    rms: Estimate
+    floor: Estimate
+    note: str = ""
+
+
+Mend = Callable[[PairPotential, PairDistribution], tuple[PairPotential, bool, str]]
+"""(potential, g of the model) -> (better potential, whether the old one was good enough, a word on the step)."""
+
+
+def iterate(
+    potential: PairPotential,
+    target: PairDistribution,
+    mend: Mend,
+    simulate: Callable[[int, PairPotential, Frames], Sample],
+    start: Frames,
+    *,
+    steps: int,
+    upper: float,
+) -> list[Iteration]:
+    """Run the loop for at most ``steps`` mendings; stops early where ``mend`` finds the potential good enough.
+
+    ``simulate(number, potential, start)`` gives a `Sample`; each simulation starts where the last one stopped.
+    ``upper``: to what
+    distance (nm) the RMS is taken. Returns one `Iteration` a simulation; the last one's potential is the result.
+    """
+    turns: list[Iteration] = []
+    for number in range(steps + 1):
+        found = simulate(number, potential, start)
+        start = found.last
+        rms, floor = rdf_difference(found.distribution, target, upper)
+        better, enough, note = mend(potential, found.distribution)
+        turns.append(Iteration(number, potential, found, rms, floor, note))
+        if enough:
+            break
+        potential = better
+    return turns
+
+
+def newton(target: PairDistribution, temperature: float) -> Mend:
+    """Regularised Gauss-Newton steps with the HNC Jacobian, see `integral_equations.gauss_newton_step`."""
+
+    def mend(potential: PairPotential, model: PairDistribution) -> tuple[PairPotential, bool, str]:
+        step = gauss_newton_step(potential, target, model, temperature)
+        note = f"chi2 {step.chi2:.2f} -> {step.predicted:.2f}, largest change {step.largest:.2f} kT"
+        return step.potential, step.converged, note
+
+    return mend
+
+
+def ibi(target: PairDistribution, temperature: float) -> Mend:
+    """Iterative Boltzmann inversion, U += kT ln(g / g_target), see `boltzmann.ibi_update`."""
+    from kadanoff.molecules.boltzmann import ibi_update
+
+    def mend(potential: PairPotential, model: PairDistribution) -> tuple[PairPotential, bool, str]:
+        return ibi_update(potential, target, model, temperature), False, ""
+
+    return mend
+
+
+def rdf_difference(
+    model: PairDistribution, target: PairDistribution, upper: float, *, resamples: int = 400, seed: int = 0
+) -> tuple[Estimate, Estimate]:
+    """Root mean square of g_model - g_target, and the noise floor it can be expected to have if the model is right.
+
+        rms = sqrt(mean_k (g_model,k - g_target,k)^2),      floor = sqrt(mean_k (se_model,k^2 + se_target,k^2))
+
+    over the bins from the first with g_target > 0.01 to ``upper`` nm; standard errors by bootstrap over blocks of
+    frames. Both come with
+    an error by the same bootstrap (rms) and by leaving out blocks (floor). Raises ValueError for unlike bins.
+    """
+    if not np.array_equal(model.edges, target.edges):
+        raise ValueError("the two pair distributions have different bins; measure both with one cutoff and width")
+    present = target.g > 0.01
+    if not present.any():
+        raise ValueError("g_target never passes 0.01: there is no structure to compare")
+    bins = slice(int(np.argmax(present)), int(round(upper / (target.edges[1] - target.edges[0]))))
+    g, goal = model.bootstrap(resamples, seed)[:, bins], target.bootstrap(resamples, seed + 1)[:, bins]
+    difference = (model.g - target.g)[bins]
+    variance = g.var(axis=0, ddof=1) + goal.var(axis=0, ddof=1)
+    rms, floor = float(np.sqrt(np.mean(difference**2))), float(np.sqrt(np.mean(variance)))
+    # to first order d(rms) = mean(difference * d(difference)) / rms: the noise that is squared into rms itself is not
+    # its error
+    wobble = (g - g.mean(axis=0)) - (goal - goal.mean(axis=0))
+    error = float(np.std(np.mean(wobble * difference, axis=1), ddof=1) / rms) if rms > 0 else 0.0
+    spread = _floor_error(model, bins) ** 2 + _floor_error(target, bins) ** 2
+    blocks = min(len(model), len(target))
+    return (
+        Estimate(rms, error, blocks, "", "bootstrap over blocks"),
+        Estimate(
+            floor, float(np.sqrt(spread)) / (2 * floor), blocks, "", "bootstrap; its error by jackknife over blocks"
+        ),
+    )
+
+
+def _floor_error(distribution: PairDistribution, bins: slice) -> float:
+    """Jackknife error of mean_k se_k^2."""
+    blocks = len(distribution)
+    parts = [
+        float(np.mean(distribution.select(np.delete(np.arange(blocks), left)).error[bins] ** 2))
+        for left in range(blocks)
+    ]
+    # with one block fewer every variance is larger by blocks / (blocks - 1); that common factor is no spread
+    return float(np.sqrt((blocks - 1) * np.var(parts)))
+
+
+def even_and_odd(distribution: PairDistribution) -> tuple[PairDistribution, PairDistribution]:
+    """The even time blocks, to fit, and the odd ones, to judge."""
+    return distribution.select(slice(0, None, 2)), distribution.select(slice(1, None, 2))
+
+
+def changes(turns: Sequence[Iteration]) -> NDArray[np.float64]:
+    """RMS of every turn (turns, 2): value and error."""
+    return np.array([[turn.rms.value, turn.rms.error or 0.0] for turn in turns])
