@@ -14,7 +14,8 @@ __all__ = ["app", "main"]
 app = typer.Typer(
     name="kadanoff",
     help="Zoom out of any system, and know what you lost.",
-    epilog="First steps: kadanoff list, then kadanoff run water. Your own data: kadanoff new molecules.bottom-up.",
+    epilog="First steps: kadanoff list, then kadanoff run water. Your own data: kadanoff new molecules.bottom-up. "
+    "Version: kadanoff --version.",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -25,24 +26,15 @@ app = typer.Typer(
 
 def main() -> None:
     """Entry point of the command."""
-    app()
+    match sys.argv[1:]:  # answered before typer loads pydantic to parse them
+        case ["--version"]:
+            from kadanoff import __version__
 
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        from kadanoff import __version__
-
-        print(f"kadanoff {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _top(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    pass
+            print(f"kadanoff {__version__}")
+        case ["list"]:
+            list_()
+        case _:
+            app()
 
 
 def _fail(message: object, code: int = 2) -> NoReturn:
@@ -50,7 +42,7 @@ def _fail(message: object, code: int = 2) -> NoReturn:
     raise typer.Exit(code)
 
 
-@app.command("list")
+@app.command("list", short_help="List the studies.")
 def list_() -> None:
     """List the studies: field, seconds on two cores, what each shows."""
     from kadanoff.catalogue import STUDIES
@@ -62,13 +54,16 @@ def list_() -> None:
     print("  " + ", ".join(sorted({study.kind for study in STUDIES})))
 
 
-_Out = Annotated[Path | None, typer.Option("--out", "-o", help="Folder for the results; out/NAME by default.")]
-_Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of every random number.")]
+_Out = Annotated[
+    Path | None, typer.Option("--out", "-o", metavar="DIR", help="Folder for the results; out/NAME by default.")
+]
+_Seed = Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Seed of every random number.")]
 _Workers = Annotated[
     str | None,
     typer.Option(
         "--workers",
         "-w",
+        metavar="N",
         help="4 or threads:4, processes:4, dask://host:port; all cores by default. Never changes a number.",
     ),
 ]
@@ -78,7 +73,7 @@ _Resume = Annotated[
 _Force = Annotated[bool, typer.Option("--force", help="Start anew: remove what an earlier run wrote to the folder.")]
 
 
-@app.command()
+@app.command(short_help="Run a study: numbers, figures, ledger, report.")
 def run(
     study: Annotated[
         str, typer.Argument(metavar="NAME|FILE.toml", help="A study of `kadanoff list`, or your own TOML file.")
@@ -131,7 +126,7 @@ def run(
     print(f"\nReport: {page}")
 
 
-@app.command()
+@app.command(short_help="Draw the report of a folder again.")
 def report(folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folder of a study.")]) -> None:
     """Draw report.html again from what is in a study's folder."""
     from kadanoff.report import build
@@ -142,7 +137,7 @@ def report(folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folde
         _fail(error)
 
 
-@app.command()
+@app.command(short_help="Write a commented TOML file for your own data.")
 def new(
     kind: Annotated[str, typer.Argument(help="A kind of study, such as molecules.bottom-up.")],
     out: Annotated[
@@ -167,7 +162,7 @@ def new(
     print(f"{path} written. Fill it in, then: kadanoff run {path}")
 
 
-@app.command()
+@app.command(short_help="Run all flagship studies, one index page.")
 def atlas(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for all studies and the index page.")] = Path(
         "out/atlas"

@@ -35,10 +35,10 @@ class Split:
         return self.apparent + self.inside + self.mixed
 
 
-def _rates(rates: ArrayLike) -> NDArray[np.float64]:
+def _rates(rates: ArrayLike, least: int = 2) -> NDArray[np.float64]:
     matrix = np.array(rates, dtype=np.float64)
-    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or len(matrix) < 2:
-        raise ValueError(f"rates must be a square matrix of two or more states, not {matrix.shape}")
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or len(matrix) < least:
+        raise ValueError(f"rates and flows are square matrices of at least {least} states, not {matrix.shape}")
     np.fill_diagonal(matrix, 0.0)
     if not np.all(np.isfinite(matrix)) or np.any(matrix < 0):
         raise ValueError("rates must be finite and not negative")
@@ -79,7 +79,7 @@ def entropy_production(flows: ArrayLike) -> float:
     ``flows`` (n, n), the diagonal is ignored. Raises ValueError for a flow without reverse: its entropy production is
     infinite.
     """
-    forward = _rates(flows)
+    forward = _rates(flows, least=1)
     back = forward.T
     if np.any((forward > 0) != (back > 0)):
         start, end = np.argwhere((forward > 0) & (back == 0))[0]

@@ -45,9 +45,11 @@ def reconstruction(counts: ArrayLike, regions: Map) -> NDArray[np.float64]:
     """
     fine = _counts(counts)
     size = regions.sum(np.ones(len(fine)))
-    if np.any(size == 0):
-        raise ValueError(f"region {int(np.argmin(size))} has no member")
-    density = regions.flow(fine) / np.outer(size, size)
+    pairs = np.outer(size, size)
+    coarse = np.asarray(regions.flow(fine))
+    density = np.divide(
+        coarse, pairs, out=np.zeros_like(coarse), where=pairs > 0
+    )  # a region without members has no flow
     return np.asarray(regions.spread(regions.spread(density, axis=0), axis=1))
 
 

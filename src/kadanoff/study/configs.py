@@ -54,7 +54,7 @@ class Loaded:
 def kind_function(kind: str) -> Callable[..., Any]:
     """The function of a kind. Raises ConfigError for an unknown one."""
     if kind not in KINDS:
-        raise ConfigError(f"unknown kind {kind!r}{_nearest(kind, KINDS)}; kinds: {', '.join(KINDS)}")
+        raise ConfigError(f"unknown kind {kind!r}{_nearest(kind, KINDS)} Kinds: {', '.join(KINDS)}")
     module, _, name = KINDS[kind].partition(":")
     function: Callable[..., Any] = getattr(importlib.import_module(module), name)
     return function
@@ -113,8 +113,7 @@ def _locate(target: str) -> tuple[Path, str]:
     if target in KINDS:
         raise ConfigError(f"{target} is a kind; `kadanoff new {target}` writes a TOML file to fill in and run")
     raise ConfigError(
-        f"unknown study {target!r}{_nearest(target, known)}; `kadanoff list` shows all, a file of your own ends in "
-        ".toml"
+        f"unknown study {target!r}{_nearest(target, known)} `kadanoff list` shows all, a file of your own ends in .toml"
     )
 
 
@@ -140,7 +139,7 @@ def _override(table: dict[str, Any], override: str) -> None:
 
 def _nearest(word: str, words: Mapping[str, Any] | Sequence[str]) -> str:
     match = difflib.get_close_matches(word, list(words), n=1, cutoff=0.4)
-    return f"; did you mean {match[0]!r}?" if match else ""
+    return f"; did you mean {match[0]!r}?" if match else "."
 
 
 def _problems(error: ValidationError, model: type[BaseModel]) -> Iterator[str]:
@@ -149,7 +148,8 @@ def _problems(error: ValidationError, model: type[BaseModel]) -> Iterator[str]:
         where = ".".join(keys) or "the file"
         if item["type"] == "extra_forbidden":
             names = _keys_at(model, keys[:-1])
-            hint = _nearest(keys[-1], names) or (f"; known keys: {', '.join(names)}" if names else "")
+            hint = _nearest(keys[-1], names)
+            hint = hint if hint != "." else f"; known keys: {', '.join(names)}" if names else ""
             yield f"{where}: unknown key{hint}"
         elif item["type"] == "missing":
             yield f"{where}: this key is missing"
