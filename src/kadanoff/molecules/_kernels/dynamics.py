@@ -204,6 +204,15 @@ def move(low, high, pad, step, seed, kind, dt, kt, friction, box, x, v, f, m, u,
 
 
 @njit(cache=True, nogil=True)
+def permute(array, first, n, places, spare):
+    """array[first + i] = array[first + places[i]] for n beads."""
+    for i in range(n):
+        spare[i] = array[first + places[i]]
+    for i in range(n):
+        array[first + i] = spare[i]
+
+
+@njit(cache=True, nogil=True)
 def settle(n, pad, box, x, v, m, t, identity, u, built, places, spare, spare_int, middle, half):
     """Wrap and sort all beads, and bound their blocks."""
     for d in range(3):
@@ -212,22 +221,15 @@ def settle(n, pad, box, x, v, m, t, identity, u, built, places, spare, spare_int
             if x[i] >= box[d]:
                 x[i] = 0.0
     order(x, n, pad, box, places)
-    for array in (x, v):
-        for d in range(3):
-            for i in range(n):
-                spare[i] = array[d * pad + places[i]]
-            array[d * pad : d * pad + n] = spare[:n]
-    for i in range(n):
-        spare[i] = m[places[i]]
-    m[:n] = spare[:n]
-    for array in (t, identity):
-        for i in range(n):
-            spare_int[i] = array[places[i]]
-        array[:n] = spare_int[:n]
     for d in range(3):
+        permute(x, d * pad, n, places, spare)
+        permute(v, d * pad, n, places, spare)
         for i in range(d * pad, d * pad + n):
             u[i] = np.int32(np.int64(x[i] * (TURN / box[d])))
-    built[:] = x
+            built[i] = x[i]
+    permute(m, 0, n, places, spare)
+    permute(t, 0, n, places, spare_int)
+    permute(identity, 0, n, places, spare_int)
     bound(x, n, pad, box, middle, half)
 
 
@@ -300,14 +302,13 @@ def advance(
             begin, end = c * blocks // chunks, (c + 1) * blocks // chunks
             reached = min(blocks, end - begin + far[c])
             for d in range(3):
-                one = min(blocks, begin + reached)
-                again = max(0, begin + reached - blocks)
-                if exact:
-                    g_exact[c, d * pad + begin * WIDTH : d * pad + one * WIDTH] = 0.0
-                    g_exact[c, d * pad : d * pad + again * WIDTH] = 0.0
-                else:
-                    g[c, d * pad + begin * WIDTH : d * pad + one * WIDTH] = np.float32(0.0)
-                    g[c, d * pad : d * pad + again * WIDTH] = np.float32(0.0)
+                for lap in range(2):
+                    one, two = max(0, begin - lap * blocks) * WIDTH, min(blocks, begin - lap * blocks + reached) * WIDTH
+                    for i in range(d * pad + one, d * pad + two):
+                        if exact:
+                            g_exact[c, i] = 0.0
+                        else:
+                            g[c, i] = np.float32(0.0)
             if exact:
                 sums[3, c], sums[4, c] = exact_forces(
                     begin, end, x, n, pad, box, t, span, energy, slope, step_r, rows, filled, g_exact[c]
@@ -323,7 +324,8 @@ def advance(
             a, b = begin * WIDTH, min(n, end * WIDTH)
             for d in range(3):
                 o = d * pad
-                f[o + a : o + b] = 0.0
+                for i in range(o + a, o + b):
+                    f[i] = 0.0
                 for k in range(chunks):
                     first = k * blocks // chunks
                     reached = min(blocks, (k + 1) * blocks // chunks - first + far[k])

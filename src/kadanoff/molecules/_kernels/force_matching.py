@@ -54,9 +54,9 @@ def _sort(
 @njit(cache=True, nogil=True)
 def _surroundings(
     cell: tuple[int, int, int], shape: NDArray[Any], reach: NDArray[Any], box: NDArray[Any], first: NDArray[Any],
-    xyz: NDArray[Any], near: NDArray[Any],
+    xyz: NDArray[Any], nx: NDArray[Any], ny: NDArray[Any], nz: NDArray[Any],
 ) -> tuple[int, int]:  # fmt: skip
-    """Copy all images in reach of a cell to ``near``; returns their number and where bead 0 would lie if all were here.
+    """Copy all images in reach of a cell to ``nx, ny, nz``; returns their number and where bead 0 would lie if all were here.
 
     Along z the cells are neighbours in memory and are copied in runs.
     """
@@ -75,41 +75,48 @@ def _surroundings(
                 low, high = first[column + start], first[column + stop + 1]
                 if ox == cx and oy == cy and wz == 0:
                     own = number - low
-                for d, shift in ((0, wx * box[0]), (1, wy * box[1]), (2, wz * box[2])):
-                    for j in range(high - low):
-                        near[d, number + j] = xyz[d, low + j] + shift
+                for j in range(high - low):
+                    nx[number + j] = xyz[0, low + j] + wx * box[0]
+                    ny[number + j] = xyz[1, low + j] + wy * box[1]
+                    nz[number + j] = xyz[2, low + j] + wz * box[2]
                 number += high - low
                 oz += stop - start + 1
     return number, own
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _distances(near: NDArray[Any], number: int, x: float, y: float, z: float, d2: NDArray[Any]) -> None:
+def _select(
+    nx: NDArray[Any], ny: NDArray[Any], nz: NDArray[Any], number: int, x: float, y: float, z: float, itself: int,
+    cut2: float, d2: NDArray[Any], hits: NDArray[Any],
+) -> int:  # fmt: skip
+    """Squared distances of a bead to its surroundings, and who is within the cut-off; returns how many."""
     for j in range(number):
-        dx, dy, dz = near[0, j] - x, near[1, j] - y, near[2, j] - z
+        dx, dy, dz = nx[j] - x, ny[j] - y, nz[j] - z
         d2[j] = dx * dx + dy * dy + dz * dz
-
-
-@njit(cache=True, nogil=True, fastmath=True)
-def _select(d2: NDArray[Any], number: int, cut2: float, hits: NDArray[Any]) -> int:
-    """Without a branch, because nothing predicts it."""
+    d2[itself] = 2.0 * cut2
     found = np.uint64(0)
-    for j in range(number):
+    for j in range(number):  # without a branch, because nothing predicts it
         hits[found] = j
-        found += np.uint64(d2[j] < cut2)
+        found = np.uint64(found + np.uint64(d2[j] < cut2))
     return int(found)
 
 
 @njit(cache=True, nogil=True, fastmath=True)
 def _splines(
-    hits: NDArray[Any], number: int, d2: NDArray[Any], near: NDArray[Any], x: float, y: float, z: float,
-    start: float, inverse: float, m: int, interval: NDArray[Any], w: NDArray[Any], v: NDArray[Any],
-) -> None:  # fmt: skip
-    """For each pair its interval, w0..w3 and v = (r_i - r_j) / 6 r; a loop of its own, so that it becomes vectors."""
+    hits: NDArray[Any], number: int, d2: NDArray[Any], nx: NDArray[Any], ny: NDArray[Any], nz: NDArray[Any],
+    x: float, y: float, z: float, start: float, inverse: float, m: int, interval: NDArray[Any],
+    w0: NDArray[Any], w1: NDArray[Any], w2: NDArray[Any], w3: NDArray[Any],
+    vx: NDArray[Any], vy: NDArray[Any], vz: NDArray[Any], closest2: float,
+) -> float:  # fmt: skip
+    """For each pair its interval, w0..w3 and v = (r_i - r_j) / 6 r; returns the smallest squared distance so far.
+
+    A loop of its own over separate arrays, so that it becomes vector instructions.
+    """
     top = float(m)
     for p in range(number):
         j = hits[p]
         r2 = d2[j]
+        closest2 = min(closest2, r2)
         by_r = 1.0 / np.sqrt(max(r2, 1e-300))
         s = min(max((r2 * by_r - start) * inverse, 0.0), top)
         a = min(np.int32(s), np.int32(m - 1))
@@ -117,57 +124,62 @@ def _splines(
         u = 1.0 - t
         by_r *= 1.0 / 6.0
         interval[p] = a
-        w[0, p] = u * u * u
-        w[1, p] = (3.0 * t - 6.0) * t * t + 4.0
-        w[2, p] = (3.0 * u - 6.0) * u * u + 4.0
-        w[3, p] = t * t * t
-        v[0, p] = (x - near[0, j]) * by_r
-        v[1, p] = (y - near[1, j]) * by_r
-        v[2, p] = (z - near[2, j]) * by_r
+        w0[p] = u * u * u
+        w1[p] = (3.0 * t - 6.0) * t * t + 4.0
+        w2[p] = (3.0 * u - 6.0) * u * u + 4.0
+        w3[p] = t * t * t
+        vx[p] = (x - nx[j]) * by_r
+        vy[p] = (y - ny[j]) * by_r
+        vz[p] = (z - nz[j]) * by_r
+    return closest2
 
 
 @njit(cache=True, nogil=True, fastmath=True)
 def _add(
-    number: int, interval: NDArray[Any], w: NDArray[Any], v: NDArray[Any], rows: NDArray[Any], counts: NDArray[Any]
-) -> None:
+    number: int, interval: NDArray[Any], w0: NDArray[Any], w1: NDArray[Any], w2: NDArray[Any], w3: NDArray[Any],
+    vx: NDArray[Any], vy: NDArray[Any], vz: NDArray[Any], rows: NDArray[Any], counts: NDArray[Any],
+) -> None:  # fmt: skip
     """Add the pairs of one bead to its rows (k, 4): x, y, z and a filler that makes four equal operations."""
     for p in range(number):
         a = np.uint64(interval[p])
-        counts[a] += 1
-        x, y, z = v[0, p], v[1, p], v[2, p]
-        w0, w1, w2, w3 = w[0, p], w[1, p], w[2, p], w[3, p]
         b, c, d = a + _ONE, a + _TWO, a + _THREE
-        rows[a, 0] += w0 * x
-        rows[a, 1] += w0 * y
-        rows[a, 2] += w0 * z
-        rows[a, 3] += w0
-        rows[b, 0] += w1 * x
-        rows[b, 1] += w1 * y
-        rows[b, 2] += w1 * z
-        rows[b, 3] += w1
-        rows[c, 0] += w2 * x
-        rows[c, 1] += w2 * y
-        rows[c, 2] += w2 * z
-        rows[c, 3] += w2
-        rows[d, 0] += w3 * x
-        rows[d, 1] += w3 * y
-        rows[d, 2] += w3 * z
-        rows[d, 3] += w3
+        counts[a] += 1
+        x, y, z = vx[p], vy[p], vz[p]
+        wa, wb, wc, wd = w0[p], w1[p], w2[p], w3[p]
+        rows[a, 0] += wa * x
+        rows[a, 1] += wa * y
+        rows[a, 2] += wa * z
+        rows[a, 3] += wa
+        rows[b, 0] += wb * x
+        rows[b, 1] += wb * y
+        rows[b, 2] += wb * z
+        rows[b, 3] += wb
+        rows[c, 0] += wc * x
+        rows[c, 1] += wc * y
+        rows[c, 2] += wc * z
+        rows[c, 3] += wc
+        rows[d, 0] += wd * x
+        rows[d, 1] += wd * y
+        rows[d, 2] += wd * z
+        rows[d, 3] += wd
 
 
 @njit(cache=True, nogil=True, fastmath=True)
-def _multiply(design: NDArray[Any], k: int, f: NDArray[Any], gram: NDArray[Any], moment: NDArray[Any]) -> None:
-    """gram += design^T design (upper triangle, in tiles) and moment += design^T f, for the design (3, padded k) of a bead."""
-    for a in range(k):
-        moment[a] += design[0, a] * f[0] + design[1, a] * f[1] + design[2, a] * f[2]
-    for tile in range(design.shape[1] // _TILE):
-        left = np.uint64(_TILE * tile)
-        for row in range(min(_TILE * tile + _TILE, k)):
-            a = np.uint64(row)
-            x, y, z = design[0, a], design[1, a], design[2, a]
+def _multiply(
+    gx: NDArray[Any], gy: NDArray[Any], gz: NDArray[Any], low: int, k: int, fx: float, fy: float, fz: float,
+    gram: NDArray[Any], moment: NDArray[Any],
+) -> None:  # fmt: skip
+    """gram += g^T g (upper triangle, in tiles) and moment += g^T f for the rows g of a bead, zero below ``low``."""
+    for a in range(low, k):
+        moment[a] += gx[a] * fx + gy[a] * fy + gz[a] * fz
+    for tile in range(low // _TILE, len(gx) // _TILE):
+        left = _TILE * tile
+        bx, by, bz = gx[left : left + _TILE], gy[left : left + _TILE], gz[left : left + _TILE]
+        for row in range(low, min(left + _TILE, k)):
+            x, y, z = gx[row], gy[row], gz[row]
+            target = gram[row, left : left + _TILE]
             for s in range(_TILE):
-                b = left + np.uint64(s)
-                gram[a, b] += x * design[0, b] + y * design[1, b] + z * design[2, b]
+                target[s] += x * bx[s] + y * by[s] + z * bz[s]
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -191,11 +203,13 @@ def _frame(
     for c in range(len(first) - 1):
         most = max(most, first[c + 1] - first[c])
     size = (2 * reach[0] + 1) * (2 * reach[1] + 1) * (2 * reach[2] + 1) * most
-    near, d2 = np.empty((3, size)), np.empty(size)
+    nx, ny, nz, d2 = np.empty(size), np.empty(size), np.empty(size), np.empty(size)
     hits, interval = np.empty(size + 1, np.int32), np.empty(size, np.int32)
-    w, v = np.empty((4, size)), np.empty((3, size))
+    w0, w1, w2, w3 = np.empty(size), np.empty(size), np.empty(size), np.empty(size)
+    vx, vy, vz = np.empty(size), np.empty(size), np.empty(size)
     padded = (k + _TILE - 1) // _TILE * _TILE
-    rows, design, upper = np.empty((k, 4)), np.zeros((3, padded)), np.zeros((k, padded))
+    rows, upper = np.empty((k, 4)), np.zeros((k, padded))
+    gx, gy, gz = np.zeros(padded), np.zeros(padded), np.zeros(padded)
     closest2 = cut2
     for cx in range(shape[0]):
         for cy in range(shape[1]):
@@ -203,25 +217,28 @@ def _frame(
                 c = (cx * shape[1] + cy) * shape[2] + cz
                 if first[c + 1] == first[c]:
                     continue
-                around, own = _surroundings((cx, cy, cz), shape, reach, box, first, xyz, near)
+                around, own = _surroundings((cx, cy, cz), shape, reach, box, first, xyz, nx, ny, nz)
                 for i in range(first[c], first[c + 1]):
                     x, y, z = xyz[0, i], xyz[1, i], xyz[2, i]
-                    _distances(near, around, x, y, z, d2)
-                    d2[own + i] = 2.0 * cut2
-                    number = _select(d2, around, cut2, hits)
-                    for p in range(number):
-                        closest2 = min(closest2, d2[hits[p]])
-                    _splines(hits, number, d2, near, x, y, z, start, 1.0 / spacing, m, interval, w, v)
+                    number = _select(nx, ny, nz, around, x, y, z, own + i, cut2, d2, hits)
+                    closest2 = _splines(
+                        hits, number, d2, nx, ny, nz, x, y, z, start, 1.0 / spacing, m, interval,
+                        w0, w1, w2, w3, vx, vy, vz, closest2,
+                    )  # fmt: skip
                     rows[:, :] = 0.0
-                    _add(number, interval, w, v, rows, counts)
+                    _add(number, interval, w0, w1, w2, w3, vx, vy, vz, rows, counts)
                     for a in range(k):
-                        design[0, a], design[1, a], design[2, a] = rows[a, 0], rows[a, 1], rows[a, 2]
-                    _multiply(design, k, forces[order[i]], upper, moment)
+                        gx[a], gy[a], gz[a] = rows[a, 0], rows[a, 1], rows[a, 2]
+                    low = 0
+                    while low < k and gx[low] == 0.0 and gy[low] == 0.0 and gz[low] == 0.0:
+                        low += 1
+                    f = forces[order[i]]
+                    _multiply(gx, gy, gz, low, k, f[0], f[1], f[2], upper, moment)
     for a in range(k):
         for b in range(a, k):
             gram[a, b] = upper[a, b]
             gram[b, a] = upper[a, b]
-    return np.sqrt(closest2)
+    return float(np.sqrt(closest2))
 
 
 @njit(cache=True, nogil=True)

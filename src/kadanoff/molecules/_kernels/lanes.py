@@ -1,7 +1,7 @@
 """Eight numbers at once: a small vector type for numba kernels.
 
 ``Lanes`` values live in vector registers. They exist only inside compiled functions: `load` and `store` move them from and to
-arrays (flat, C-contiguous), `spread` fills all lanes with one number, and + - * >> & | work lane by lane. LLVM lowers them to
+arrays (flat, C-contiguous), `spread` fills all lanes with one number, and + - * >> & work lane by lane. LLVM lowers them to
 whatever the processor has (two or four registers where eight lanes do not fit one).
 
 The arithmetic may be contracted (a * b + c in one rounding) but is never reordered: the same program gives the same bits.
@@ -76,10 +76,7 @@ _operation(operator.add, lambda b, x, y: b.fadd(x, y, flags=_FLAGS), lambda b, x
 _operation(operator.sub, lambda b, x, y: b.fsub(x, y, flags=_FLAGS), lambda b, x, y: b.sub(x, y))
 _operation(operator.mul, lambda b, x, y: b.fmul(x, y, flags=_FLAGS), lambda b, x, y: b.mul(x, y))
 _operation(operator.and_, None, lambda b, x, y: b.and_(x, y))
-_operation(operator.or_, None, lambda b, x, y: b.or_(x, y))
-_operation(operator.xor, None, lambda b, x, y: b.xor(x, y))
 _operation(operator.rshift, None, lambda b, x, y: b.lshr(x, y))
-_operation(operator.lshift, None, lambda b, x, y: b.shl(x, y))
 
 
 def _pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any, kind: str) -> Any:
@@ -143,7 +140,6 @@ def _conversion(source: Lanes, target: Lanes, convert: Any, text: str) -> Any:
 
 
 to_float = _conversion(I32, F32, lambda b, x: b.sitofp(x, _VECTORS["f32"]), "int32 to float32.")
-unsigned_to_float = _conversion(I32, F32, lambda b, x: b.uitofp(x, _VECTORS["f32"]), "uint32 to float32.")
 to_double = _conversion(F32, F64, lambda b, x: b.fpext(x, _VECTORS["f64"]), "float32 to float64.")
 bits = _conversion(F32, I32, lambda b, x: b.bitcast(x, _VECTORS["i32"]), "The bits of float32 as int32.")
 from_bits = _conversion(I32, F32, lambda b, x: b.bitcast(x, _VECTORS["f32"]), "int32 read as the bits of float32.")
@@ -151,8 +147,16 @@ wrapped = _conversion(
     F64, I32, lambda b, x: b.trunc(b.fptosi(x, ir.VectorType(_I64, WIDTH)), _VECTORS["i32"]),
     "The integer part modulo 2^32.",
 )  # fmt: skip
-root = _conversion(F32, F32, lambda b, x: _call(b, f"llvm.sqrt.v{WIDTH}f32", x.type, [x]), "Square root.")
-absolute = _conversion(F32, F32, lambda b, x: _call(b, f"llvm.fabs.v{WIDTH}f32", x.type, [x]), "|x|.")
+
+
+@intrinsic
+def absolute(context, value):  # type: ignore[no-untyped-def]
+    """|x| of floats."""
+
+    def make(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+        return _call(builder, f"llvm.fabs.v{WIDTH}{value.kind}", arguments[0].type, list(arguments))
+
+    return value(value), make
 
 
 @intrinsic
@@ -213,18 +217,6 @@ def total(context, value):  # type: ignore[no-untyped-def]
         return builder.extract_element(vector, _constant(0, _I32))
 
     return (types.float32 if value.kind == "f32" else types.float64)(value), make
-
-
-@intrinsic
-def high_product(context, a, b):  # type: ignore[no-untyped-def]
-    """The upper 32 bits of the product of two uint32."""
-
-    def make(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-        wide = ir.VectorType(_I64, WIDTH)
-        product = builder.mul(builder.zext(arguments[0], wide), builder.zext(arguments[1], wide))
-        return builder.trunc(builder.lshr(product, _constant([32] * WIDTH, wide)), _VECTORS["i32"])
-
-    return I32(I32, I32), make
 
 
 @intrinsic

@@ -2,8 +2,8 @@
 
 Legend: x (f, n, 3) positions, velocities or forces of atoms; box (f, 3); atoms (a,) atom numbers, bead after bead;
 starts (b + 1,) where each bead begins in ``atoms``; share (a,) weights that sum to one in each bead; out (f, b, 3);
-words, offset: a mapped file and where x of each frame begins in it, see `trr`. Kernels return (frame, bead) of the first
-bead that is half a box long or longer and whether all they wrote is finite.
+words, offset: a mapped file and where x of each frame begins in it, see `trr`. Kernels return (frame, bead) of the
+first bead that is half a box long or longer and whether all they wrote is finite.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from kadanoff.molecules._kernels.lanes import WIDTH, absolute, largest, least, less, load, spread, to_float
+from kadanoff.molecules._kernels.lanes import WIDTH, absolute, largest, least, less, load, spread, store, to_float
 
 TURN = 4294967296.0  # one box edge as an integer fraction
 
@@ -106,3 +106,36 @@ def list_rows(first, last, u, n, pad, box, reach, middle, half, rows, filled):
                         else:
                             fits = False
     return fits, farthest
+
+
+@njit(cache=True, nogil=True)
+def pairs(x, n, pad, box, cutoff, identity, rows, filled, first, second, squared, scratch):
+    """Pairs within the cut-off, smaller index first, with their squared distance in float64; returns how many there are.
+
+    Writes no more than fit into ``first`` with WIDTH to spare, but counts on. Lanes are written whether they hit or not, and only
+    hits move on: nothing to guess for the processor.
+    """
+    count, room = 0, len(first) - WIDTH
+    b0, b1, b2 = spread(box[0]), spread(box[1]), spread(box[2])
+    limit = spread(cutoff * cutoff)
+    for i in range(n):
+        xi, yi, zi, own = spread(x[i]), spread(x[pad + i]), spread(x[2 * pad + i]), identity[i]
+        for c in range(filled[i]):
+            j = rows[i, c]
+            dx, dy, dz = absolute(load(x, j) - xi), absolute(load(x, pad + j) - yi), absolute(load(x, 2 * pad + j) - zi)
+            dx, dy, dz = least(dx, b0 - dx), least(dy, b1 - dy), least(dz, b2 - dz)
+            s = dx * dx + dy * dy + dz * dz
+            mask = less(s, limit)
+            if c == 0:
+                mask &= np.uint32(0xFFFFFFFE << (i - j))
+            if j + WIDTH > n:
+                mask &= np.uint32((1 << (n - j)) - 1)
+            store(scratch, 0, s)
+            at = min(count, room)
+            for lane in range(WIDTH):
+                other = identity[j + lane]
+                first[at], second[at] = min(own, other), max(own, other)
+                squared[at] = scratch[lane]
+                at += (mask >> np.uint32(lane)) & np.uint32(1)
+                count += (mask >> np.uint32(lane)) & np.uint32(1)
+    return count

@@ -1,7 +1,7 @@
 """Big-endian single-precision numbers from a mapped file.
 
-Legend: words (w,) the file as 32-bit words; offset (f,) the word where each frame's vectors begin; out (m,) or (f, m) their
-numbers, as bits of a float32.
+Legend: words (w,) the file as 32-bit words; offset (f,) the word where each frame's vectors begin; out (m,) or (f, m)
+their numbers, as bits of a float32.
 """
 
 from __future__ import annotations
