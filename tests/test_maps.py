@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.sparse
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -89,7 +89,7 @@ def test_flow_conserves_and_agrees_with_the_dense_product(m, data):
     close(m.flow(a).sum(), owned @ a @ owned)
 
 
-@settings(max_examples=60)
+
 @given(data=st.data(), soft=st.booleans())
 def test_two_maps_in_a_row(data, soft):
     first = data.draw(soft_maps(whole=True) if soft else hard_maps(whole=True))
