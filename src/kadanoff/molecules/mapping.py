@@ -29,10 +29,10 @@ class BeadConfig(BaseModel):
 
     Keys:
         select: MDAnalysis selection of the atoms that belong to beads of this type; default all.
-        per: what makes one bead of them: each "residue", "molecule" (needs molecule numbers, as in TPR files) or "fragment"
-            (needs bonds).
-        atoms: names of the bead's atoms within each residue (molecule, fragment), or a list of such lists where it holds
-            several beads of this type. Residues without any of the names are passed over.
+        per: what makes one bead of them: each "residue", "molecule" (needs molecule numbers, as in TPR files) or
+            "fragment" (needs bonds).
+        atoms: names of the bead's atoms within each residue (molecule, fragment), or a list of such lists where that
+            holds several beads of this type. Residues without any of the names are passed over.
         weights: positions by "mass" (centre of mass), "geometry" (all alike), or numbers by atom name.
     """
 
@@ -64,15 +64,16 @@ class MappingConfig(BaseModel):
 class Mapping:
     """Atoms to beads: R_I = sum_j c_Ij r_j, F_I = sum_{j in I} f_j.
 
-    The coefficients c_Ij = w_j / sum_{k in I} w_k are ``map.mean``, the forces ``map.sum``. Each atom is in one bead at most,
-    so the force map B_Ij = 1 obeys B C^T = 1: whatever the weights, the mean of F_I at given bead positions is the mean force
-    there, as long as no rigid constraint joins two beads (constraints inside a bead add forces that cancel in its sum).
-    Velocities are averaged by mass, bead masses are sums, so that momentum is conserved; with mass weights (the default)
-    the beads' velocities are also those of their positions and Noid's conditions on the momenta hold.
+    The coefficients c_Ij = w_j / sum_{k in I} w_k are those of ``map.mean``, the forces of ``map.sum``. Each atom is in
+    one bead at most, so the force map B_Ij = 1 obeys B C^T = 1: whatever the weights, the mean of F_I at given bead
+    positions is the mean force there, as long as no rigid constraint joins two beads (constraints inside a bead add
+    forces that cancel in its sum). Velocities are averaged by mass and bead masses are sums, so momentum is conserved
+    and the beads have the temperature of the atoms; with mass weights (the default) these are also the velocities of
+    the bead positions, and Noid's conditions on the momenta hold.
 
-    ``beads`` the types and masses; ``map`` (n_beads, n_atoms); ``molecule`` (n_beads,) which molecule each bead is part of.
+    ``beads`` types and masses; ``map`` (n_beads, n_atoms); ``molecule`` (n_beads,) which molecule each bead is part of.
 
-    Source: Noid et al., J. Chem. Phys. 128, 244114 (2008), Eqs. 3, 20-22, 32; Ciccotti, Kapral, Vanden-Eijnden,
+    Source: Noid et al., J. Chem. Phys. 128, 244114 (2008); Ciccotti, Kapral, Vanden-Eijnden,
     ChemPhysChem 6, 1809 (2005).
     """
 
@@ -105,11 +106,13 @@ class Mapping:
                 if len(taken):
                     others = ", ".join(sorted({names[i] for i in owner[taken]}))
                     raise ValueError(
-                        f"beads.{name}: atoms {atom_names(source.universe, taken)} are already in a bead {others}; an atom may be "
-                        "in one bead only: narrow one of the selections"
+                        f"beads.{name}: atoms {atom_names(source.universe, taken)} are already in a bead {others}; "
+                        "an atom "
+                        "may be in one bead only: narrow one of the selections"
                     )
                 owner[group] = kind
                 weight[group] = _weights(name, bead, group, source)
+            _check_weight_names(name, bead, found, source)
             groups += found
             types += [kind] * len(found)
         free = np.flatnonzero(owner < 0)
@@ -137,7 +140,8 @@ class Mapping:
             if not (sums > 0).all():
                 bad = int(np.argmin(sums))
                 raise ValueError(
-                    f"beads.{names[types[bead]]}: the atoms {atom_names(source.universe, groups[bad])} have no {what} together; "
+                    f"beads.{names[types[bead]]}: the atoms {atom_names(source.universe, groups[bad])} have no "
+                    f"{what} together; "
                     f"give one of them a positive {what}"
                 )
         size = np.diff(starts)
@@ -153,8 +157,8 @@ class Mapping:
     def apply(self, frames: Frames) -> Frames:
         """Beads of a chunk of atoms.
 
-        Each bead is made whole first: its atoms are taken at the periodic image nearest to its first atom, where the bead
-        stays, so trajectories without jumps stay so and bead positions may lie outside the box.
+        Each bead is made whole first: its atoms are taken at the periodic image nearest to its first atom, where the
+        bead stays, so trajectories without jumps stay so and bead positions may lie outside the box.
 
         Raises ValueError for beads longer than half the box, whose images cannot be told apart, and for NaN.
         """
@@ -177,12 +181,12 @@ class Mapping:
         share = self._share.astype(block.positions.dtype)
         found = whole_means(block.positions, block.box, *beads, share, out.positions)
         self._check(found, out.positions, path, numbers)
-        if block.velocities is not None and out.velocities is not None:
-            if not bead_sums(block.velocities, *beads, self._mass_share, out.velocities):
-                check_finite(out.velocities, path, numbers, "velocity")
-        if block.forces is not None and out.forces is not None:
-            if not bead_sums(block.forces, *beads, self._ones, out.forces):
-                check_finite(out.forces, path, numbers, "force")
+        for what, weights, atoms, array in (
+            ("velocity", self._mass_share, block.velocities, out.velocities),
+            ("force", self._ones, block.forces, out.forces),
+        ):
+            if atoms is not None and array is not None and not bead_sums(atoms, *beads, weights, array):
+                check_finite(array, path, numbers, what)
 
     def _fill_mapped(self, reader: TrrMap, out: Block, numbers: range) -> None:
         """`_fill` straight from a mapped file."""
@@ -237,7 +241,7 @@ def read_beads(
             processes: "processes:4".
 
     Raises:
-        ValueError: as `open_trajectory`, `Mapping.build` and `Mapping.apply`; at the call, except what shows in a frame.
+        ValueError: as `open_trajectory`, `Mapping.build` and `Mapping.apply`; what shows in a frame, when it is read.
     """
     source = open_trajectory(
         topology, trajectory, start=start, stop=stop, step=step, masses=mapping.masses, damaged=damaged
@@ -300,17 +304,17 @@ def require_one_bead_per_molecule(mapping: Mapping) -> None:
 
     Molecules are fragments where the topology has bonds, else molecule numbers, else residues.
     """
-    used = sorted({mapping.beads.names[i] for i in mapping.beads.types})
     if len(mapping.beads.names) > 1:
         raise ValueError(
-            f"beads: {len(mapping.beads.names)} bead types ({', '.join(mapping.beads.names)}), but this study fits one type; "
-            "keep one and leave the other atoms out with unassigned = \"ignore\""
+            f"beads: {len(mapping.beads.names)} bead types ({', '.join(mapping.beads.names)}), but this study fits one "
+            'type; keep one and leave the other atoms out with unassigned = "ignore"'
         )
     molecule, counts = np.unique(mapping.molecule, return_counts=True)
     if (counts > 1).any():
         raise ValueError(
-            f"beads.{used[0]}: molecule {int(molecule[np.argmax(counts)])} has {int(counts.max())} beads, but this study fits one "
-            "bead per molecule, without bonds; map each molecule into one bead (per = \"residue\" or \"fragment\")"
+            f"beads.{mapping.beads.names[0]}: molecule {int(molecule[np.argmax(counts)])} has {int(counts.max())} "
+            "beads, but "
+            'this study fits one bead per molecule; map each molecule into one bead (per = "residue" or "fragment")'
         )
 
 
@@ -331,18 +335,17 @@ def _groups(name: str, bead: BeadConfig, source: Trajectory) -> list[NDArray[np.
     groups = _split(selected, _owners(name, bead.per, universe)[selected])
     if bead.atoms is None:
         return groups
-    lists: list[list[str]] = [
-        [entry] if isinstance(entry, str) else entry for entry in bead.atoms
-    ]  # fmt: skip
-    if bead.atoms and isinstance(bead.atoms[0], str):
-        lists = [[str(entry) for entry in bead.atoms]]
+    plain = [entry for entry in bead.atoms if isinstance(entry, str)]
+    lists = [plain] if plain else [entry for entry in bead.atoms if not isinstance(entry, str)]
+    wanted = [entry for entries in lists for entry in entries]
     labels = np.asarray(universe.atoms.names).astype(str)
     found: list[NDArray[np.int64]] = []
     for group in groups:
         found += _named(name, bead.per, lists, group, labels, source)
     if not found:
         raise ValueError(
-            f"beads.{name}: no {bead.per} has atoms named {', '.join(sum(lists, []))}; the topology has {_known(universe, 'names')}"
+            f"beads.{name}: no {bead.per} has atoms named {', '.join(wanted)}; the topology has "
+            f"{_known(universe, 'names')}"
         )
     return found
 
@@ -351,15 +354,16 @@ def _named(
     name: str, per: str, lists: list[list[str]], group: NDArray[np.int64], labels: NDArray[Any], source: Trajectory
 ) -> list[NDArray[np.int64]]:
     here = labels[group]
-    wanted = sum(lists, [])
+    wanted = [entry for entries in lists for entry in entries]
     if not set(wanted) & set(here):
         return []
     for entry in wanted:
         count = int((here == entry).sum())
         if count != 1:
             raise ValueError(
-                f"beads.{name}: the {per} of atom {atom_names(source.universe, group[:1])} has {count} atoms named {entry}; it "
-                "must have one: narrow select, or list other names"
+                f"beads.{name}: the {per} of atom {atom_names(source.universe, group[:1])} has {count} atoms named "
+                f"{entry}; "
+                "it must have one: narrow select, or list other names"
             )
     return [np.array([group[here == entry][0] for entry in entries]) for entries in lists]
 
@@ -371,8 +375,8 @@ def _owners(name: str, per: str, universe: Any) -> NDArray[np.int64]:
     except AttributeError as error:
         what = "bonds" if per == "fragment" else "molecule numbers"
         raise ValueError(
-            f'beads.{name}: per = "{per}" needs {what}, which the topology does not have; use per = "residue", or a topology '
-            f"with {what} (TPR{', PSF, PDB with CONECT' if per == 'fragment' else ''})"
+            f'beads.{name}: per = "{per}" needs {what}, which the topology does not have; use per = "residue", or a '
+            f"topology with {what} (TPR{', PSF, PDB with CONECT' if per == 'fragment' else ''})"
         ) from error
 
 
@@ -398,10 +402,22 @@ def _weights(name: str, bead: BeadConfig, group: NDArray[np.int64], source: Traj
     assert isinstance(bead.weights, dict)
     if missing := sorted(set(labels) - set(bead.weights)):
         raise ValueError(
-            f"beads.{name}: no weight for atoms named {', '.join(missing)}; give each a number (0 for atoms that are in the bead "
-            "but do not move it)"
+            f"beads.{name}: no weight for atoms named {', '.join(missing)}; give each a number (0 for atoms that are "
+            "in "
+            "the bead but do not move it)"
         )
     return np.array([bead.weights[label] for label in labels])
+
+
+def _check_weight_names(name: str, bead: BeadConfig, groups: list[NDArray[np.int64]], source: Trajectory) -> None:
+    if isinstance(bead.weights, dict):
+        labels = np.asarray(source.universe.atoms.names).astype(str)
+        if unknown := sorted(set(bead.weights) - set(labels[np.concatenate(groups)])):
+            raise ValueError(
+                f"beads.{name}: no atom it maps is named {', '.join(unknown)}, though weights gives numbers for "
+                "them; its "
+                f"atoms are {', '.join(sorted(set(labels[np.concatenate(groups)])))}"
+            )
 
 
 def _known(universe: Any, attribute: str) -> str:

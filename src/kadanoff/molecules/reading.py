@@ -1,7 +1,7 @@
 """Trajectories in: any topology and trajectory that MDAnalysis reads, in nm, ps, kJ/mol/nm, in chunks of frames.
 
-Units are converted here and nowhere else. XTC goes through MDAnalysis' libmdaxdr, TRR files of like frames through a memory
-map (`trr`), every other format through an MDAnalysis reader.
+Units are converted here and nowhere else. XTC goes through MDAnalysis' libmdaxdr, TRR files of like frames through a
+memory map (`trr`), every other format through an MDAnalysis reader.
 """
 
 from __future__ import annotations
@@ -55,8 +55,9 @@ class FrameReader(Protocol):
 class Trajectory:
     """An opened trajectory: the topology, a reader, and which frames of the file were asked for.
 
-    ``universe`` is the MDAnalysis universe of the topology (for selections); ``masses`` (n_atoms,) amu, zero only for virtual
-    sites; ``masses_guessed`` tells whether MDAnalysis guessed them from the atom names; ``frames`` numbers them in the file.
+    ``universe`` is the MDAnalysis universe of the topology (for selections); ``masses`` (n_atoms,) amu, zero only for
+    virtual sites; ``masses_guessed`` tells whether MDAnalysis guessed them from the atom names; ``frames`` numbers
+    them in the file.
     """
 
     universe: Any
@@ -96,7 +97,8 @@ class Trajectory:
         if not (self.masses > 0).all():
             where = np.flatnonzero(~(self.masses > 0))
             raise ValueError(
-                f"{self.reader.path}: {len(where)} massless sites ({atom_names(self.universe, where)}) cannot stand alone; "
+                f"{self.reader.path}: {len(where)} massless sites ({atom_names(self.universe, where)}) cannot stand "
+                "alone; "
                 "read beads through a mapping, or give them masses"
             )
         names, types = np.unique(_labels(self.universe), return_inverse=True)
@@ -106,7 +108,8 @@ class Trajectory:
         """Raise ValueError where the trajectory holds no forces."""
         if not self.has_forces:
             raise ValueError(
-                f"{self.reader.path}: no forces in this trajectory; save them in a TRR file (GROMACS: nstfout = nstxout), "
+                f"{self.reader.path}: no forces in this trajectory; save them in a TRR file (GROMACS: nstfout = "
+                "nstxout), "
                 "or choose a method that needs positions only"
             )
 
@@ -123,8 +126,8 @@ class Trajectory:
     ) -> Iterator[Frames]:
         """Yield chunks of atoms as `Frames`; ``None`` takes velocities and forces where they are.
 
-        Raises ValueError where they are asked for and not there, for NaN, for missing or triclinic boxes and for frames that
-        cannot be decoded, each with the number of the frame in the file.
+        Raises ValueError where they are asked for and not there, for NaN, for missing or triclinic boxes and for
+        frames that cannot be decoded, each with the number of the frame in the file.
         """
         velocities, forces = self.wanted(velocities, forces)
         for part in self.ranges(size):
@@ -163,13 +166,15 @@ def open_trajectory(
         trajectory: file with the frames; by default those in the topology file itself.
         start, stop, step: which frames, as in a slice; negative numbers count from the end.
         masses: amu by atom name, in place of those of the topology; needed where names tell MDAnalysis no element.
-        damaged: "refuse" a truncated or undecodable file, or "use-good-frames" before the damage (costs a reading pass).
+        damaged: "refuse" a truncated or undecodable file, or "use-good-frames" before the damage (costs a reading
+        pass).
 
     Returns:
         A `Trajectory`, whose ``chunks()`` yield `Frames` in nm, ps and kJ/mol/nm.
 
     Raises:
-        ValueError: missing or unreadable files, atom numbers that differ, masses that are missing and cannot be guessed, no
+        ValueError: missing or unreadable files, atom numbers that differ, masses that are missing and cannot be
+        guessed, no
             frames left, damage.
     """
     topology_path = _existing(topology, "topology")
@@ -179,7 +184,8 @@ def open_trajectory(
     reader = _reader(path, n_atoms, damaged)
     if reader.n_atoms != n_atoms:
         raise ValueError(
-            f"{path} has {reader.n_atoms} atoms, but the topology {topology_path} has {n_atoms}; give the topology that the "
+            f"{path} has {reader.n_atoms} atoms, but the topology {topology_path} has {n_atoms}; give the topology "
+            "that the "
             "trajectory was written with, or one of the same subset of atoms"
         )
     if step < 1:
@@ -199,7 +205,8 @@ def check_finite(values: NDArray[Any], path: Path, frames: Sequence[int], what: 
     frame = int(np.argmax(bad.any(axis=1)))
     raise ValueError(
         f"{path}: frame {frames[frame]} has a {what} that is not a number (atom or bead {int(np.argmax(bad[frame]))}, "
-        f"counted from 0, and {int(bad[frame].sum()) - 1} more); leave the frame out with start and stop, or write it again"
+        f"counted from 0, and {int(bad[frame].sum()) - 1} more); leave the frame out with start and stop, or write "
+        "it again"
     )
 
 
@@ -228,7 +235,8 @@ def _universe(path: Path) -> Any:
         return MDAnalysis.Universe(str(path), to_guess=())
     except _UNREADABLE as error:
         raise ValueError(
-            f"{path}: MDAnalysis cannot read it as a topology ({_first_line(error)}); the format is taken from the suffix"
+            f"{path}: MDAnalysis cannot read it as a topology ({_first_line(error)}); the format is taken from the "
+            "suffix"
         ) from error
 
 
@@ -264,7 +272,8 @@ def _masses(universe: Any, given: dict[str, float], path: Path) -> tuple[NDArray
     if (missing := ~(masses > 0) & ~virtual).any():
         names = _some(labels[missing])
         raise ValueError(
-            f"{path}: no masses, and none can be guessed for the atoms named {names}; give a topology with masses (TPR, PSF, "
+            f"{path}: no masses, and none can be guessed for the atoms named {names}; give a topology with masses "
+            "(TPR, PSF, "
             "LAMMPS data) or name them: masses = {NAME = amu, ...}"
         )
     return masses, guessed
@@ -413,7 +422,8 @@ def _open_xdr(path: Path, damaged: Damaged) -> XdrReader:
             whole = file._bytes_tell() == size
         except (OSError, EOFError, StopIteration) as error:
             raise ValueError(
-                f"{path} is damaged: its last frame cannot be decoded ({_first_line(error)}), so the file was cut off or "
+                f"{path} is damaged: its last frame cannot be decoded ({_first_line(error)}), so the file was cut "
+                "off or "
                 'overwritten. To use the frames before the damage, say damaged = "use-good-frames"'
             ) from error
         if not whole:

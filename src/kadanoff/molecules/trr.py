@@ -84,7 +84,7 @@ class TrrMap:
         good = whole if alike.all() else int(np.argmin(alike))
         damage = None
         if good < whole or rest:
-            # Where the like frames end, a frame of another kind starts with the magic number, a damaged one rarely does.
+            # Where the like frames end, one of another kind starts with the magic number; a damaged one rarely does.
             tail = np.fromfile(path, _HEADER, count=1, offset=good * record.itemsize)
             if len(tail) and int(tail[0]["magic"]) == _MAGIC and not _alike(tail, head[0])[0]:
                 return None
@@ -104,7 +104,7 @@ class TrrMap:
 
     def times(self) -> NDArray[np.float64]:
         """(n_frames,) ps."""
-        return self._records()["header"]["time"].astype(np.float64)
+        return np.asarray(self._records()["header"]["time"], dtype=np.float64)
 
     def read(self, frames: range, *, velocities: bool, forces: bool) -> Block:
         """Decode some of the frames."""

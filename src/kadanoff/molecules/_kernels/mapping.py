@@ -44,8 +44,9 @@ def whole_means(
             bead[b, 0], bead[b, 1], bead[b, 2] = sx, sy, sz
             finite &= abs(sx) + abs(sy) + abs(sz) < np.inf
             # Within a quarter of the box no atom needs an image and no bead is too long: so it is for almost all.
-            if not far < near and _imaged_mean(atom, box[f], atoms, starts[b], starts[b + 1], share, bead[b]):
-                if bad_frame < 0:
+            if not far < near:
+                too_long = _imaged_mean(atom, box[f], atoms, starts[b], starts[b + 1], share, bead[b])
+                if too_long and bad_frame < 0:
                     bad_frame, bad_bead = f, b
     return bad_frame, bad_bead, finite
 
