@@ -20,6 +20,7 @@ from kadanoff.molecules.potentials import Model, lennard_jones, two_well
 
 pytest.importorskip("openmm")
 ENGINES = {"ours": BeadEngine(precision="double"), "lammps": LammpsEngine(), "openmm": OpenMMEngine("CPU")}
+QUICK = ENGINES | {"lammps": LammpsEngine(points=1000)}  # short tables, where accuracy is not the matter
 
 
 def liquid(number, names=("A",), density=33.3, seed=1, shake=0.04):
@@ -154,7 +155,7 @@ def test_the_same_call_gives_the_same_bits_and_the_seed_matters(engine, thermost
 
     def run(seed):
         plan = {"steps": 60, "timestep": 0.002, "every": 20}
-        return Frames.join(list(ENGINES[engine].run(model, frame, thermostat=thermostat, seed=seed, **plan)))
+        return Frames.join(list(QUICK[engine].run(model, frame, thermostat=thermostat, seed=seed, **plan)))
 
     a, b, c = run(1), run(1), run(2)
     assert len(a) == 3
@@ -250,7 +251,7 @@ def test_a_wrong_potential_would_be_seen(lammps_liquid):
 def test_bad_starts_are_refused_before_any_work(engine, damage, words):
     model, frame = SYSTEMS["two wells"]
     with pytest.raises(ValueError, match=words):
-        ENGINES[engine].evaluate(model, damage(frame))
+        QUICK[engine].evaluate(model, damage(frame))
 
 
 @pytest.mark.parametrize("engine", ["lammps", "openmm"])
@@ -259,7 +260,7 @@ def test_two_beads_on_one_spot_are_refused(engine):
     x = frame.positions.copy()
     x[0, 5] = x[0, 9] + frame.box[0]
     with pytest.raises(ValueError, match="beads 5 and 9 stand on one spot"):
-        ENGINES[engine].evaluate(model, replace(frame, positions=x))
+        QUICK[engine].evaluate(model, replace(frame, positions=x))
 
 
 @pytest.mark.parametrize("engine", ["lammps", "openmm"])
@@ -273,7 +274,7 @@ def test_bad_plans_are_refused(engine):
         ({"thermostat": None}, "needs start velocities"),
     ):
         with pytest.raises(ValueError, match=words):
-            next(ENGINES[engine].run(model, frame, **plan | change))
+            next(QUICK[engine].run(model, frame, **plan | change))
 
 
 @pytest.mark.parametrize("engine", ["lammps", "openmm"])
@@ -283,7 +284,7 @@ def test_an_explosion_is_called_by_its_name_and_keeps_the_frames(engine):
     speed[0, 0, 0] = 1e160  # overflows when it is squared
     start = replace(frame, velocities=speed)
     with pytest.raises(Exploded, match="exploded"):
-        list(ENGINES[engine].run(model, start, steps=50, timestep=0.01, every=1, thermostat=None, seed=1))
+        list(QUICK[engine].run(model, start, steps=50, timestep=0.01, every=1, thermostat=None, seed=1))
 
 
 def test_the_work_folder_is_removed_and_the_process_ended_when_the_caller_stops_early(monkeypatch, tmp_path):
