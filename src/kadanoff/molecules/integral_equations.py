@@ -55,7 +55,7 @@ def _transform(points: int, width: float) -> tuple[Array, Array, Array, Array]:
     sine = np.sin(np.outer(k, r))
     forward = 4 * np.pi * width * sine * r[None, :] / k[:, None]
     backward = (sine.T * k[None, :] / r[:, None]) * (k[1] - k[0]) / (2 * np.pi**2)
-    return r, k, forward, backward
+    return np.asarray(r), np.asarray(k), np.asarray(forward), np.asarray(backward)
 
 
 @dataclass(frozen=True, eq=False)

@@ -96,7 +96,8 @@ def starting_frame(frames: Frames) -> Frames:
     nearest = int(np.argmin(np.abs(frames.volume - frames.volume.mean())))
     frame = frames[nearest]
     return replace(
-        frame, positions=np.asarray(frame.positions * (box / frame.box[0]), dtype=np.float64), box=box[None, :], time=np.zeros(1),
+        frame, positions=np.asarray(frame.positions * (box / frame.box[0]), dtype=np.float64), box=box[None, :],
+        time=np.zeros(1),
         velocities=None, forces=None, energy=None, virial=None,
     )  # fmt: skip
 
@@ -224,7 +225,7 @@ def rdf_difference(
     present = target.g > 0.01
     if not present.any():
         raise ValueError("g_target never passes 0.01: there is no structure to compare")
-    bins = slice(int(np.argmax(present)), int(round(upper / (target.edges[1] - target.edges[0]))))
+    bins = slice(int(np.argmax(present)), round(float(upper / (target.edges[1] - target.edges[0]))))
     g, goal = model.bootstrap(resamples, seed)[:, bins], target.bootstrap(resamples, seed + 1)[:, bins]
     difference = (model.g - target.g)[bins]
     variance = g.var(axis=0, ddof=1) + goal.var(axis=0, ddof=1)

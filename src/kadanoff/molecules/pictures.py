@@ -139,12 +139,14 @@ def convergence(turns: Mapping[str, list[Iteration]], floor: Estimate) -> Pictur
     for name, found in turns.items():
         number = [turn.number for turn in found]
         left.errorbar(
-            number, [turn.rms.value for turn in found], [turn.rms.error or 0.0 for turn in found], color=_COLOURS[name], marker="o",
+            number, [turn.rms.value for turn in found], [turn.rms.error or 0.0 for turn in found], color=_COLOURS[name],
+            marker="o",
             markersize=4, capsize=2, label=NAMES[name],
         )  # fmt: skip
         right.errorbar(
             number, [turn.sample.pressure.value / 1000 for turn in found],
-            [(turn.sample.pressure.error or 0.0) / 1000 for turn in found], color=_COLOURS[name], marker="o", markersize=4, capsize=2,
+            [(turn.sample.pressure.error or 0.0) / 1000 for turn in found], color=_COLOURS[name], marker="o",
+            markersize=4, capsize=2,
         )  # fmt: skip
     left.axhline(floor.value, color=plotting.BLACK, linestyle="--", linewidth=1, label="noise floor")
     left.set(yscale="log", xlabel="number of mendings", ylabel=plotting.label("RMS of g - g(even blocks)"))

@@ -76,8 +76,8 @@ def build_water_box(molecules: int, density: float, seed: int) -> tuple[NDArray[
     random = np.random.default_rng(seed)
     edge = float((molecules / density) ** (1.0 / 3.0))
     per_side = int(np.ceil(molecules ** (1.0 / 3.0)))
-    sites = np.stack(np.meshgrid(*[np.arange(per_side)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
-    sites = sites[np.sort(random.permutation(len(sites))[:molecules])] * (edge / per_side)
+    lattice = np.stack(np.meshgrid(*[np.arange(per_side)] * 3, indexing="ij"), axis=-1).reshape(-1, 3)
+    sites = lattice[np.sort(random.permutation(len(lattice))[:molecules])] * (edge / per_side)
     half = _HOH / 2
     water = _OH * np.array([[0, 0, 0], [np.sin(half), np.cos(half), 0], [-np.sin(half), np.cos(half), 0]])
     quaternions = random.normal(size=(molecules, 4))

@@ -278,13 +278,14 @@ def bottom_up(config: BottomUp, run: Run) -> Result:
     ledger.verify()
 
     ratio = rms.value / floor.value
+    ratio_error = ratio * float(np.hypot((rms.error or 0.0) / rms.value, (floor.error or 0.0) / floor.value))
     position, height = first_peak(peak)
     bead_seconds = final.seconds / final.simulated * 1000.0
     found: dict[str, Estimate | Reported] = {
         "rdf_rms": rms,
         "noise_floor": floor,
         "rdf_rms_over_noise": Reported(
-            Estimate(ratio, float(np.hypot((rms.error or 0) / rms.value, (floor.error or 0) / floor.value)) * ratio, rms.samples, "", rms.method),
+            Estimate(ratio, ratio_error, rms.samples, "", rms.method),
             1.0, tolerance=0.5, source="1 where the model differs from the reference by the noise of both alone",
         ),
         "iterations": Estimate.exact(len(turns["newton"]) - 1),
@@ -295,9 +296,12 @@ def bottom_up(config: BottomUp, run: Run) -> Result:
         "tetrahedral_order_coarse": shapes[1].tetrahedral,
         "two_body_entropy_fine": entropies[0],
         "two_body_entropy_coarse": entropies[1],
-        "force_variance_explained": match.explained_variance if match else Reported(None, reason="the trajectory holds no forces"),
+        "force_variance_explained": match.explained_variance
+        if match
+        else Reported(None, reason="the trajectory holds no forces"),
         "speedup_per_ns": seconds.scaled(1.0 / bead_seconds, "") if seconds else Reported(
-            None, reason="needs an atomistic run on this machine: pip install 'kadanoff[openmm]', and atomistic = \"spce\" for water"
+            None,
+            reason="needs an atomistic run on this machine: pip install 'kadanoff[openmm]', atomistic = \"spce\" (water)",
         ),
     }  # fmt: skip
     for name, expected in config.expected.items():
@@ -335,7 +339,8 @@ def bottom_up(config: BottomUp, run: Run) -> Result:
 
 
 def _verdict(
-    config: BottomUp, target: PairDistribution, rms: Estimate, floor: Estimate, turns: dict[str, list[Iteration]], pressure: Estimate,
+    config: BottomUp, target: PairDistribution, rms: Estimate, floor: Estimate, turns: dict[str, list[Iteration]],
+    pressure: Estimate,
     match: ForceMatch | None, shapes: tuple[Structure, ...],
 ) -> str:  # fmt: skip
     """What holds, what does not, and where it stops holding."""
@@ -375,7 +380,8 @@ def _verdict(
 
 
 def _data(
-    odd: PairDistribution, final: Sample, matched: Sample | None, curves: dict[str, PairPotential], turns: dict[str, list[Iteration]],
+    odd: PairDistribution, final: Sample, matched: Sample | None, curves: dict[str, PairPotential],
+    turns: dict[str, list[Iteration]],
     shapes: tuple[Structure, ...],
 ) -> xarray.Dataset:  # fmt: skip
     """Every array behind the figures."""
