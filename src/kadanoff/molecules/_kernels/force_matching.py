@@ -5,7 +5,7 @@ multiplied into the Gram matrix, so that every pair is visited from both its bea
 Beads are sorted into cells about half a cut-off wide; the surroundings of a cell, with the shifts of their periodic
 images, are copied into one buffer that all beads of the cell search.
 
-Letters: k splines, m = k - 3 intervals of width h from ``start`` to the cut-off; w0..w3 six times the four cubic B-splines
+Letters: k splines, m = k - 3 intervals from ``start`` to the cut-off; w0..w3 six times the four cubic B-splines
 that are not zero in an interval. Unsigned indices spare numba's test for negative ones.
 """
 
@@ -20,13 +20,14 @@ from numpy.typing import NDArray
 __all__ = ["accumulate"]
 
 _ONE, _TWO, _THREE = np.uint64(1), np.uint64(2), np.uint64(3)
-_TILE = 8  # columns of the Gram matrix at a time: one or two vector registers
+_REGISTER = 8  # lines of the Gram matrix are padded to whole vector registers
 
 
 @njit(cache=True, nogil=True, fastmath=True)
 def _sort(
-    positions: NDArray[Any], box: NDArray[Any], shape: NDArray[Any], xyz: NDArray[Any], order: NDArray[Any], first: NDArray[Any]
-) -> None:
+    positions: NDArray[Any], box: NDArray[Any], shape: NDArray[Any], xyz: NDArray[Any], order: NDArray[Any],
+    first: NDArray[Any],
+) -> None:  # fmt: skip
     """Beads by cell: ``xyz`` (3, n) wrapped and sorted, ``order`` (n,) where they came from, ``first`` (cells + 1,)."""
     n = len(positions)
     cell = np.empty(n, np.int64)
@@ -56,9 +57,9 @@ def _surroundings(
     cell: tuple[int, int, int], shape: NDArray[Any], reach: NDArray[Any], box: NDArray[Any], first: NDArray[Any],
     xyz: NDArray[Any], nx: NDArray[Any], ny: NDArray[Any], nz: NDArray[Any],
 ) -> tuple[int, int]:  # fmt: skip
-    """Copy all images in reach of a cell to ``nx, ny, nz``; returns their number and where bead 0 would lie if all were here.
+    """Copy all images in reach of a cell to ``nx, ny, nz``; returns their number and the place of bead 0.
 
-    Along z the cells are neighbours in memory and are copied in runs.
+    (Where bead 0 would lie if all were here.) Along z the cells are neighbours in memory and are copied in runs.
     """
     cx, cy, cz = cell
     number, own = 0, 0
@@ -169,17 +170,18 @@ def _multiply(
     gx: NDArray[Any], gy: NDArray[Any], gz: NDArray[Any], low: int, k: int, fx: float, fy: float, fz: float,
     gram: NDArray[Any], moment: NDArray[Any],
 ) -> None:  # fmt: skip
-    """gram += g^T g (upper triangle, in tiles) and moment += g^T f for the rows g of a bead, zero below ``low``."""
+    """gram += g^T g, two lines at a time, and moment += g^T f for the rows g of a bead, zero below ``low``."""
     for a in range(low, k):
         moment[a] += gx[a] * fx + gy[a] * fy + gz[a] * fz
-    for tile in range(low // _TILE, len(gx) // _TILE):
-        left = _TILE * tile
-        bx, by, bz = gx[left : left + _TILE], gy[left : left + _TILE], gz[left : left + _TILE]
-        for row in range(low, min(left + _TILE, k)):
-            x, y, z = gx[row], gy[row], gz[row]
-            target = gram[row, left : left + _TILE]
-            for s in range(_TILE):
-                target[s] += x * bx[s] + y * by[s] + z * bz[s]
+    for half in range(low // 2, (k + 1) // 2):
+        a = 2 * half
+        x, y, z = gx[a], gy[a], gz[a]
+        xx, yy, zz = gx[a + 1], gy[a + 1], gz[a + 1]
+        one, two = gram[a], gram[a + 1]
+        for b in range(len(gx)):
+            p, q, r = gx[b], gy[b], gz[b]
+            one[b] += x * p + y * q + z * r
+            two[b] += xx * p + yy * q + zz * r
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -187,7 +189,7 @@ def _frame(
     positions: NDArray[Any], forces: NDArray[Any], box: NDArray[Any], start: float, spacing: float,
     gram: NDArray[Any], moment: NDArray[Any], counts: NDArray[Any],
 ) -> float:  # fmt: skip
-    """One frame: adds to the zeroed ``gram``, ``moment`` and ``counts`` (each pair twice); returns the smallest distance."""
+    """One frame: fills ``gram``, adds to ``moment`` and ``counts`` (each pair twice); returns the smallest distance."""
     n, k = len(positions), len(moment)
     m = k - 3
     cut = start + m * spacing
@@ -207,8 +209,8 @@ def _frame(
     hits, interval = np.empty(size + 1, np.int32), np.empty(size, np.int32)
     w0, w1, w2, w3 = np.empty(size), np.empty(size), np.empty(size), np.empty(size)
     vx, vy, vz = np.empty(size), np.empty(size), np.empty(size)
-    padded = (k + _TILE - 1) // _TILE * _TILE
-    rows, upper = np.empty((k, 4)), np.zeros((k, padded))
+    padded = (k + _REGISTER - 1) // _REGISTER * _REGISTER
+    rows, square = np.empty((k, 4)), np.zeros((padded, padded))
     gx, gy, gz = np.zeros(padded), np.zeros(padded), np.zeros(padded)
     closest2 = cut2
     for cx in range(shape[0]):
@@ -233,11 +235,10 @@ def _frame(
                     while low < k and gx[low] == 0.0 and gy[low] == 0.0 and gz[low] == 0.0:
                         low += 1
                     f = forces[order[i]]
-                    _multiply(gx, gy, gz, low, k, f[0], f[1], f[2], upper, moment)
+                    _multiply(gx, gy, gz, low, k, f[0], f[1], f[2], square, moment)
     for a in range(k):
-        for b in range(a, k):
-            gram[a, b] = upper[a, b]
-            gram[b, a] = upper[a, b]
+        for b in range(k):
+            gram[a, b] = square[max(a, b), min(a, b)]  # exactly symmetric
     return float(np.sqrt(closest2))
 
 
