@@ -117,8 +117,8 @@ def structure(
 def first_minimum(distribution: PairDistribution) -> float:
     """Radius of the first shell (nm): the first minimum of g behind its first peak, g smoothed over five bins.
 
-    A peak stands out of its surroundings by a quarter of the highest g at least. Raises ValueError where g has none, or only
-    falls behind it.
+    A peak stands out of its surroundings by a quarter of the highest g at least. Raises ValueError where g has none, or
+    only falls behind it.
     """
     from scipy.signal import find_peaks
 
