@@ -243,7 +243,7 @@ def main() -> int:
 
 
 def agree(found: dict[str, Any], frames: int) -> bool:
-    """Whether every histogram equals ours but for pairs on a bin's edge: 5, or 3e-4 of the bin (rounding over bin width).
+    """Whether every histogram equals ours but for pairs on a bin's edge: 5, or 3e-4 of the bin.
 
     Some normalise by N^2 / 2 pairs and not by N (N - 1) / 2: either is taken.
     """
