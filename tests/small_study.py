@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from kadanoff import plotting
 from kadanoff.estimates import Estimate
 from kadanoff.losses import Ledger, Loss
-from kadanoff.study import Picture, Reported, Result, Run, execute, judge
+from kadanoff.study import Picture, Reported, Result, Run, execute, judge, stages
 from kadanoff.study.configs import Loaded
 
 
@@ -83,6 +83,7 @@ def loaded(**settings: object) -> Loaded:
     return Loaded("small", "lattices.small", small, Small(**settings))
 
 
-def slowly(folder: str, seed: int) -> None:
-    """For a process of its own, to be killed."""
+def slowly(folder: str, seed: int, sources: str) -> None:
+    """For a process of its own, to be killed; it sees the sources as the test does, even if they are edited meanwhile."""
+    stages.source_hash = lambda: sources
     execute(loaded(wait=0.1), folder, seed=seed, resume=True)

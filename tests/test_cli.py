@@ -217,7 +217,7 @@ def test_atlas(two_studies):
     index = (folder / "index.html").read_text()
     assert "All 2 studies passed" in index
     assert 'href="hidden-cycle/report.html"' in index
-    assert "entropy_production_total" in index
+    assert "entropy_<wbr>production_<wbr>total" in index
 
 
 @pytest.mark.parametrize("harm", ["verdict", "reference", "theorem", "lost"])

@@ -20,7 +20,7 @@ from kadanoff.estimates import Estimate
 from kadanoff.losses import Ledger, Loss
 from kadanoff.study import InUse, Reported, Result, Run, Stopped, Verdict, execute, judge
 from kadanoff.study.configs import Loaded
-from kadanoff.study.stages import Store, fingerprint, write_atomically
+from kadanoff.study.stages import Store, fingerprint, source_hash, write_atomically
 from small_study import Small, State, advance, begin, loaded, slowly, small
 
 # --- fingerprints -------------------------------------------------------------
@@ -369,7 +369,7 @@ def processes() -> multiprocessing.context.ForkServerContext:
 
 
 def start(folder: Path, seed: int) -> multiprocessing.process.BaseProcess:
-    process = processes().Process(target=slowly, args=(str(folder), seed))
+    process = processes().Process(target=slowly, args=(str(folder), seed, source_hash()))
     process.start()
     return process
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ __all__ = [
     "VERMILION",
     "band",
     "figure",
+    "house_style",
     "label",
     "to_png",
     "to_svg",
@@ -55,6 +57,12 @@ def _style() -> Any:
     return {key: value for key, value in settings.items() if not key.startswith(("backend", "interactive", "toolbar"))}
 
 
+def house_style() -> AbstractContextManager[None]:
+    """``with house_style(): ...`` draws everything inside in the house style; studies run in it."""
+    context: AbstractContextManager[None] = matplotlib.rc_context(_style())
+    return context
+
+
 def figure(
     columns: int = 1,
     rows: int = 1,
@@ -69,7 +77,7 @@ def figure(
     ``width`` and ``height`` in inches; by default 5.2 wide for one column, else 3.7 a column, and 3.1 high a row.
     """
     size = (width or (5.2 if columns == 1 else 3.7 * columns), height or 3.1 * rows)
-    with matplotlib.rc_context(_style()):
+    with house_style():
         drawing = Figure(figsize=size, layout="constrained")
         axes = drawing.subplots(rows, columns, squeeze=False, sharex=sharex, sharey=sharey)
     return drawing, list(axes.flat)
@@ -115,7 +123,7 @@ def _points(artist: Any) -> int:
 
 
 def _finish(axis: Axes) -> None:
-    """What matplotlib styles at the time of the call is styled here, so that callers need no context of their own."""
+    """Titles and legends take their style at the time of the call: style those made outside `house_style` too."""
     title = axis.get_title()
     if title:
         axis.set_title("", loc="center")
@@ -132,7 +140,7 @@ def _finish(axis: Axes) -> None:
 
 def _save(drawing: Figure, kind: str) -> bytes:
     buffer = io.BytesIO()
-    with matplotlib.rc_context(_style()):
+    with house_style():
         for axis in drawing.axes:
             _finish(axis)
         drawing.savefig(buffer, format=kind, metadata={"Date": None} if kind == "svg" else None)

@@ -57,6 +57,11 @@ def _theorem(text: str) -> str:
     return text.replace("<=", "≤").replace(">=", "≥").replace("==", "=")
 
 
+def _breakable(name: str) -> Markup:
+    """A name that may break after its underscores."""
+    return Markup("_<wbr>").join(name.split("_"))
+
+
 def _bytes(count: int) -> str:
     size, unit = float(count), "B"
     for unit in ("B", "kB", "MB", "GB"):
@@ -75,7 +80,14 @@ def _templates() -> jinja2.Environment:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters |= {"number": _pretty, "unit": _unit, "prose": _prose, "theorem": _theorem, "bytes": _bytes}
+    environment.filters |= {
+        "number": _pretty,
+        "unit": _unit,
+        "prose": _prose,
+        "breakable": _breakable,
+        "theorem": _theorem,
+        "bytes": _bytes,
+    }
     environment.globals["style"] = Markup((Path(__file__).parent / "style.css").read_text(encoding="utf-8"))
     return environment
 

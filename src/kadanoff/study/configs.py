@@ -249,9 +249,9 @@ def _section(model: type[BaseModel], prefix: str) -> list[str]:
                 tables += [f"{row} = {_toml(content)}" for row, content in rows.items()]
             continue
         lines += _comment(info)
-        if value is None:
-            examples = info.examples or []
-            lines.append(f"# {name} = {_toml(examples[0]) if examples else '...'}")
+        if value is None or value == {}:
+            example = info.examples[0] if info.examples else value
+            lines.append(f"# {name} = {'...' if example is None else _toml(example)}")
         else:
             lines.append(f"{name} = {_toml(value)}")
     return lines + tables
@@ -280,7 +280,8 @@ def _toml(value: Any) -> str:
         case list() | tuple():
             return "[" + ", ".join(_toml(item) for item in value) + "]"
         case Mapping():
-            return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }"
+            inside = ", ".join(f"{key} = {_toml(item)}" for key, item in value.items())
+            return f"{{ {inside} }}" if inside else "{}"
         case _:
             import json
 

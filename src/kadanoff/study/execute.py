@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import kadanoff
 from kadanoff.parallel import executor
+from kadanoff.plotting import house_style, to_svg
 from kadanoff.study.configs import ConfigError, Loaded, input_files, load
 from kadanoff.study.result import Result
 from kadanoff.study.run import Run
@@ -90,7 +91,8 @@ def execute(
             "%s (%s), seed %d, workers %s%s", loaded.study, loaded.kind, seed, workers, ", resumed" if resume else ""
         )
         try:
-            result = loaded.function(loaded.config, run)
+            with house_style():
+                result = loaded.function(loaded.config, run)
             if not isinstance(result, Result):
                 raise TypeError(f"{loaded.kind} returned a {type(result).__name__}, not a Result")
             entries = _entries(loaded.study, result, started)
@@ -208,8 +210,6 @@ def _cost(started: float) -> dict[str, float]:
 
 def _write_parts(folder: Path, result: Result) -> list[str]:
     """Write arrays, figures and files; returns the names of the files for other programs."""
-    from kadanoff.plotting import to_svg
-
     _write_dataset(folder / "data.nc", result.data)
     for name, picture in result.pictures.items():
         _checked_name(f"{name}.svg")
