@@ -84,6 +84,6 @@ def loaded(**settings: object) -> Loaded:
 
 
 def slowly(folder: str, seed: int, sources: str) -> None:
-    """For a process of its own, to be killed; it sees the sources as the test does, even if they are edited meanwhile."""
+    """For a process of its own, to be killed; sees the sources as the test does, even if edited meanwhile."""
     stages.source_hash = lambda: sources
     execute(loaded(wait=0.1), folder, seed=seed, resume=True)
