@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from kadanoff.molecules._kernels import dynamics
 from kadanoff.molecules._kernels.lanes import WIDTH
 from kadanoff.molecules.engines import Exploded, Langevin, NoseHoover, PointValue, Thermostat
+from kadanoff.molecules.engines.checks import check_plan, check_start, start_velocities
 from kadanoff.molecules.frames import BOLTZMANN, Frames
 from kadanoff.molecules.potentials import Model
-from kadanoff.random import fill_normals
 
 __all__ = ["BeadEngine", "FastTable"]
 
@@ -92,8 +92,8 @@ class BeadEngine:
     """Bead molecular dynamics with tabulated pair potentials.
 
     ``precision``: "mixed" (float32 pairs, float64 sums) or "double", of the dynamics; ``threads``: how many cores walk together
-    (0: all); ``skin``: margin of the neighbour list in nm, None for one that suits the temperature. None of the threads
-    changes a bit of the result.
+    (0: all); ``skin``: margin of the neighbour list in nm, None for one that suits the temperature. The number of
+    threads changes no bit of the result.
 
     Langevin dynamics is BAOAB (Leimkuhler & Matthews, Appl. Math. Res. Express 2013, 34), Nose-Hoover chains follow Martyna,
     Tobias & Klein (1994) and Martyna et al. (1996), and conserve momentum: the centre of mass is brought to rest first.
@@ -130,11 +130,7 @@ class BeadEngine:
         after ``every`` steps. The same call gives the same bits whatever ``threads`` is. Raises `Exploded` with the frames of the
         unfinished chunk, and `ValueError` for positions that are no numbers or a cut-off above half the box.
         """
-        if every < 1 or steps < every:
-            raise ValueError(f"need 1 <= every <= steps, not every {every} and steps {steps}")
-        if not (np.isfinite(timestep) and timestep > 0):
-            raise ValueError(f"the timestep must be positive (ps), not {timestep}")
-        n, total = len(start.beads), steps // every
+        n, total = len(start.beads), check_plan(steps, timestep, every)
         size = max(1, min(total, 100, 1_000_000 // n, 1 + 40_000_000 // (n * every)))
         skin = _skin(model, start, thermostat, timestep) if self.skin is None else self.skin
         state = _State(
@@ -170,7 +166,7 @@ class _State:
         self, model: Model, start: Frames, *, exact: bool, skin: float, steps: int, frames: int, timestep: float,
         thermostat: Thermostat | None, seed: int,
     ) -> None:  # fmt: skip
-        positions, box, kinds = _checked(model, start)
+        kinds, positions, box = check_start(model, start), np.array(start.positions[0]), np.array(start.box[0], np.float64)
         self.n = n = len(positions)
         self.pad = pad = -(-n // WIDTH) * WIDTH
         blocks = pad // WIDTH
@@ -197,7 +193,7 @@ class _State:
             self.kt = BOLTZMANN * thermostat.temperature
             if not (np.isfinite(self.kt) and self.kt > 0):
                 raise ValueError(f"the temperature must be positive (K), not {thermostat.temperature}")
-        velocities = self._velocities(start, mass, steps, thermostat)
+        velocities = start_velocities(start, thermostat.temperature if thermostat else None, seed) if steps else np.zeros((n, 3))
         if isinstance(thermostat, Langevin):
             if not (np.isfinite(thermostat.friction) and thermostat.friction > 0):
                 raise ValueError(f"the friction must be positive (1/ps), not {thermostat.friction}")
@@ -226,18 +222,6 @@ class _State:
         self.counters = np.array([0, 0, dynamics.AFRESH, 0], np.int64)
         self.out_x, self.out_v = np.empty((frames, n, 3)), np.empty((frames, n, 3))
         self.out_values = np.empty((2, frames))
-
-    def _velocities(self, start: Frames, mass: _Array, steps: int, thermostat: Thermostat | None) -> _Array:
-        if start.velocities is not None:
-            given = np.array(start.velocities[0], dtype=np.float64)
-            if not np.all(np.isfinite(given)):
-                raise ValueError(f"{np.count_nonzero(~np.isfinite(given).all(1))} beads have velocities that are not numbers")
-            return given
-        if thermostat is None and steps:
-            raise ValueError("without a thermostat nothing says how fast the beads move: give start velocities")
-        noise = np.empty((self.n, 3), np.float32)
-        fill_normals(self.seed, 0, 0, noise)
-        return np.asarray(noise * np.sqrt(self.kt / mass)[:, None])
 
     def walk(self, *, until: int, every: int, threads: int, pool: ThreadPoolExecutor | None) -> int:
         """Go on to step ``until``; the frames recorded on the way are in ``out_x`` and its like from 0."""
@@ -270,26 +254,3 @@ class _State:
 def _skin(model: Model, start: Frames, thermostat: Thermostat | None, timestep: float) -> float:
     """A list that lasts about a dozen steps: the fastest of the beads moves at about four thermal speeds."""
     return 0.15 * model.cutoff
-
-
-def _checked(model: Model, frame: Frames) -> tuple[_Array, _Array, NDArray[np.int32]]:
-    if len(frame) != 1:
-        raise ValueError(f"give one frame, not {len(frame)}: frames[-1] is the last of a chunk")
-    x, box = np.array(frame.positions[0], dtype=np.float64), np.array(frame.box[0], dtype=np.float64)
-    if not len(x):
-        raise ValueError("there are no beads")
-    bad = ~np.isfinite(x).all(axis=1)
-    if bad.any():
-        raise ValueError(f"{bad.sum()} of {len(x)} beads have positions that are not numbers, first bead {np.argmax(bad)}")
-    if not np.all(np.isfinite(box) & (box > 0)):
-        raise ValueError(f"every box edge must be positive, not {box} nm")
-    if model.cutoff > 0.5 * box.min() * (1 + 1e-12):
-        raise ValueError(
-            f"the cut-off {model.cutoff:g} nm is more than half the shortest box edge {box.min():g} nm: a bead would meet two "
-            "images of another; use a larger box or a shorter cut-off"
-        )
-    missing = [name for name in frame.beads.names if name not in model.names]
-    if missing:
-        raise ValueError(f"the model of {model.names} knows no bead type {missing[0]!r}")
-    index = np.array([model.names.index(name) for name in frame.beads.names], np.int32)
-    return x, box, np.asarray(index[frame.beads.types])
