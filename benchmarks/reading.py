@@ -1,6 +1,6 @@
 """Claim: XTC to beads at the decoder's own rate, TRR with forces to beads 10 times faster than MDAnalysis reads it.
 
-Run: ``python benchmarks/reading.py [--repeats 5] [--frames 501]``. Makes its own trajectory (2180 rigid waters that walk
+Run: ``python benchmarks/reading.py [--repeats 5] [--frames 501]``. Makes its own trajectory (2180 rigid waters, walking
 at random in a cubic box of 4.03 nm, molecules broken over the boundary, forces at random), reads it turn by turn with
 every program, and checks that the beads agree. One core in processor time, which a busy machine disturbs least, and XTC
 on two processes where there are two cores. Exits 1 if a claim fails.
@@ -190,8 +190,8 @@ def two_processes(files: tuple[Path, Path, Path], options: argparse.Namespace, c
     with executor("processes:1") as one, executor("processes:2") as two:
         times = turn_by_turn(
             {
-                "1 process": lambda: [len(chunk) for chunk in map_trajectory(source, mapping, size=32, workers=one)],
-                "2 processes": lambda: [len(chunk) for chunk in map_trajectory(source, mapping, size=32, workers=two)],
+                "1 process": lambda: [len(chunk) for chunk in map_trajectory(source, mapping, workers=one)],
+                "2 processes": lambda: [len(chunk) for chunk in map_trajectory(source, mapping, workers=two)],
             },
             options.repeats,
             time.perf_counter,

@@ -29,7 +29,7 @@ __all__ = ["Damaged", "Trajectory", "open_trajectory"]
 Damaged = Literal["refuse", "use-good-frames"]
 """What to do with a file that breaks off or cannot be decoded: refuse it, or use the frames before the damage."""
 
-_CHUNK_BYTES = 16 * 2**20
+_CHUNK_BYTES = 4 * 2**20
 _UNREADABLE = (OSError, EOFError, ValueError, TypeError, KeyError, IndexError, StopIteration, RuntimeError)
 
 
@@ -114,7 +114,7 @@ class Trajectory:
             )
 
     def ranges(self, size: int | None = None) -> list[range]:
-        """The frame numbers of each chunk of ``size`` frames; by default about 16 MB of positions a chunk."""
+        """The frame numbers of each chunk of ``size`` frames; by default about 4 MB of positions a chunk."""
         if size is None:
             size = max(1, _CHUNK_BYTES // (12 * self.n_atoms))
         if size < 1:

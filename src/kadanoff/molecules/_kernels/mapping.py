@@ -27,7 +27,7 @@ def whole_means(
     bad_frame, bad_bead, finite = -1, -1, True
     number = x.dtype.type  # displacements inside a bead are small: the precision of the file suffices for them
     for f in range(x.shape[0]):
-        near = number(0.25 * min(box[f, 0], box[f, 1], box[f, 2]))
+        near = number((0.25 * min(box[f, 0], box[f, 1], box[f, 2])) ** 2)
         atom, bead = x[f], out[f]
         for b in range(starts.shape[0] - 1):
             j = atoms[starts[b]]
@@ -39,12 +39,14 @@ def whole_means(
                 sx += share[k] * dx
                 sy += share[k] * dy
                 sz += share[k] * dz
-                far = max(far, abs(dx), abs(dy), abs(dz))
+                square = dx * dx + dy * dy + dz * dz
+                if square > far:
+                    far = square
             sx, sy, sz = ox + sx, oy + sy, oz + sz
             bead[b, 0], bead[b, 1], bead[b, 2] = sx, sy, sz
             finite &= abs(sx) + abs(sy) + abs(sz) < np.inf
             # Within a quarter of the box no atom needs an image and no bead is too long: so it is for almost all.
-            if not far < near:
+            if far >= near:
                 too_long = _imaged_mean(atom, box[f], atoms, starts[b], starts[b + 1], share, bead[b])
                 if too_long and bad_frame < 0:
                     bad_frame, bad_bead = f, b
