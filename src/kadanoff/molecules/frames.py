@@ -33,11 +33,16 @@ class Beads:
     masses: NDArray[np.float64]
 
     def __post_init__(self) -> None:
-        types, masses = np.ascontiguousarray(self.types, dtype=np.int32), np.ascontiguousarray(self.masses, dtype=np.float64)
+        types, masses = (
+            np.ascontiguousarray(self.types, dtype=np.int32),
+            np.ascontiguousarray(self.masses, dtype=np.float64),
+        )
         if types.ndim != 1 or masses.shape != types.shape:
             raise ValueError(f"types and masses must be two arrays of one length, not {types.shape} and {masses.shape}")
         if len(types) and (types.min() < 0 or types.max() >= len(self.names)):
-            raise ValueError(f"types must index the {len(self.names)} names {self.names}; found {types.min()}..{types.max()}")
+            raise ValueError(
+                f"types must index the {len(self.names)} names {self.names}; found {types.min()}..{types.max()}"
+            )
         if np.any(masses <= 0) or not np.all(np.isfinite(masses)):
             raise ValueError("every bead needs a positive, finite mass (amu)")
         object.__setattr__(self, "types", types)
@@ -57,7 +62,8 @@ class Frames:
     """A chunk of frames, from a reader or an engine.
 
     positions (f, n, 3) nm; box (f, 3) nm; time (f,) ps; velocities (f, n, 3) nm/ps; forces (f, n, 3) kJ/mol/nm;
-    energy (f,) kJ/mol, the potential energy; virial (f,) kJ/mol, sum over pairs of r_ij . F_ij. What was not recorded is None.
+    energy (f,) kJ/mol, the potential energy; virial (f,) kJ/mol, sum over pairs of r_ij . F_ij. What was not recorded
+    is None.
     """
 
     beads: Beads
