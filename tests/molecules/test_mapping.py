@@ -93,6 +93,19 @@ def test_the_mapped_file_and_the_frames_give_the_same_bits(folder, source, mappi
         np.testing.assert_array_equal(getattr(beads, name), getattr(plain, name))
 
 
+@pytest.mark.parametrize("beads", [{"X": {"atoms": ["OW", "HW2"]}, "Y": {"atoms": ["HW1"]}}, {"O": {"atoms": ["OW"]}}])
+def test_atoms_that_are_not_in_the_order_of_beads(folder, source, beads):
+    mapped = config(beads=beads, unassigned="ignore")
+    x, v, f = waters()
+    made = Mapping.build(mapped, source)
+    plain = made.apply(as_frames(source, x, v, f))
+    read = read_all_beads(folder / "w.gro", folder / "w.trr", mapped)
+    expected = made.map.mean(whole_waters(x), axis=1), made.map.mean(v, axis=1), made.map.sum(f.astype(float), axis=1)
+    for name, truth in zip(("positions", "velocities", "forces"), expected, strict=True):
+        np.testing.assert_allclose(getattr(plain, name), truth, rtol=1e-6, atol=1e-3 if name == "forces" else 1e-6)
+        np.testing.assert_array_equal(getattr(read, name), getattr(plain, name))
+
+
 def test_mdanalysis_unwrap_agrees(folder):
     universe = MDAnalysis.Universe(str(folder / "w.gro"), str(folder / "w.trr"))
     universe.add_TopologyAttr("bonds", [(3 * i, 3 * i + k) for i in range(WATERS) for k in (1, 2)])

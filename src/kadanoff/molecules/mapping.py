@@ -60,6 +60,9 @@ class MappingConfig(BaseModel):
     masses: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
 
 
+_PLAIN = np.empty(0)  # no weights: a sum
+
+
 @dataclass(frozen=True, eq=False)
 class Mapping:
     """Atoms to beads: R_I = sum_j c_Ij r_j, F_I = sum_{j in I} f_j.
@@ -81,11 +84,10 @@ class Mapping:
     map: Map
     molecule: NDArray[np.int64]
     n_atoms: int
-    _atoms: NDArray[np.uint32]  # unsigned: the kernels then need no wrap-around of negative indices
-    _starts: NDArray[np.uint32]
+    _atoms: NDArray[np.int64]  # bead after bead; empty where they are the first ones of a frame in order
+    _starts: NDArray[np.uint32]  # unsigned: the kernels then need no wrap-around of negative indices
     _share: NDArray[np.float64]
     _mass_share: NDArray[np.float64]
-    _ones: NDArray[np.float64]
 
     @classmethod
     def build(cls, config: MappingConfig, source: Trajectory) -> Mapping:
@@ -146,12 +148,12 @@ class Mapping:
                 )
         size = np.diff(starts)
         molecule = _molecules(source.universe)[atoms[starts[:-1]]]
+        in_order = np.array_equal(atoms, np.arange(len(atoms)))
         return cls(
             Beads(types.astype(np.int32), names, mass),
             Map.groups(labels, weight=weight, coarse=len(groups)),
-            molecule, source.n_atoms, atoms.astype(np.uint32), starts.astype(np.uint32),
+            molecule, source.n_atoms, atoms[:0] if in_order else atoms, starts.astype(np.uint32),
             weight[atoms] / np.repeat(total, size), source.masses[atoms] / np.repeat(mass, size),
-            np.ones(len(atoms)),
         )  # fmt: skip
 
     def apply(self, frames: Frames) -> Frames:
@@ -177,32 +179,38 @@ class Mapping:
         if block.positions.shape[1] != self.n_atoms:
             raise ValueError(f"{path}: frames of {block.positions.shape[1]} atoms, but the map is of {self.n_atoms}")
         out.box[:], out.time[:] = block.box, block.time
-        beads = (self._atoms, self._starts)
         share = self._share.astype(block.positions.dtype)
-        found = whole_means(block.positions, block.box, *beads, share, out.positions)
+        found = whole_means(self._in_beads(block.positions), block.box, self._starts, share, out.positions)
         self._check(found, out.positions, path, numbers)
         for what, weights, atoms, array in (
             ("velocity", self._mass_share, block.velocities, out.velocities),
-            ("force", self._ones, block.forces, out.forces),
+            ("force", _PLAIN, block.forces, out.forces),
         ):
-            if atoms is not None and array is not None and not bead_sums(atoms, *beads, weights, array):
+            if atoms is None or array is None:
+                continue
+            if not bead_sums(self._in_beads(atoms), self._starts, weights, array):
                 check_finite(array, path, numbers, what)
+
+    def _in_beads(self, x: NDArray[Any]) -> NDArray[Any]:
+        """The atoms of beads, bead after bead."""
+        if len(self._atoms):
+            return np.ascontiguousarray(x[:, self._atoms])
+        return np.ascontiguousarray(x)
 
     def _fill_mapped(self, reader: TrrMap, out: Block, numbers: range) -> None:
         """`_fill` straight from a mapped file."""
         out.box[:], out.time[:] = reader.headers(numbers)
-        words, n, beads = reader.words(), self.n_atoms, (self._atoms, self._starts)
+        words, share = reader.words(), self._share.astype(np.float32)
         offset = reader.offsets("x", numbers)
-        share32 = self._share.astype(np.float32)
-        found = mapped_whole_means(words, offset, n, out.box, *beads, share32, out.positions)
+        found = mapped_whole_means(words, offset, self._atoms, out.box, self._starts, share, out.positions)
         self._check(found, out.positions, reader.path, numbers)
-        for name, what, share, array in (
+        for name, what, weights, array in (
             ("v", "velocity", self._mass_share, out.velocities),
-            ("f", "force", self._ones, out.forces),
+            ("f", "force", _PLAIN, out.forces),
         ):
             if array is not None:
                 offset = reader.offsets(name, numbers)
-                if not mapped_bead_sums(words, offset, n, *beads, share, array):
+                if not mapped_bead_sums(words, offset, self._atoms, self._starts, weights, array):
                     check_finite(array, reader.path, numbers, what)
 
     def _check(self, found: tuple[int, int, bool], positions: NDArray[Any], path: Path, numbers: range) -> None:

@@ -30,3 +30,12 @@ def swap_frame(words: NDArray[Any], begin: int, out: NDArray[Any]) -> None:
 def swap_frames(words: NDArray[Any], offset: NDArray[Any], out: NDArray[Any]) -> None:
     for f in range(out.shape[0]):
         swap_frame(words, offset[f], out[f])
+
+
+@njit(cache=True, nogil=True)
+def swap_atoms(words: NDArray[Any], begin: int, atoms: NDArray[Any], out: NDArray[Any]) -> None:
+    """The vectors of ``atoms`` (a,), or where it is empty the first ones of the frame, into out (3 a,)."""
+    if atoms.shape[0] == 0:
+        swap_frame(words, begin, out)
+    for k in range(atoms.shape[0]):
+        swap_frame(words, begin + 3 * atoms[k], out[3 * k : 3 * k + 3])
