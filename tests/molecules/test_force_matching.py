@@ -14,6 +14,7 @@ from kadanoff.molecules.frames import Beads, Frames
 from kadanoff.parallel import executor
 
 CUTOFF = 2.5
+SEVENTH = np.arange(100)[:, None] == 7
 
 
 def truth(r):
@@ -48,7 +49,7 @@ def pair_forces(frames, law=truth):
 
 @pytest.fixture(scope="module")
 def fluid():
-    """A Lennard-Jones fluid at density 0.7, kT = 1: 24 frames of 100 beads with exact forces; Langevin dynamics in NumPy."""
+    """A Lennard-Jones fluid, density 0.7, kT = 1: 24 frames of 100 beads with exact forces; Langevin dynamics in NumPy."""
     rng = np.random.default_rng(3)
     n, number, every, dt = 100, 24, 20, 0.005
     box = np.full(3, (n / 0.7) ** (1.0 / 3.0))
@@ -135,7 +136,7 @@ def test_kernel_equals_plain_numpy(n, edges, start):
             if below.any():
                 continue
         values = knots.values(np.where(r < 2.5, r, 9.0))
-        design = np.einsum("ija,ijd->ida", values, np.where(np.isfinite(r)[..., None], d / r[..., None], 0.0)).reshape(-1, k)
+        design = np.einsum("ija,ijd->ida", values, d / r[..., None]).reshape(-1, k)
         assert np.allclose(gram[frame], design.T @ design, atol=1e-11)
         assert np.allclose(moment[frame], design.T @ forces[frame].ravel(), atol=1e-11)
         assert np.array_equal(counts[frame], np.histogram(r[np.triu_indices(n, 1)], knots.r)[0])
@@ -221,7 +222,8 @@ def test_an_independent_part_is_counted_and_leaves_the_pair_part_unbiased(fluid,
     for seed in range(12):
         extra = rms * np.random.default_rng(seed).normal(size=fluid.forces.shape)
         extra -= extra.mean(axis=1, keepdims=True)
-        match = solve(normal_equations(replace(fluid, forces=fluid.forces + extra), cutoff=CUTOFF, spacing=0.125), resamples=100)
+        both = replace(fluid, forces=fluid.forces + extra)
+        match = solve(normal_equations(both, cutoff=CUTOFF, spacing=0.125), resamples=100)
         assert abs(match.explained_variance.value - 0.5) < 5.0 * match.explained_variance.error
         assert match.net_force.value < 1e-10
         r = match.knots.r[match.supported_knots][1:-1]
@@ -237,7 +239,8 @@ def test_same_bits_for_every_cutting_and_every_executor(fluid):
     whole = normal_equations(fluid, cutoff=CUTOFF, spacing=0.1)
     pieces = normal_equations((fluid[i : i + 5] for i in range(0, 24, 5)), cutoff=CUTOFF, spacing=0.1)
     with executor(2) as threads:
-        threaded = normal_equations((fluid[i : i + 3] for i in range(0, 24, 3)), cutoff=CUTOFF, spacing=0.1, executor=threads)
+        chunks = (fluid[i : i + 3] for i in range(0, 24, 3))
+        threaded = normal_equations(chunks, cutoff=CUTOFF, spacing=0.1, executor=threads)
     for other in (pieces, threaded):
         for name in ("gram", "moment", "square", "net", "pairs", "frames"):
             assert np.array_equal(getattr(whole, name), getattr(other, name)), name
@@ -326,8 +329,8 @@ def test_net_force_is_noticed(fluid):
         (lambda f: f[:0], "no frames"),
         (lambda f: replace(f, box=np.full_like(f.box, 4.9)), "half the shortest box edge"),
         (lambda f: replace(f, box=np.full_like(f.box, np.nan)), "half the shortest box edge"),
-        (lambda f: replace(f, positions=np.where(np.arange(100)[:, None] == 7, np.nan, f.positions)), "position of bead 7 in frame 0"),
-        (lambda f: replace(f, forces=np.where(np.arange(100)[:, None] == 7, np.inf, f.forces)), "force of bead 7 in frame 0"),
+        (lambda f: replace(f, positions=np.where(SEVENTH, np.nan, f.positions)), "position of bead 7 in frame 0"),
+        (lambda f: replace(f, forces=np.where(SEVENTH, np.inf, f.forces)), "force of bead 7 in frame 0"),
         (lambda f: replace(f, positions=np.zeros_like(f.positions)), "on top of each other"),
         (lambda f: replace(f, beads=Beads(np.arange(100) % 2, ("A", "B"), np.ones(100))), "one bead type"),
     ],
@@ -340,8 +343,8 @@ def test_bad_frames_are_refused(fluid, spoil, message):
 def test_bad_questions_are_refused(fluid):
     with pytest.raises(ValueError, match="nearer than the first knot"):
         normal_equations(fluid, cutoff=CUTOFF, spacing=0.1, start=1.2)
+    other = Frames(Beads.alike(3, 1.0), np.zeros((1, 3, 3)), fluid.box[:1], np.zeros(1), forces=np.zeros((1, 3, 3)))
     with pytest.raises(ValueError, match="other beads"):
-        other = Frames(Beads.alike(3, 1.0), np.zeros((1, 3, 3)), fluid.box[:1], np.zeros(1), forces=np.zeros((1, 3, 3)))
         normal_equations([fluid, other], cutoff=CUTOFF, spacing=0.1)
     with pytest.raises(ValueError, match="cannot make 25 blocks"):
         normal_equations(fluid, cutoff=CUTOFF, spacing=0.1, blocks=25)
@@ -353,9 +356,9 @@ def test_bad_questions_are_refused(fluid):
     with pytest.raises(ValueError, match="at least two blocks"):
         solve(one)
     equations = normal_equations(fluid, cutoff=CUTOFF, spacing=0.1)
-    for wrong, message in (({"end": "open"}, "end must be"), ({"confidence": 1.0}, "confidence"), ({"curvature": 0.0}, "curvature")):
-        with pytest.raises(ValueError, match=message):
-            solve(equations, **wrong)
+    for name, wrong in (("end", "open"), ("confidence", 1.0), ("curvature", 0.0)):
+        with pytest.raises(ValueError, match=f"{name} must"):
+            solve(equations, **{name: wrong})
     still = replace(fluid, forces=np.zeros_like(fluid.forces))
     with pytest.raises(ValueError, match="all forces are zero"):
         solve(normal_equations(still, cutoff=CUTOFF, spacing=0.1))

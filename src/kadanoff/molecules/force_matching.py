@@ -1,11 +1,11 @@
-"""Pairwise force matching: the pair force that comes nearest to the forces of a trajectory, and what it leaves unexplained.
+"""Pairwise force matching: the pair force nearest to the forces of a trajectory, and what it leaves unexplained.
 
     minimise  sum_frames sum_i | f_i - sum_j f(r_ij) (r_i - r_j) / r_ij |^2,    f(r) = sum_a c_a B_a(r)
 
-with cubic B-splines B_a on equally spaced knots (multiscale coarse-graining: Izvekov & Voth, J. Phys. Chem. B 109, 2469,
-2005; Noid et al., J. Chem. Phys. 128, 244114, 2008). The problem is linear, so that a trajectory is read once, into the
-normal equations of blocks of frames (`normal_equations`), and solved in milliseconds as often as one likes (`solve`),
-with error bars from the blocks.
+with cubic B-splines B_a on equally spaced knots (multiscale coarse-graining: Izvekov & Voth, J. Phys. Chem. B 109,
+2469, 2005; Noid et al., J. Chem. Phys. 128, 244114, 2008). The problem is linear, so that a trajectory is read once,
+into the normal equations of blocks of frames (`normal_equations`), and solved in milliseconds as often as one likes
+(`solve`), with error bars from the blocks.
 """
 
 from __future__ import annotations
@@ -25,18 +25,16 @@ from kadanoff.estimates import Estimate
 from kadanoff.molecules._kernels.force_matching import accumulate
 from kadanoff.molecules.frames import Frames
 from kadanoff.molecules.potentials import PairPotential
+from kadanoff.molecules.time_blocks import TimeBlocks
 
 __all__ = ["ForceMatch", "Knots", "NormalEquations", "normal_equations", "solve"]
 
 Array = NDArray[np.float64]
 
-# At most this many groups of frames are held while frames stream in; then neighbours are merged in pairs.
-_GROUPS = 512
-
 
 @dataclass(frozen=True)
 class Knots:
-    """Equally spaced knots from ``start`` to ``cutoff`` (nm) with ``intervals`` between them, and their cubic B-splines.
+    """Equally spaced knots from ``start`` to ``cutoff`` (nm), ``intervals`` + 1 of them, and their cubic B-splines.
 
     Spline a = 0..intervals + 2 is centred on ``start + (a - 1) spacing`` and reaches two spacings to both sides.
     """
@@ -47,9 +45,9 @@ class Knots:
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.start < self.cutoff < np.inf:
-            raise ValueError(f"knots must go from 0 <= start to a larger cut-off, not {self.start:g} to {self.cutoff:g} nm")
+            raise ValueError(f"knots go from 0 <= start to a larger cut-off, not from {self.start:g} to {self.cutoff:g} nm")
         if self.intervals < 4:
-            raise ValueError(f"at least four knot intervals are needed, not {self.intervals}: choose a smaller spacing")
+            raise ValueError(f"at least four knot intervals are needed, not {self.intervals}: change the spacing")
 
     @property
     def spacing(self) -> float:
@@ -146,9 +144,10 @@ class NormalEquations:
             raise ValueError(f"cannot merge normal equations of different knots: {self.knots} and {other.knots}")
         if (self.beads, self.name) != (other.beads, other.name):
             raise ValueError(f"cannot merge {self.beads} beads {self.name!r} with {other.beads} beads {other.name!r}")
-        return replace(
-            self, **{name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in _PER_BLOCK}
-        )
+        both: dict[str, Any] = {
+            name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in _PER_BLOCK
+        }
+        return replace(self, **both)
 
     def reblock(self, blocks: int) -> NormalEquations:
         """The same data in fewer, longer blocks of neighbours."""
@@ -173,7 +172,8 @@ class NormalEquations:
             if missing:
                 raise ValueError(f"{path}: not normal equations of force matching; {sorted(missing)} are missing")
             knots = Knots(float(file["start"]), float(file["cutoff"]), int(file["intervals"]))
-            return cls(knots, beads=int(file["beads"]), name=str(file["name"]), **{name: file[name] for name in _PER_BLOCK})
+            arrays = {name: file[name] for name in _PER_BLOCK}
+            return cls(knots, beads=int(file["beads"]), name=str(file["name"]), **arrays)
 
     def _with(self, change: Any) -> NormalEquations:
         return replace(self, **{name: change(getattr(self, name)) for name in _PER_BLOCK})
@@ -193,12 +193,12 @@ def normal_equations(
 ) -> NormalEquations:
     """Normal equations of pairwise force matching, in one pass over frames with forces.
 
-    frames: one `Frames` or an iterable of chunks, read once; one type of bead, one bead a molecule (no pair is left out).
-    cutoff, spacing and start of the knots in nm; the range is cut into the nearest whole number of intervals. Knots where
-    no pair is found cost nothing and are found in `solve`, so that ``start`` seldom needs a thought; a pair nearer than it
-    is refused. blocks: number of blocks of time for the error bars; by default about a fifth of the frames, at least 20
-    and at most 50. executor: where chunks are counted; the result has the same bits for every executor and every cutting
-    into chunks.
+    frames: one `Frames` or an iterable of chunks, read once; one type of bead, one bead a molecule (no pair is left
+    out). cutoff, spacing and start of the knots in nm; the range is cut into the nearest whole number of intervals. Knots
+    where no pair is found cost nothing and are found in `solve`, so that ``start`` seldom needs a thought; a pair nearer
+    than it is refused. blocks: number of blocks of time for the error bars; by default about a fifth of the frames, at
+    least 20 and at most 50. executor: where chunks are counted; the result has the same bits for every executor and every
+    cutting into chunks.
 
     Raises ValueError for frames without forces, more than one bead type, a cut-off above half a box edge, numbers that
     are not finite, beads on top of each other, no frames.
@@ -240,9 +240,7 @@ class _Stream:
         self.knots = knots
         self.first: Frames | None = None
         self.seen = 0
-        self.added = 0
-        self.size = 1  # frames in a full group
-        self.groups: list[list[Any]] = []
+        self.sums = TimeBlocks()
 
     def tasks(self, chunks: Iterator[Frames]) -> Iterator[_Task]:
         for chunk in chunks:
@@ -268,56 +266,42 @@ class _Stream:
     def _check(self, chunk: Frames) -> None:
         if chunk.forces is None:
             raise ValueError(
-                f"the frames from number {self.seen} on hold no forces: force matching needs a trajectory with forces (TRR, "
-                "for example; in GROMACS set nstfout)"
+                f"the frames from number {self.seen} on hold no forces: force matching needs a trajectory with forces "
+                "(TRR, for example; in GROMACS set nstfout)"
             )
         if self.first is None:
             self.first = chunk[:0]
             kinds = np.unique(chunk.beads.types)
             if len(kinds) > 1:
                 names = [chunk.beads.names[kind] for kind in kinds]
-                raise ValueError(f"force matching fits one bead type, here are {len(kinds)}: {names}. Map to one type first")
+                raise ValueError(f"force matching fits one bead type, not {len(kinds)}: {names}. Map to one type first")
         elif chunk.beads is not self.first.beads and not np.array_equal(chunk.beads.types, self.first.beads.types):
             raise ValueError(f"the chunk at frame {self.seen} holds other beads than the first one")
         half = 0.5 * chunk.box.min(axis=1) if len(chunk) else np.array([np.inf])
         if not np.all(half >= self.knots.cutoff * (1.0 - 1e-12)):
             frame = int(np.argmin(np.nan_to_num(half, nan=-1.0)))
             raise ValueError(
-                f"the cut-off {self.knots.cutoff:g} nm exceeds half the shortest box edge, {half[frame]:g} nm, in frame "
-                f"{self.seen + frame} (box {chunk.box[frame]} nm): choose a shorter cut-off"
+                f"the cut-off {self.knots.cutoff:g} nm exceeds half the shortest box edge, {half[frame]:g} nm, in "
+                f"frame {self.seen + frame} (box {chunk.box[frame]} nm): choose a shorter cut-off"
             )
 
     def add(self, sums: _Sums) -> None:
         *arrays, closest = sums
         for index, distance in enumerate(closest):
             if distance <= 0.0 or distance < self.knots.start:
+                advice = "lower start" if distance > 0.0 else "beads on top of each other have no pair force"
                 raise ValueError(
-                    f"two beads are {distance:g} nm apart in frame {self.added}, nearer than the first knot at "
-                    f"{self.knots.start:g} nm: " + ("lower start" if distance > 0.0 else "beads on top of each other have no pair force")
+                    f"two beads are {distance:g} nm apart in frame {len(self.sums)}, nearer than the first knot at "
+                    f"{self.knots.start:g} nm: {advice}"
                 )
-            frame = [array[index] for array in arrays]
-            self.added += 1
-            if self.groups and self.groups[-1][-1] < self.size:
-                self.groups[-1] = [a + b for a, b in zip(self.groups[-1], [*frame, 1], strict=True)]
-                continue
-            if len(self.groups) == _GROUPS:
-                halves = zip(self.groups[::2], self.groups[1::2], strict=True)
-                self.groups = [[a + b for a, b in zip(one, two, strict=True)] for one, two in halves]
-                self.size *= 2
-            self.groups.append([*frame, 1])
+            self.sums.add(*(array[index] for array in arrays))
 
     def close(self, blocks: int | None) -> NormalEquations:
-        if self.first is None or self.added == 0:
-            raise ValueError("no frames: force matching needs at least two")
-        if blocks is None:
-            blocks = min(self.added, int(np.clip(self.added // 5, 20, 50)))
+        frames, (gram, moment, square, net, pairs) = self.sums.close(blocks)
+        assert self.first is not None  # else there were no frames, which `TimeBlocks.close` refuses
         beads = self.first.beads
-        arrays = [np.stack(column) for column in zip(*self.groups, strict=True)]
-        name = beads.names[int(beads.types[0])] if len(beads) else "A"
-        equations = NormalEquations(self.knots, *arrays, beads=len(beads), name=name)
-        if not 1 <= blocks <= len(equations):
-            raise ValueError(f"{self.added} frames (in {len(equations)} groups) cannot make {blocks} blocks")
-        return equations.reblock(blocks)
+        name = beads.names[int(beads.types[0])]
+        return NormalEquations(self.knots, gram, moment, square, net, pairs, frames, len(beads), name)
 
 
 @dataclass(frozen=True, eq=False)
@@ -329,11 +313,11 @@ class ForceMatch:
 
     Of the mean square force, the fraction 1 - <|f - F|^2> / <|f|^2> that is explained:
     ``in_sample``: by the fitted force on the blocks it was fitted to, too high by about (splines) / (force components);
-    ``held_out``: on each block by the force fitted to all others, too low by as much; ``explained_variance``: their mean,
-    where the two biases cancel: what the best pair force of this basis explains.
+    ``held_out``: on each block by the force fitted to all others, too low by as much;
+    ``explained_variance``: their mean, where the two biases cancel: what the best pair force of this basis explains.
     ``residual_fraction``: root of the mean square residual over that of the force, in sample.
     ``net_force``: root mean square total force of a frame over sqrt(n) times the root mean square force of a bead: 0
-    where forces obey Newton's third law, near the residual fraction where the rest is noise independent from bead to bead.
+    where forces obey Newton's third law, near the residual fraction where the rest is independent noise on each bead.
     ``notes``: what a user should know: gaps in the data, a net force.
     """
 
@@ -360,7 +344,7 @@ class ForceMatch:
 
     @property
     def supported_knots(self) -> NDArray[np.bool_]:
-        """For each knot (m + 1,): are the intervals on both sides of it well sampled? (At the cut-off: the last one.)"""
+        """For each knot (m + 1,): are the intervals on both sides of it well sampled? (At an end: the only one.)"""
         right = np.append(self.sampled, True)
         left = np.append(True, self.sampled)
         left[0] = self.sampled[0]
@@ -372,8 +356,7 @@ class ForceMatch:
 
     def band(self, r: ArrayLike) -> Array:
         """Half width of the pointwise band of f(r), kJ/mol/nm: Student t times the bootstrap error over blocks."""
-        values = self.knots.values(r)
-        return np.asarray(self._reach * np.sqrt(np.einsum("...a,ab,...b->...", values, self.covariance, values).clip(0.0)))
+        return self._width(self.knots.values(r))
 
     def energy(self, r: ArrayLike) -> Array:
         """U(r), the integral of f from r to the cut-off, kJ/mol."""
@@ -381,8 +364,11 @@ class ForceMatch:
 
     def energy_band(self, r: ArrayLike) -> Array:
         """Half width of the pointwise band of U(r), kJ/mol."""
-        values = self.knots.integrals(r)
-        return np.asarray(self._reach * np.sqrt(np.einsum("...a,ab,...b->...", values, self.covariance, values).clip(0.0)))
+        return self._width(self.knots.integrals(r))
+
+    def _width(self, values: Array) -> Array:
+        variance = np.einsum("...a,ab,...b->...", values, self.covariance, values)
+        return np.asarray(self._reach * np.sqrt(variance.clip(0.0)))
 
     @property
     def _reach(self) -> float:
@@ -404,17 +390,19 @@ def solve(
 ) -> ForceMatch:
     """The pair force of least squares, with error bars from a bootstrap over blocks.
 
-        (sum_b gram_b + curvature s D^T D) c = sum_b moment_b,    D: second differences, s: median diagonal of the Gram matrix
+        (sum_b gram_b + curvature s D^T D) c = sum_b moment_b,
+        D: second differences, s: median diagonal element of the Gram matrix
 
     end: what the force does at the cut-off: "zero" f = 0 (the force and its table are continuous), "smooth" f = f' = 0,
-    "free" nothing. curvature: the default is too weak to move a coefficient that data decide, and continues the force in
-    a straight line where there are none. An interval counts as sampled with at least ``minimum_pairs`` pairs in all and
-    at least one in half of the blocks; others are fitted along but flagged, and the potential is extrapolated there.
+    "free" nothing. curvature: the default is too weak to move a coefficient that data decide, and continues the force
+    in a straight line where there are none. An interval counts as sampled with at least ``minimum_pairs`` pairs in all
+    and at least one in half of the blocks; others are fitted along but flagged, and the potential is extrapolated there.
     confidence: of the bands. resamples, seed: of the bootstrap; blocks are drawn with replacement, one fewer than there
     are, so that the spread has no bias of (blocks - 1) / blocks.
 
-    Raises ValueError with fewer than two blocks (no error bars are possible), without a sampled interval, where all forces
-    are zero. Warns of gaps in the data and of a net force that a pair force cannot have; `ForceMatch.notes` repeats it.
+    Raises ValueError with fewer than two blocks (no error bars are possible), too few pairs near the cut-off, or where
+    all forces are zero. Warns of gaps in the data and of a net force that a pair force cannot have; `ForceMatch.notes`
+    repeats it.
     """
     blocks = len(equations)
     if blocks < 2:
@@ -433,9 +421,10 @@ def solve(
     pairs = equations.pairs.sum(axis=0)
     sampled = (pairs >= minimum_pairs) & (np.count_nonzero(equations.pairs, axis=0) >= 0.5 * blocks)
     if not sampled[-1]:
+        where = np.count_nonzero(equations.pairs[:, -1])
         raise ValueError(
-            f"the last knot interval before the cut-off holds {pairs[-1]} pairs (in {np.count_nonzero(equations.pairs[:, -1])} of "
-            f"{blocks} blocks): too few to match a force. Use more frames, a wider spacing or another cut-off"
+            f"the last knot interval before the cut-off holds {pairs[-1]} pairs (in {where} of {blocks} blocks): too few "
+            "to match a force. Use more frames, a wider spacing or another cut-off"
         )
 
     basis = _basis(knots, int(np.flatnonzero(pairs)[0]), end)
@@ -456,7 +445,8 @@ def solve(
     without = fit(1.0 - np.eye(blocks))
 
     def residual(c: Array) -> Array:
-        return np.asarray(equations.square - 2.0 * np.einsum("bi,bi->b", c, moment) + np.einsum("bi,bij,bj->b", c, gram, c))
+        squares = np.einsum("bi,bij,bj->b", c, gram, c)
+        return np.asarray(equations.square - 2.0 * np.einsum("bi,bi->b", c, moment) + squares)
 
     unseen = residual(without)
     seen = residual(np.broadcast_to(best, without.shape))
@@ -513,9 +503,9 @@ def _net_force(equations: NormalEquations, residual: float) -> tuple[Estimate, l
     if ratio <= noise * (1.0 + 5.0 * np.sqrt(2.0 / (3.0 * frames))):
         return Estimate(value, error, len(equations), "", "blocks"), []
     note = (
-        f"the total force of a frame is {np.sqrt(ratio / noise):.3g} times what independent noise of the size of the residual "
-        "would give. Pair forces add up to zero, so something else acts on all beads together: an external field, a part of the "
-        "system that was left out, or forces of other units or other beads"
+        f"the total force of a frame is {np.sqrt(ratio / noise):.3g} times what independent noise of the size of the "
+        "residual would give. Pair forces add up to zero, so something else acts on all beads together: an external "
+        "field, a part of the system that was left out, or forces of other units or other beads"
     )
     return Estimate(value, error, len(equations), "", "blocks"), [note]
 
@@ -533,18 +523,19 @@ def _gaps(knots: Knots, sampled: NDArray[np.bool_]) -> list[str]:
         return []
     where = ", ".join(f"{knots.r[hole]:.4g}-{knots.r[hole + 1]:.4g}" for hole in holes)
     return [
-        f"too few pairs in the knot intervals {where} nm: the force there is a straight continuation, not data, and the "
-        f"potential counts as supported only from {_supported(knots, sampled)[0]:.4g} nm on"
+        f"too few pairs in the knot intervals {where} nm: the force there is a straight continuation, not data, and "
+        f"the potential counts as supported only from {_supported(knots, sampled)[0]:.4g} nm on"
     ]
 
 
 def _potential(match: ForceMatch, step: float = 0.002) -> PairPotential:
     """The table: the fit from its first well sampled knot on; counted as supported from the last gap on."""
     first = float(match.knots.r[int(np.argmax(match.sampled))])
-    r = np.unique(np.append(np.arange(np.ceil(first / step - 1e-9), match.knots.cutoff / step - 1e-9) * step, match.knots.cutoff))
+    last = match.knots.cutoff
+    r = np.append(np.arange(np.ceil(first / step - 1e-9), last / step - 1e-6) * step, last)
     error = match.band(r) / match._reach
-    smooth = min(0.05, 0.5 * (match.knots.cutoff - first))
-    potential = PairPotential.from_force(r, match.force(r), cutoff=match.knots.cutoff, step=step, smooth=smooth, band=error)
+    smooth = min(0.05, 0.5 * (last - first))
+    potential = PairPotential.from_force(r, match.force(r), cutoff=last, step=step, smooth=smooth, band=error)
     inside = potential.r >= first - 1e-9
     band = np.where(inside, match.energy_band(np.maximum(potential.r, first)) / match._reach, np.nan)
     return replace(potential, supported=match.supported, band=band)

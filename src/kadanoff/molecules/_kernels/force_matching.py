@@ -23,7 +23,7 @@ _ONE, _TWO, _THREE = np.uint64(1), np.uint64(2), np.uint64(3)
 _REGISTER = 8  # lines of the Gram matrix are padded to whole vector registers
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def _sort(
     positions: NDArray[Any], box: NDArray[Any], shape: NDArray[Any], xyz: NDArray[Any], order: NDArray[Any],
     first: NDArray[Any],
@@ -52,7 +52,13 @@ def _sort(
             xyz[d, at] = wrapped[d, i]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
+def _period(o: int, cells: int) -> int:
+    """o // cells, without the division where it is zero."""
+    return 0 if 0 <= o < cells else o // cells
+
+
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def _surroundings(
     cell: tuple[int, int, int], shape: NDArray[Any], reach: NDArray[Any], box: NDArray[Any], first: NDArray[Any],
     xyz: NDArray[Any], nx: NDArray[Any], ny: NDArray[Any], nz: NDArray[Any],
@@ -64,13 +70,13 @@ def _surroundings(
     cx, cy, cz = cell
     number, own = 0, 0
     for ox in range(cx - reach[0], cx + reach[0] + 1):
-        wx = ox // shape[0]
+        wx = _period(ox, shape[0])
         for oy in range(cy - reach[1], cy + reach[1] + 1):
-            wy = oy // shape[1]
+            wy = _period(oy, shape[1])
             column = ((ox - wx * shape[0]) * shape[1] + oy - wy * shape[1]) * shape[2]
             oz, end = cz - reach[2], cz + reach[2]
             while oz <= end:
-                wz = oz // shape[2]
+                wz = _period(oz, shape[2])
                 start = oz - wz * shape[2]
                 stop = min(start + end - oz, shape[2] - 1)
                 low, high = first[column + start], first[column + stop + 1]
@@ -85,7 +91,7 @@ def _surroundings(
     return number, own
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def _select(
     nx: NDArray[Any], ny: NDArray[Any], nz: NDArray[Any], number: int, x: float, y: float, z: float, itself: int,
     cut2: float, d2: NDArray[Any], hits: NDArray[Any],
@@ -102,70 +108,64 @@ def _select(
     return int(found)
 
 
-@njit(cache=True, nogil=True, fastmath=True)
-def _splines(
-    hits: NDArray[Any], number: int, d2: NDArray[Any], nx: NDArray[Any], ny: NDArray[Any], nz: NDArray[Any],
-    x: float, y: float, z: float, start: float, inverse: float, m: int, interval: NDArray[Any],
-    w0: NDArray[Any], w1: NDArray[Any], w2: NDArray[Any], w3: NDArray[Any],
-    vx: NDArray[Any], vy: NDArray[Any], vz: NDArray[Any], closest2: float,
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
+def _locate(
+    hits: NDArray[Any], number: int, d2: NDArray[Any], start: float, inverse: float, m: int,
+    by_r: NDArray[Any], t: NDArray[Any], interval: NDArray[Any], closest2: float,
 ) -> float:  # fmt: skip
-    """For each pair its interval, w0..w3 and v = (r_i - r_j) / 6 r; returns the smallest squared distance so far.
+    """For each pair 1 / 6 r, its interval and its place 0 <= t <= 1 there; returns the smallest squared distance so far.
 
-    A loop of its own over separate arrays, so that it becomes vector instructions.
+    Three short loops over few arrays, because the compiler makes vector instructions of those only.
     """
-    top = float(m)
+    top, last, sixth = float(m), np.int32(m - 1), 1.0 / 6.0
     for p in range(number):
-        j = hits[p]
-        r2 = d2[j]
+        r2 = d2[hits[p]]
         closest2 = min(closest2, r2)
-        by_r = 1.0 / np.sqrt(max(r2, 1e-300))
-        s = min(max((r2 * by_r - start) * inverse, 0.0), top)
-        a = min(np.int32(s), np.int32(m - 1))
-        t = s - a
-        u = 1.0 - t
-        by_r *= 1.0 / 6.0
+        t[p] = r2
+    for p in range(number):
+        r2 = t[p] + 1e-300
+        one = 1.0 / np.sqrt(r2)
+        by_r[p] = sixth * one
+        t[p] = min(max((r2 * one - start) * inverse, 0.0), top)
+    for p in range(number):
+        a = min(np.int32(t[p]), last)
         interval[p] = a
-        w0[p] = u * u * u
-        w1[p] = (3.0 * t - 6.0) * t * t + 4.0
-        w2[p] = (3.0 * u - 6.0) * u * u + 4.0
-        w3[p] = t * t * t
-        vx[p] = (x - nx[j]) * by_r
-        vy[p] = (y - ny[j]) * by_r
-        vz[p] = (z - nz[j]) * by_r
+        t[p] -= a
     return closest2
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def _add(
-    number: int, interval: NDArray[Any], w0: NDArray[Any], w1: NDArray[Any], w2: NDArray[Any], w3: NDArray[Any],
-    vx: NDArray[Any], vy: NDArray[Any], vz: NDArray[Any], rows: NDArray[Any], counts: NDArray[Any],
+    hits: NDArray[Any], number: int, nx: NDArray[Any], ny: NDArray[Any], nz: NDArray[Any], x: float, y: float, z: float,
+    by_r: NDArray[Any], place: NDArray[Any], interval: NDArray[Any],
+    gx: NDArray[Any], gy: NDArray[Any], gz: NDArray[Any], counts: NDArray[Any],
 ) -> None:  # fmt: skip
-    """Add the pairs of one bead to its rows (k, 4): x, y, z and a filler that makes four equal operations."""
+    """Add the pairs of one bead to its three rows of the design."""
     for p in range(number):
+        j = np.uint64(hits[p])
         a = np.uint64(interval[p])
         b, c, d = a + _ONE, a + _TWO, a + _THREE
         counts[a] += 1
-        x, y, z = vx[p], vy[p], vz[p]
-        wa, wb, wc, wd = w0[p], w1[p], w2[p], w3[p]
-        rows[a, 0] += wa * x
-        rows[a, 1] += wa * y
-        rows[a, 2] += wa * z
-        rows[a, 3] += wa
-        rows[b, 0] += wb * x
-        rows[b, 1] += wb * y
-        rows[b, 2] += wb * z
-        rows[b, 3] += wb
-        rows[c, 0] += wc * x
-        rows[c, 1] += wc * y
-        rows[c, 2] += wc * z
-        rows[c, 3] += wc
-        rows[d, 0] += wd * x
-        rows[d, 1] += wd * y
-        rows[d, 2] += wd * z
-        rows[d, 3] += wd
+        t, scale = place[p], by_r[p]
+        u = 1.0 - t
+        w0, w1 = u * u * u, (3.0 * t - 6.0) * (t * t) + 4.0
+        w2, w3 = (3.0 * u - 6.0) * (u * u) + 4.0, t * t * t
+        vx, vy, vz = (x - nx[j]) * scale, (y - ny[j]) * scale, (z - nz[j]) * scale
+        gx[a] += w0 * vx
+        gx[b] += w1 * vx
+        gx[c] += w2 * vx
+        gx[d] += w3 * vx
+        gy[a] += w0 * vy
+        gy[b] += w1 * vy
+        gy[c] += w2 * vy
+        gy[d] += w3 * vy
+        gz[a] += w0 * vz
+        gz[b] += w1 * vz
+        gz[c] += w2 * vz
+        gz[d] += w3 * vz
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def _multiply(
     gx: NDArray[Any], gy: NDArray[Any], gz: NDArray[Any], low: int, k: int, fx: float, fy: float, fz: float,
     gram: NDArray[Any], moment: NDArray[Any],
@@ -184,7 +184,7 @@ def _multiply(
             two[b] += xx * p + yy * q + zz * r
 
 
-@njit(cache=True, nogil=True, fastmath=True)
+@njit(cache=True, nogil=True, fastmath=True, error_model="numpy")
 def _frame(
     positions: NDArray[Any], forces: NDArray[Any], box: NDArray[Any], start: float, spacing: float,
     gram: NDArray[Any], moment: NDArray[Any], counts: NDArray[Any],
@@ -207,10 +207,9 @@ def _frame(
     size = (2 * reach[0] + 1) * (2 * reach[1] + 1) * (2 * reach[2] + 1) * most
     nx, ny, nz, d2 = np.empty(size), np.empty(size), np.empty(size), np.empty(size)
     hits, interval = np.empty(size + 1, np.int32), np.empty(size, np.int32)
-    w0, w1, w2, w3 = np.empty(size), np.empty(size), np.empty(size), np.empty(size)
-    vx, vy, vz = np.empty(size), np.empty(size), np.empty(size)
+    by_r, t = np.empty(size), np.empty(size)
     padded = (k + _REGISTER - 1) // _REGISTER * _REGISTER
-    rows, square = np.empty((k, 4)), np.zeros((padded, padded))
+    square = np.zeros((padded, padded))
     gx, gy, gz = np.zeros(padded), np.zeros(padded), np.zeros(padded)
     closest2 = cut2
     for cx in range(shape[0]):
@@ -223,14 +222,9 @@ def _frame(
                 for i in range(first[c], first[c + 1]):
                     x, y, z = xyz[0, i], xyz[1, i], xyz[2, i]
                     number = _select(nx, ny, nz, around, x, y, z, own + i, cut2, d2, hits)
-                    closest2 = _splines(
-                        hits, number, d2, nx, ny, nz, x, y, z, start, 1.0 / spacing, m, interval,
-                        w0, w1, w2, w3, vx, vy, vz, closest2,
-                    )  # fmt: skip
-                    rows[:, :] = 0.0
-                    _add(number, interval, w0, w1, w2, w3, vx, vy, vz, rows, counts)
-                    for a in range(k):
-                        gx[a], gy[a], gz[a] = rows[a, 0], rows[a, 1], rows[a, 2]
+                    closest2 = _locate(hits, number, d2, start, 1.0 / spacing, m, by_r, t, interval, closest2)
+                    gx[:], gy[:], gz[:] = 0.0, 0.0, 0.0
+                    _add(hits, number, nx, ny, nz, x, y, z, by_r, t, interval, gx, gy, gz, counts)
                     low = 0
                     while low < k and gx[low] == 0.0 and gy[low] == 0.0 and gz[low] == 0.0:
                         low += 1
@@ -242,7 +236,7 @@ def _frame(
     return float(np.sqrt(closest2))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def accumulate(
     positions: NDArray[Any], forces: NDArray[Any], box: NDArray[Any], start: float, spacing: float,
     gram: NDArray[Any], moment: NDArray[Any], counts: NDArray[Any], closest: NDArray[Any],
