@@ -1,4 +1,5 @@
-"""Claim: the neighbour list of 16,000 beads to 0.9 nm is at least three times faster than scipy's cKDTree and vesin's, one core."""
+"""Claim: the neighbour list of 16,000 beads to 0.9 nm is at least three times faster than scipy's cKDTree and
+vesin's, one core."""
 
 from __future__ import annotations
 

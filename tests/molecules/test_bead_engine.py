@@ -34,7 +34,9 @@ def lattice(number, density=33.4, names=("A",), shake=0.03, seed=0, box=None):
 
 
 def run(engine, model, start, steps, every, thermostat, seed=1, timestep=0.004):
-    return Frames.join(list(engine.run(model, start, steps=steps, timestep=timestep, every=every, thermostat=thermostat, seed=seed)))
+    return Frames.join(
+        list(engine.run(model, start, steps=steps, timestep=timestep, every=every, thermostat=thermostat, seed=seed))
+    )
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +45,7 @@ def warm():
     return run(MIXED, WATER, lattice(500), 3000, 3000, Langevin(300.0, 5.0))
 
 
-# ---- tables and forces --------------------------------------------------------------------------------------------------
+# ---- tables and forces ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("model", [WATER, LENNARD_JONES], ids=["water", "lennard-jones"])
@@ -53,7 +55,12 @@ def test_fast_table_force_is_the_derivative_of_its_energy(model):
     h = 1e-7
     # a difference across a knot mixes two lines: leave out what is nearer than h
     knots = np.sqrt(fast.knots.astype(float))
-    far = np.min(np.abs(r[:, None] - knots[np.clip(np.searchsorted(knots, r)[:, None] + [-1, 0], 0, len(knots) - 1)]), axis=1) > 2 * h
+    far = (
+        np.min(
+            np.abs(r[:, None] - knots[np.clip(np.searchsorted(knots, r)[:, None] + [-1, 0], 0, len(knots) - 1)]), axis=1
+        )
+        > 2 * h
+    )
     r = r[far]
     slope = (fast.at(r + h)[0] - fast.at(r - h)[0]) / (2 * h)
     energy, force = fast.at(r)
@@ -90,10 +97,12 @@ def direct(model, frame):
 
 
 CASES = {
-    "500 in a small box": (WATER, lattice(500)), "cut-off of half the box": (TYPES, lattice(203, box=[1.8, 1.8, 1.8], names=("A", "B"))),
-    "two types, long box": (TYPES, lattice(601, box=[1.9, 6.0, 2.3], names=("A", "B"))), "nine": (WATER, lattice(9, 1.0)),
+    "500 in a small box": (WATER, lattice(500)),
+    "cut-off of half the box": (TYPES, lattice(203, box=[1.8, 1.8, 1.8], names=("A", "B"))),
+    "two types, long box": (TYPES, lattice(601, box=[1.9, 6.0, 2.3], names=("A", "B"))),
+    "nine": (WATER, lattice(9, 1.0)),
     "two": (WATER, lattice(2, 0.2)),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -140,10 +149,12 @@ def test_virial_is_the_volume_derivative_of_the_energy():
     assert DOUBLE.evaluate(WATER, frame).virial == pytest.approx(-slope, rel=1e-6)
 
 
-# ---- dynamics -----------------------------------------------------------------------------------------------------------
+# ---- dynamics ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("thermostat", [Langevin(300.0, 5.0), NoseHoover(300.0), None], ids=["Langevin", "chain", "NVE"])
+@pytest.mark.parametrize(
+    "thermostat", [Langevin(300.0, 5.0), NoseHoover(300.0), None], ids=["Langevin", "chain", "NVE"]
+)
 @pytest.mark.parametrize("engine", [MIXED, DOUBLE], ids=["mixed", "double"])
 def test_the_same_bits_again_and_on_any_number_of_threads(thermostat, engine):
     start = replace(lattice(1100), velocities=np.random.default_rng(0).normal(0, 0.37, (1, 1100, 3)))
@@ -191,7 +202,9 @@ def test_mixed_precision_drifts_no_more_than_twice_double(model, warm):
     def drift(engine, number):
         frames = run(engine, model, start, number, 20, None, timestep=0.002)
         energy, blocks = total_energy(frames), 8
-        slopes = [np.polyfit(t, e, 1)[0] for t, e in zip(np.split(frames.time, blocks), np.split(energy, blocks), strict=True)]
+        slopes = [
+            np.polyfit(t, e, 1)[0] for t, e in zip(np.split(frames.time, blocks), np.split(energy, blocks), strict=True)
+        ]
         return np.polyfit(frames.time, energy, 1)[0], np.std(slopes, ddof=1) / np.sqrt(blocks)
 
     (double, error), (mixed, other) = drift(DOUBLE, 1600), drift(MIXED, 1600)
@@ -242,11 +255,9 @@ def test_free_beads_diffuse_as_the_formula_says():
 
 
 def test_two_beads_sample_the_boltzmann_factor():
-    # 300 pairs would meet each other in one box: a dilute gas, where g = exp(-U/kT) to first order in a small density
     potential = lennard_jones(1.5, 0.3, 0.75)
     model, edge = Model.single(potential, 18.0), 1.6
     start = lattice(2, box=[edge] * 3)
-    counts, width = np.zeros(20), 0.25 / 10
     blocks = []
     for seed in range(20):
         frames = run(MIXED, model, start, 40_000, 20, Langevin(300.0, 8.0), seed=seed, timestep=0.008)
@@ -268,7 +279,7 @@ def test_two_beads_sample_the_boltzmann_factor():
     assert np.sum(((blocks.mean(0) - wanted)[1:] / error[1:]) ** 2) < 50  # chi^2 of 19
 
 
-# ---- trouble ------------------------------------------------------------------------------------------------------------
+# ---- trouble -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("engine", [MIXED, DOUBLE, BeadEngine(threads=2)], ids=["mixed", "double", "threads"])
@@ -299,8 +310,12 @@ def test_bad_input_is_refused():
 
 
 def test_any_skin_gives_the_same_physics_and_room_grows_on_demand(warm):
-    crowd = replace(lattice(800, box=[30.0, 30.0, 30.0]), positions=np.random.default_rng(1).uniform(0, 2.0, (1, 800, 3)))
-    soft = Model.single(PairPotential.from_function(lambda r: 0.02 * (1.5 - r) ** 2, lambda r: -0.04 * (1.5 - r), 1.5), 18.0)
+    crowd = replace(
+        lattice(800, box=[30.0, 30.0, 30.0]), positions=np.random.default_rng(1).uniform(0, 2.0, (1, 800, 3))
+    )
+    soft = Model.single(
+        PairPotential.from_function(lambda r: 0.02 * (1.5 - r) ** 2, lambda r: -0.04 * (1.5 - r), 1.5), 18.0
+    )
     wide, narrow = (run(BeadEngine("double", skin=s), soft, crowd, 10, 10, NoseHoover(300.0)) for s in (2.0, 0.01))
     np.testing.assert_allclose(wide.positions, narrow.positions, atol=1e-8)
     mixed = run(BeadEngine(skin=2.0), soft, crowd, 10, 10, NoseHoover(300.0))

@@ -80,7 +80,8 @@ def test_the_same_call_gives_the_same_order():
     ("x", "box", "cutoff", "word"),
     [
         (np.zeros((4, 3)), [1.0, 1.0, 1.0], 0.6, "half"), (np.zeros((4, 2)), [1.0, 1.0, 1.0], 0.3, "positions"),
-        (np.zeros((4, 3)), [1.0, 0.0, 1.0], 0.3, "edge"), (np.full((4, 3), np.nan), [1.0, 1.0, 1.0], 0.3, "not numbers"),
+        (np.zeros((4, 3)), [1.0, 0.0, 1.0], 0.3, "edge"),
+        (np.full((4, 3), np.nan), [1.0, 1.0, 1.0], 0.3, "not numbers"),
         (np.zeros((4, 3)), [1.0, 1.0, 1.0], 0.0, "between 0"),
     ],
 )  # fmt: skip

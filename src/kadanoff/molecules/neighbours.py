@@ -29,8 +29,8 @@ def neighbour_pairs(positions: ArrayLike, box: ArrayLike, cutoff: float) -> Pair
         box: (3,) nm, the edges of an orthorhombic periodic box.
         cutoff: nm, at most half the shortest edge.
 
-    Returns:
-        `Pairs`: ``first`` < ``second`` (p,) and ``squared`` (p,) in nm^2, double precision; the same call gives the same order.
+    Returns: `Pairs`: ``first`` < ``second`` (p,) and ``squared`` (p,) in nm^2, double precision; the same call gives
+        the same order.
 
     Raises `ValueError` for positions that are no numbers and for a cut-off that is above half the box.
 
@@ -42,7 +42,9 @@ def neighbour_pairs(positions: ArrayLike, box: ArrayLike, cutoff: float) -> Pair
     if not np.all(np.isfinite(edges) & (edges > 0)):
         raise ValueError(f"every box edge must be positive, not {edges} nm")
     if not 0 < cutoff <= 0.5 * edges.min() * (1 + 1e-12):
-        raise ValueError(f"the cut-off must lie between 0 and half the shortest box edge {0.5 * edges.min():g} nm, not {cutoff:g} nm")
+        raise ValueError(
+            f"the cut-off must lie between 0 and half the shortest box edge {0.5 * edges.min():g} nm, not {cutoff:g} nm"
+        )
     if not np.all(np.isfinite(x)):
         raise ValueError(f"{np.count_nonzero(~np.isfinite(x).all(axis=1))} of {len(x)} positions are not numbers")
     n = len(x)
@@ -70,8 +72,14 @@ def neighbour_pairs(positions: ArrayLike, box: ArrayLike, cutoff: float) -> Pair
         room = min(2 * room, blocks // 2 + 2)
     count, scratch = int(0.5 * n * n * min(1.0, 4.6 * cutoff**3 / float(np.prod(edges)))) + 100, np.empty(WIDTH)
     while True:
-        first, second, squared = np.empty(count + WIDTH, np.int32), np.empty(count + WIDTH, np.int32), np.empty(count + WIDTH)
-        found = kernels.pairs(flat.ravel(), n, pad, edges, float(cutoff), identity, rows, filled, first, second, squared, scratch)
+        first, second, squared = (
+            np.empty(count + WIDTH, np.int32),
+            np.empty(count + WIDTH, np.int32),
+            np.empty(count + WIDTH),
+        )
+        found = kernels.pairs(
+            flat.ravel(), n, pad, edges, float(cutoff), identity, rows, filled, first, second, squared, scratch
+        )
         if found <= count:
             return Pairs(first[:found], second[:found], squared[:found])
         count = found

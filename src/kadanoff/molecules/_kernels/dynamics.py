@@ -1,11 +1,14 @@
-"""Kernels of the bead engine: forces from tables, integrators, and the loop over steps that several threads walk together.
+"""Kernels of the bead engine: forces from tables, integrators, and the loop over steps that several threads walk
+together.
 
-The work is cut into chunks of blocks whose number depends on the system alone. Each chunk adds its pair forces into a buffer of
-its own; the buffers are added up in the order of the chunks. So the number of threads changes no bit.
+The work is cut into chunks of blocks whose number depends on the system alone. Each chunk adds its pair forces into a
+buffer of its own; the buffers are added up in the order of the chunks. So the number of threads changes no bit.
 
-Legend of ``advance``: x, v, f flat padded coordinates (nm), velocities (nm/ps) and forces (kJ/mol/nm), in sorted order; u 32-bit
-fractions of the box; g force buffers of the chunks; t bead's offset into the tables; m mass.
-"""
+Legend of ``advance``: x, v, f flat padded coordinates (nm), velocities (nm/ps) and forces (kJ/mol/nm), in sorted
+order; u 32-bit fractions of the box; g force buffers of the chunks; t bead's offset into the tables; m mass."""
+
+# mypy: ignore-errors
+# (lanes have no Python type)
 
 from __future__ import annotations
 
@@ -16,7 +19,6 @@ from numba import njit, types
 
 from kadanoff.molecules._kernels.lanes import (
     WIDTH,
-    F32,
     add_atomic,
     bits,
     from_bits,
@@ -45,7 +47,7 @@ AFRESH = 2  # MODE: the forces of the start are missing; 1: the middle of a step
 NVE, LANGEVIN, CHAIN = 0, 1, 2
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def wait(sync, goal):
     """Barrier: returns when ``goal`` arrivals have been counted."""
     now = add_atomic(sync, 1)
@@ -57,7 +59,7 @@ def wait(sync, goal):
             _give_way()
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def pair_forces(first, last, u, n, pad, box, t, types_, base, shift, low, high, table, rows, filled, g):
     """Mixed precision: F/r piecewise linear in r^2, in float32, added to the flat buffer ``g``."""
     s0 = spread(np.float32((box[0] / TURN) ** 2))
@@ -87,7 +89,7 @@ def pair_forces(first, last, u, n, pad, box, t, types_, base, shift, low, high, 
         g[2 * pad + i] -= total(az)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def pair_energy(first, last, u, n, pad, box, t, types_, base, shift, low, high, table, integral, rows, filled):
     """Energy and virial of the same interpolant, U = U_k - (w_k t + w'_k t^2 / 2) / 2, summed in float64."""
     s0 = spread(np.float32((box[0] / TURN) ** 2))
@@ -107,7 +109,6 @@ def pair_energy(first, last, u, n, pad, box, t, types_, base, shift, low, high, 
             inside = least(largest(s, lowest), highest)
             b = bits(inside)
             k = (b >> places) + start + load(t, j)
-            r = s - from_bits(b & keep)
             w = line_at(table, k, inside - from_bits(b & keep))
             mean = line_at(table, k, (from_bits(b & keep) - inside) * half)  # the line at t/2
             e = line_at(integral, k, spread(np.float32(0.0))) + half * mean * (inside - from_bits(b & keep))
@@ -118,9 +119,10 @@ def pair_energy(first, last, u, n, pad, box, t, types_, base, shift, low, high, 
     return total(energy), total(virial)
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def exact_forces(first, last, x, n, pad, box, t, span, energy, slope, step, rows, filled, g):
-    """Double precision: the cubic Hermite interpolant of the tables; adds forces to ``g``, returns energy and virial."""
+    """Double precision: the cubic Hermite interpolant of the tables; adds forces to ``g``, returns energy and
+    virial."""
     nodes = energy.shape[2] - 1
     cutoff = step * nodes
     sum_energy, sum_virial = 0.0, 0.0
@@ -154,13 +156,12 @@ def exact_forces(first, last, x, n, pad, box, t, span, energy, slope, step, rows
     return sum_energy, sum_virial
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def chain_half(kinetic, chain, weights, kt, freedom, dt):
     """Half a step of a Nose-Hoover chain, third-order Suzuki-Yoshida; returns the factor of the velocities.
 
-    ``kinetic`` is twice the kinetic energy; ``chain`` momenta, ``weights`` masses of the chain. Source: Martyna, Tuckerman,
-    Tobias & Klein, Mol. Phys. 87, 1117 (1996).
-    """
+    ``kinetic`` is twice the kinetic energy; ``chain`` momenta, ``weights`` masses of the chain. Source: Martyna,
+    Tuckerman, Tobias & Klein, Mol. Phys. 87, 1117 (1996)."""
     scale, last = 1.0, len(chain) - 1
     for part in (1.3512071919596578, -1.7024143839193153, 1.3512071919596578):
         h = 0.5 * part * dt
@@ -177,9 +178,10 @@ def chain_half(kinetic, chain, weights, kt, freedom, dt):
     return scale
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def move(low, high, pad, step, seed, kind, dt, kt, friction, box, x, v, f, m, u, built, identity, noise, furthest):
-    """First half kick, drift with noise in its middle, fractions of the box; returns the largest displacement^2 and how many are wild."""
+    """First half kick, drift with noise in its middle, fractions of the box; returns the largest displacement^2 and
+    how many are wild."""
     h, c1 = 0.5 * dt, 1.0
     if kind == LANGEVIN:
         c1 = np.exp(-friction * dt)
@@ -198,12 +200,17 @@ def move(low, high, pad, step, seed, kind, dt, kt, friction, box, x, v, f, m, u,
             u[i] = np.int32(np.int64(a * turn))
     moved, wild, fastest = 0.0, 0, (furthest / dt) ** 2
     for i in range(low, high):
-        moved = max(moved, (x[i] - built[i]) ** 2 + (x[pad + i] - built[pad + i]) ** 2 + (x[2 * pad + i] - built[2 * pad + i]) ** 2)
-        wild += 0 if v[i] ** 2 + v[pad + i] ** 2 + v[2 * pad + i] ** 2 < fastest else 1  # counts what is not a number, too
+        moved = max(
+            moved,
+            (x[i] - built[i]) ** 2 + (x[pad + i] - built[pad + i]) ** 2 + (x[2 * pad + i] - built[2 * pad + i]) ** 2,
+        )
+        wild += (
+            0 if v[i] ** 2 + v[pad + i] ** 2 + v[2 * pad + i] ** 2 < fastest else 1
+        )  # counts what is not a number, too
     return moved, wild
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def permute(array, first, n, places, spare):
     """array[first + i] = array[first + places[i]] for n beads."""
     for i in range(n):
@@ -212,7 +219,7 @@ def permute(array, first, n, places, spare):
         array[first + i] = spare[i]
 
 
-@njit(cache=True, nogil=True)
+@njit(nogil=True)
 def settle(n, pad, box, x, v, m, t, identity, u, built, places, spare, spare_int, middle, half):
     """Wrap and sort all beads, and bound their blocks."""
     for d in range(3):
@@ -235,15 +242,16 @@ def settle(n, pad, box, x, v, m, t, identity, u, built, places, spare, spare_int
 
 @njit(cache=True, nogil=True)
 def advance(
-    thread, threads, sync, counters, until, every, exact, n, pad, chunks, box, reach, skin, dt, kind, kt, friction, freedom, seed,
-    x, v, f, m, t, identity, u, built, g, g_exact, noise, chains, weights, places, spare, spare_int, middle, half, rows, filled, far, sums,
-    types_, span, base, shift, low, high, table, integral, energy, slope, step_r, out_x, out_v, out_values,
+    thread, threads, sync, counters, until, every, exact, n, pad, chunks, box, reach, skin, dt, kind, kt, friction,
+    freedom, seed, x, v, f, m, t, identity, u, built, g, g_exact, noise, chains, weights, places, spare, spare_int,
+    middle, half, rows, filled, far, sums, types_, span, base, shift, low, high, table, integral, energy, slope,
+    step_r, out_x, out_v, out_values,
 ):  # fmt: skip
-    """Walk to step ``until`` and record each ``every``-th; every thread calls this with its number. Returns how it ended.
+    """Walk to step ``until`` and record each ``every``-th; every thread calls this with its number. Returns how it
+    ended.
 
-    ``sums`` (6, chunks) of each chunk: displacement^2, wild beads, twice the kinetic energy, energy, virial; and, first in the
-    last row, twice the kinetic energy of all.
-    """
+    ``sums`` (6, chunks) of each chunk: displacement^2, wild beads, twice the kinetic energy, energy, virial; and,
+    first in the last row, twice the kinetic energy of all."""
     blocks = pad // WIDTH
     step, frame, mode = counters[STEP], counters[FRAME], counters[MODE]
     chain = chains[thread]
@@ -287,7 +295,17 @@ def advance(
                 wait(sync, goal)
             for c in range(thread, chunks, threads):
                 fits, farthest = list_rows(
-                    c * blocks // chunks, (c + 1) * blocks // chunks, u, n, pad, box, reach + skin, middle, half, rows, filled
+                    c * blocks // chunks,
+                    (c + 1) * blocks // chunks,
+                    u,
+                    n,
+                    pad,
+                    box,
+                    reach + skin,
+                    middle,
+                    half,
+                    rows,
+                    filled,
                 )
                 far[c] = farthest if fits else -1
             if threads > 1:

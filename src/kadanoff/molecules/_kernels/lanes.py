@@ -1,11 +1,14 @@
 """Eight numbers at once: a small vector type for numba kernels.
 
-``Lanes`` values live in vector registers. They exist only inside compiled functions: `load` and `store` move them from and to
-arrays (flat, C-contiguous), `spread` fills all lanes with one number, and + - * >> & work lane by lane. LLVM lowers them to
-whatever the processor has (two or four registers where eight lanes do not fit one).
+``Lanes`` values live in vector registers. They exist only inside compiled functions: `load` and `store` move them
+from and to arrays (flat, C-contiguous), `spread` fills all lanes with one number, and + - * >> & work lane by lane.
+LLVM lowers them to whatever the processor has (two or four registers where eight lanes do not fit one).
 
-The arithmetic may be contracted (a * b + c in one rounding) but is never reordered: the same program gives the same bits.
-"""
+The arithmetic may be contracted (a * b + c in one rounding) but is never reordered: the same program gives the same
+bits."""
+
+# mypy: ignore-errors
+# (lanes have no Python type)
 
 from __future__ import annotations
 
@@ -60,11 +63,11 @@ def _operation(symbol: Any, of_floats: Any, of_integers: Any) -> None:
     """Make ``a symbol b`` work for two lanes of one kind."""
 
     @intrinsic
-    def apply(context, a, b):  # type: ignore[no-untyped-def]
+    def apply(context, a, b):
         make = of_integers if a.kind == "i32" else of_floats
         return a(a, b), lambda context, builder, signature, arguments: make(builder, *arguments)
 
-    def choose(a, b):  # type: ignore[no-untyped-def]
+    def choose(a, b):
         if isinstance(a, Lanes) and a == b and (of_floats is not None or a.kind == "i32"):
             return lambda a, b: apply(a, b)
         return None
@@ -85,11 +88,11 @@ def _pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any
 
 
 @intrinsic
-def load(context, array, index):  # type: ignore[no-untyped-def]
+def load(context, array, index):
     """array[index : index + 8]."""
     kind = _KINDS[array.dtype]
 
-    def make(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def make(context, builder, signature, arguments):
         value = builder.load(_pointer(context, builder, array, arguments[0], arguments[1], kind))
         value.align = array.dtype.bitwidth // 8
         return value
@@ -98,10 +101,10 @@ def load(context, array, index):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def store(context, array, index, value):  # type: ignore[no-untyped-def]
+def store(context, array, index, value):
     """array[index : index + 8] = value."""
 
-    def make(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def make(context, builder, signature, arguments):
         done = builder.store(arguments[2], _pointer(context, builder, array, arguments[0], arguments[1], value.kind))
         done.align = array.dtype.bitwidth // 8
         return context.get_dummy_value()
@@ -116,21 +119,23 @@ def _splat(builder: Any, value: Any, vector: ir.VectorType) -> Any:
 
 
 @intrinsic
-def spread(context, number):  # type: ignore[no-untyped-def]
+def spread(context, number):
     """One float32, float64 or int32 in all lanes."""
     kind = _KINDS[number]
-    return Lanes(kind)(number), lambda context, builder, signature, arguments: _splat(builder, arguments[0], _VECTORS[kind])
+    return Lanes(kind)(number), lambda context, builder, signature, arguments: _splat(
+        builder, arguments[0], _VECTORS[kind]
+    )
 
 
 @intrinsic
-def iota(context):  # type: ignore[no-untyped-def]
+def iota(context):
     """0, 1, ... 7 as int32."""
     return I32(), lambda context, builder, signature, arguments: _constant(list(range(WIDTH)), _VECTORS["i32"])
 
 
 def _conversion(source: Lanes, target: Lanes, convert: Any, text: str) -> Any:
     @intrinsic
-    def apply(context, value):  # type: ignore[no-untyped-def]
+    def apply(context, value):
         if value != source:
             return None
         return target(source), lambda context, builder, signature, arguments: convert(builder, arguments[0])
@@ -150,40 +155,40 @@ wrapped = _conversion(
 
 
 @intrinsic
-def absolute(context, value):  # type: ignore[no-untyped-def]
+def absolute(context, value):
     """|x| of floats."""
 
-    def make(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def make(context, builder, signature, arguments):
         return _call(builder, f"llvm.fabs.v{WIDTH}{value.kind}", arguments[0].type, list(arguments))
 
     return value(value), make
 
 
 @intrinsic
-def least(context, a, b):  # type: ignore[no-untyped-def]
+def least(context, a, b):
     """The smaller of two floats, lane by lane."""
 
-    def make(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def make(context, builder, signature, arguments):
         return builder.select(builder.fcmp_ordered("<", *arguments), *arguments)
 
     return a(a, b), make
 
 
 @intrinsic
-def largest(context, a, b):  # type: ignore[no-untyped-def]
+def largest(context, a, b):
     """The larger of two floats, lane by lane; b where a is not a number."""
 
-    def make(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def make(context, builder, signature, arguments):
         return builder.select(builder.fcmp_ordered(">", *arguments), *arguments)
 
     return a(a, b), make
 
 
 @intrinsic
-def less(context, a, b):  # type: ignore[no-untyped-def]
+def less(context, a, b):
     """Bit k is set where a < b in lane k."""
 
-    def make(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def make(context, builder, signature, arguments):
         compare = builder.icmp_signed if a.kind == "i32" else builder.fcmp_ordered
         return builder.zext(builder.bitcast(compare("<", *arguments), ir.IntType(WIDTH)), _I32)
 
@@ -191,10 +196,10 @@ def less(context, a, b):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def masked(context, mask, value):  # type: ignore[no-untyped-def]
+def masked(context, mask, value):
     """value where the bit of ``mask`` (uint32) is set, 0 elsewhere."""
 
-    def make(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def make(context, builder, signature, arguments):
         where = builder.bitcast(builder.trunc(arguments[0], ir.IntType(WIDTH)), ir.VectorType(_I1, WIDTH))
         return builder.select(where, arguments[1], ir.Constant(arguments[1].type, None))
 
@@ -202,10 +207,10 @@ def masked(context, mask, value):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def total(context, value):  # type: ignore[no-untyped-def]
+def total(context, value):
     """Sum over the lanes, by halves: always in the same order."""
 
-    def make(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def make(context, builder, signature, arguments):
         vector, width = arguments[0], WIDTH
         while width > 1:
             width //= 2
@@ -220,14 +225,13 @@ def total(context, value):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def line_at(context, table, index, t):  # type: ignore[no-untyped-def]
+def line_at(context, table, index, t):
     """table[2 index] + t * table[2 index + 1] for eight indices: one 64-bit load each.
 
-    Two indices are moved to the integer side at a time, and the loads are laid so that one shuffle sorts values from slopes:
-    faster than the gather instructions of today's processors.
-    """
+    Two indices are moved to the integer side at a time, and the loads are laid so that one shuffle sorts values from
+    slopes: faster than the gather instructions of today's processors."""
 
-    def make(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def make(context, builder, signature, arguments):
         data = context.make_array(table)(context, builder, arguments[0]).data
         base = builder.bitcast(data, _I64.as_pointer())
         half = ir.VectorType(_I64, WIDTH // 2)
@@ -258,10 +262,10 @@ def line_at(context, table, index, t):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def add_atomic(context, array, number):  # type: ignore[no-untyped-def]
+def add_atomic(context, array, number):
     """array[0] += number, seen by all threads; returns the new value."""
 
-    def make(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def make(context, builder, signature, arguments):
         data = context.make_array(array)(context, builder, arguments[0]).data
         before = builder.atomic_rmw("add", data, arguments[1], "seq_cst")
         return builder.add(before, arguments[1])
@@ -270,10 +274,10 @@ def add_atomic(context, array, number):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
-def load_atomic(context, array):  # type: ignore[no-untyped-def]
+def load_atomic(context, array):
     """array[0] as the other threads left it."""
 
-    def make(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def make(context, builder, signature, arguments):
         data = context.make_array(array)(context, builder, arguments[0]).data
         return builder.load_atomic(data, "seq_cst", 8)
 

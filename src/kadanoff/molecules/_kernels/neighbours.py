@@ -1,12 +1,15 @@
 """Kernels that sort beads in space and list neighbours by blocks of eight.
 
-Beads are sorted along columns of the box, turning at each end, so that eight beads in a row are a compact block. Positions are
-kept as 32-bit fractions of the box: the difference of two, as a wrapping integer, is the nearest image without any test.
-Each bead has a row of blocks, its own first, then those of the following half of the ring of blocks that hold a bead within
-reach: every pair of different blocks is looked at from one side only.
+Beads are sorted along columns of the box, turning at each end, so that eight beads in a row are a compact block.
+Positions are kept as 32-bit fractions of the box: the difference of two, as a wrapping integer, is the nearest image
+without any test. Each bead has a row of blocks, its own first, then those of the following half of the ring of blocks
+that hold a bead within reach: every pair of different blocks is looked at from one side only.
 
 Arrays over beads are padded to whole blocks and flat: x of all, y of all, z of all, ``pad`` apart.
 """
+
+# mypy: ignore-errors
+# (lanes have no Python type)
 
 from __future__ import annotations
 
@@ -20,7 +23,8 @@ TURN = 4294967296.0  # one box edge as an integer fraction
 
 @njit(cache=True, nogil=True)
 def order(x, n, pad, box, places):
-    """Indices that sort the beads x (in [0, box)) into blocks: columns along z, rows of columns along y, both turning."""
+    """Indices that sort the beads x (in [0, box)) into blocks: columns along z, rows of columns along y, both
+    turning."""
     edge = (box[0] * box[1] * box[2] * WIDTH / n) ** (1.0 / 3.0)
     nx, ny = max(1, int(np.rint(box[0] / edge))), max(1, int(np.rint(box[1] / edge)))
     nz = max(1, (4 * n) // (nx * ny))
@@ -44,7 +48,8 @@ def order(x, n, pad, box, places):
 
 @njit(cache=True, nogil=True)
 def bound(x, n, pad, box, middle, half):
-    """Middle and half width of each block's bounding box, repeated around the ring with WIDTH more, ``middle`` 3 rows flat."""
+    """Middle and half width of each block's bounding box, repeated around the ring with WIDTH more, ``middle`` 3 rows
+    flat."""
     blocks = pad // WIDTH
     long = 2 * blocks + WIDTH
     for d in range(3):
@@ -84,7 +89,11 @@ def list_rows(first, last, u, n, pad, box, reach, middle, half, rows, filled):
         h0, h1, h2 = spread(half[block]), spread(half[long + block]), spread(half[2 * long + block])
         for far in range(1, span + 1, WIDTH):
             k = block + far
-            d0, d1, d2 = absolute(load(middle, k) - m0), absolute(load(middle, long + k) - m1), absolute(load(middle, 2 * long + k) - m2)
+            d0, d1, d2 = (
+                absolute(load(middle, k) - m0),
+                absolute(load(middle, long + k) - m1),
+                absolute(load(middle, 2 * long + k) - m2),
+            )
             d0 = largest(least(d0, b0 - d0) - (load(half, k) + h0), zero)
             d1 = largest(least(d1, b1 - d1) - (load(half, long + k) + h1), zero)
             d2 = largest(least(d2, b2 - d2) - (load(half, 2 * long + k) + h2), zero)
@@ -97,7 +106,11 @@ def list_rows(first, last, u, n, pad, box, reach, middle, half, rows, filled):
                 xj, yj, zj = load(u, j), load(u, pad + j), load(u, 2 * pad + j)
                 valid = np.uint32(255) if j + WIDTH <= n else np.uint32((1 << (n - j)) - 1)
                 for i in range(low, high):
-                    dx, dy, dz = to_float(xj - spread(u[i])), to_float(yj - spread(u[pad + i])), to_float(zj - spread(u[2 * pad + i]))
+                    dx, dy, dz = (
+                        to_float(xj - spread(u[i])),
+                        to_float(yj - spread(u[pad + i])),
+                        to_float(zj - spread(u[2 * pad + i])),
+                    )
                     if less(dx * dx * s0 + dy * dy * s1 + dz * dz * s2, near) & valid:
                         if filled[i] < room:
                             rows[i, filled[i]] = j
@@ -110,11 +123,11 @@ def list_rows(first, last, u, n, pad, box, reach, middle, half, rows, filled):
 
 @njit(cache=True, nogil=True)
 def pairs(x, n, pad, box, cutoff, identity, rows, filled, first, second, squared, scratch):
-    """Pairs within the cut-off, smaller index first, with their squared distance in float64; returns how many there are.
+    """Pairs within the cut-off, smaller index first, with their squared distance in float64; returns how many there
+    are.
 
-    Writes no more than fit into ``first`` with WIDTH to spare, but counts on. Lanes are written whether they hit or not, and only
-    hits move on: nothing to guess for the processor.
-    """
+    Writes no more than fit into ``first`` with WIDTH to spare, but counts on. Lanes are written whether they hit or
+    not, and only hits move on: nothing to guess for the processor."""
     count, room = 0, len(first) - WIDTH
     b0, b1, b2 = spread(box[0]), spread(box[1]), spread(box[2])
     limit = spread(cutoff * cutoff)
