@@ -154,7 +154,7 @@ class BeadEngine:
                     velocities=state.out_v[:made].copy(), energy=state.out_values[0, :made].copy(),
                     virial=state.out_values[1, :made].copy(),
                 )  # fmt: skip
-                if ended == dynamics.EXPLODED or not np.all(np.isfinite(frames.energy)):  # type: ignore[arg-type]
+                if ended == dynamics.EXPLODED or not np.all(np.isfinite(state.out_values[:, :made])):
                     raise Exploded(
                         f"the simulation exploded at step {state.counters[dynamics.STEP]}: a bead moved by more than a quarter "
                         "of the cut-off in one step. Overlapping start positions, a wall without a core, or too long a "
