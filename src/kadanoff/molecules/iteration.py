@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kadanoff.estimates import Estimate, mean
-from kadanoff.molecules.engines import Engine, Langevin
+from kadanoff.molecules.engines import Engine, Exploded, Langevin
 from kadanoff.molecules.frames import Frames
 from kadanoff.molecules.integral_equations import gauss_newton_step
 from kadanoff.molecules.pair_distributions import PairDistribution, pair_distribution
@@ -155,6 +155,8 @@ class Iteration:
     note: str = ""
 
 
+EXPLODED = "the potential mended from this one exploded"
+
 Mend = Callable[[PairPotential, PairDistribution], tuple[PairPotential, bool, str]]
 """(potential, g of the model) -> (better potential, whether the old one was good enough, a word on the step)."""
 
@@ -171,13 +173,22 @@ def iterate(
 ) -> list[Iteration]:
     """Run the loop for at most ``steps`` mendings; stops early where ``mend`` finds the potential good enough.
 
-    ``simulate(number, potential, start)`` gives a `Sample`; each simulation starts where the last one stopped.
+    A mended potential that explodes ends the loop too: the last one that ran is the result, and its `note` begins
+    with `EXPLODED`.
+    A first potential that explodes raises `Exploded`. ``simulate(number, potential, start)`` gives a `Sample`; each
+    simulation starts where the last one stopped.
     ``upper``: to what
     distance (nm) the RMS is taken. Returns one `Iteration` a simulation; the last one's potential is the result.
     """
     turns: list[Iteration] = []
     for number in range(steps + 1):
-        found = simulate(number, potential, start)
+        try:
+            found = simulate(number, potential, start)
+        except Exploded as error:
+            if not turns:
+                raise
+            turns[-1] = replace(turns[-1], note=f"{EXPLODED}: {error}")
+            break
         start = found.last
         rms, floor = rdf_difference(found.distribution, target, upper)
         better, enough, note = mend(potential, found.distribution)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 from kadanoff import plotting
 from kadanoff.estimates import Estimate
+from kadanoff.molecules.comparison import Comparison
 from kadanoff.molecules.force_matching import ForceMatch
 from kadanoff.molecules.iteration import Iteration
 from kadanoff.molecules.pair_distributions import PairDistribution
@@ -16,10 +17,26 @@ from kadanoff.molecules.potentials import PairPotential
 from kadanoff.molecules.structure import Structure
 from kadanoff.study import Picture
 
-__all__ = ["convergence", "forces", "plain_rdf", "potentials", "rdf", "shapes"]
+__all__ = ["of", "plain_rdf"]
 
 NAMES = {"newton": "Newton (HNC Jacobian)", "ibi": "IBI", "fm": "force matching", "pmf": "Boltzmann inversion"}
 _COLOURS = {"newton": plotting.BLUE, "ibi": plotting.ORANGE, "fm": plotting.VERMILION, "pmf": plotting.PURPLE}
+
+
+def of(found: Comparison) -> dict[str, Picture]:
+    """All pictures of the bottom-up study, the most telling first."""
+    rms, floor = found.difference
+    matched = None if found.matched is None else found.matched.distribution
+    drawn = {
+        "rdf": rdf(found.odd, found.final.distribution, matched, found.judged, rms, floor),
+        "potentials": potentials(found.curves),
+        "convergence": convergence(found.turns, found.turns["newton"][-1].floor),
+    }
+    if found.match is not None:
+        drawn["forces"] = forces(found.match, found.potential)
+    if found.shapes is not None:
+        drawn["shapes"] = shapes(*found.shapes)
+    return drawn
 
 
 def rdf(
@@ -133,7 +150,7 @@ def forces(match: ForceMatch, newton: PairPotential) -> Picture:
     )
 
 
-def convergence(turns: Mapping[str, list[Iteration]], floor: Estimate) -> Picture:
+def convergence(turns: Mapping[str, Sequence[Iteration]], floor: Estimate) -> Picture:
     """RMS of g and pressure against the number of the simulation, for each method."""
     drawing, (left, right) = plotting.figure(2, width=9.0, height=3.4)
     for name, found in turns.items():

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import xarray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from kadanoff.estimates import Estimate, bootstrap_samples, mean
-from kadanoff.losses import Ledger, Loss
+from kadanoff.estimates import Estimate, mean
+from kadanoff.losses import Ledger
 from kadanoff.molecules import pictures
 from kadanoff.molecules.boltzmann import boltzmann_inversion
+from kadanoff.molecules.comparison import CITE, Comparison, centred, first_peak
 from kadanoff.molecules.force_matching import ForceMatch, normal_equations, solve
 from kadanoff.molecules.frames import Frames
 from kadanoff.molecules.integral_equations import gauss_newton_step, hnc_start
@@ -26,16 +26,15 @@ from kadanoff.molecules.iteration import (
     ibi,
     iterate,
     newton,
-    rdf_difference,
     sample,
     starting_frame,
 )  # fmt: skip
 from kadanoff.molecules.mapping import BeadConfig, Mapping, MappingConfig, map_trajectory, require_one_bead_per_molecule
-from kadanoff.molecules.pair_distributions import PairDistribution, pair_distribution
+from kadanoff.molecules.pair_distributions import pair_distribution
 from kadanoff.molecules.potentials import Model, PairPotential
 from kadanoff.molecules.reading import open_trajectory
 from kadanoff.molecules.reference import ReferenceFrame, WaterReference, advance, reference_files, seconds_per_ns
-from kadanoff.molecules.structure import Structure, first_minimum, structure, two_body_entropy
+from kadanoff.molecules.structure import first_minimum, structure
 from kadanoff.molecules.tables import write_gromacs, write_lammps, write_lammps_data, write_openmm, write_votca
 from kadanoff.study import InputFile, Reported, Result, Run, judge
 from kadanoff.units import Length, Pressure, Temperature, Time
@@ -43,6 +42,13 @@ from kadanoff.units import Length, Pressure, Temperature, Time
 __all__ = ["BottomUp", "WaterReferenceConfig", "bottom_up", "water_reference"]
 
 _strict = ConfigDict(extra="forbid", frozen=True)
+
+Number = Literal[
+    "rdf_rms", "noise_floor", "rdf_rms_over_noise", "iterations", "first_peak_position", "first_peak_height",
+    "pressure",
+    "force_variance_explained", "two_body_entropy_fine", "two_body_entropy_coarse", "tetrahedral_order_fine",
+    "tetrahedral_order_coarse", "speedup_per_ns",
+]  # fmt: skip
 
 
 class Reference(BaseModel):
@@ -75,7 +81,7 @@ class Iterations(BaseModel):
         8, ge=0, le=50, description="Newton steps at most; they stop by themselves at the noise of the reference."
     )
     ibi: int = Field(
-        8, ge=0, le=500, description="Steps of iterative Boltzmann inversion, for comparison; 0 leaves it out."
+        12, ge=0, le=500, description="Steps of iterative Boltzmann inversion, for comparison; 0 leaves it out."
     )
 
 
@@ -90,8 +96,8 @@ class Simulation(BaseModel):
     timestep: Time = Field(0.004, gt=0, description="Time step.")
     friction: float = Field(2.0, gt=0, description="Friction of the Langevin thermostat [1/ps].")
     every: int = Field(25, ge=1, description="A frame each so many steps.")
-    steps: int = Field(20_000, ge=1000, description="Steps of each simulation on the way.")
-    final_steps: int = Field(80_000, ge=1000, description="Steps of the final simulation, which no iteration saw.")
+    steps: int = Field(30_000, ge=1000, description="Steps of each simulation on the way.")
+    final_steps: int = Field(100_000, ge=1000, description="Steps of the final simulation, which no iteration saw.")
 
 
 class Expected(BaseModel):
@@ -110,6 +116,12 @@ class BottomUp(MappingConfig):
     """Settings of molecules.bottom-up."""
 
     temperature: Temperature = Field(gt=0, description="Temperature of the reference.", examples=["300 K"])
+    unassigned: Literal["error", "ignore"] = Field(
+        "error", description='Atoms in no bead are an "error", or "ignore" them.'
+    )
+    masses: dict[str, Annotated[float, Field(ge=0)]] = Field(
+        {}, description="Masses by atom name [amu], where topology and names tell none.", examples=[{"X": 12.0}]
+    )
     cutoff: Length = Field(0.9, gt=0, description="Cut-off of the bead potential; it ends there smoothly in zero.")
     reach: Length = Field(
         1.2, gt=0, description="g(r) is measured to here, well beyond the cut-off, at most half the box."
@@ -120,7 +132,7 @@ class BottomUp(MappingConfig):
     atomistic: Literal["none", "spce"] = Field(
         "none", description='"spce" times a short OpenMM run of SPC/E water for the speed-up.'
     )
-    expected: dict[str, Expected] = Field({}, description="Numbers of result.json to compare with, by name.")
+    expected: dict[Number, Expected] = Field({}, description="Numbers of result.json to compare with, by name.")
     reference: Reference = Field(description="The atomistic trajectory.")
     iterations: Iterations = Field(Iterations(), description="How many times the potential is mended.")
     simulation: Simulation = Field(Simulation(), description="How the bead model is simulated.")
@@ -222,14 +234,18 @@ def bottom_up(config: BottomUp, run: Run) -> Result:
         matched = run.stage(
             "force-matched", sample, match.potential, begin, sampling, steps=simulation.steps, seed=run.seed + 3000
         )
-    rms, floor = rdf_difference(final.distribution, odd, config.judged)
 
-    minimum = first_minimum(target)
-    assert final.frames is not None
-    shapes = tuple(
-        run.stage(f"structure-{name}", structure, which, minimum)
-        for name, which in (("fine", frames), ("coarse", final.frames))
-    )
+    shapes, no_shapes = None, ""
+    try:
+        minimum = first_minimum(target)
+    except ValueError as error:  # a gas has no first shell
+        no_shapes = str(error)
+    else:
+        assert final.frames is not None
+        shapes = (
+            run.stage("structure-fine", structure, frames, minimum),
+            run.stage("structure-coarse", structure, final.frames, minimum),
+        )
     peak = run.stage("peak", centred, frames, config.reach, config.width)
     seconds = None
     if config.atomistic == "spce":
@@ -237,192 +253,25 @@ def bottom_up(config: BottomUp, run: Run) -> Result:
             "speed", atomistic_speed, len(frames.beads), target.density, config.temperature, simulation.threads
         )
 
-    # what the noise of the reference leaves open of the pressure counts beside the noise of the simulation
-    left_open = gauss_newton_step(best, even, final.distribution, config.temperature).pressure_error
-    spread = float(np.hypot(final.pressure.error or 0.0, left_open))
-    pressure = replace(
-        final.pressure, error=spread, samples=None, method="simulation, and noise of the reference through the fit"
-    )
-    entropies = two_body_entropy(target), two_body_entropy(final.distribution)
-
-    ledger = Ledger()
-    if match is not None:
-        ledger.add(
-            Loss(
-                "force_variance", Estimate.exact(1.0), match.in_sample,
-                replace(match.explained_variance, value=1.0 - match.explained_variance.value), theorem="coarse <= fine",
-                theorem_text="a least-squares force is never longer than what it is fitted to", conditions="in sample",
-            )
-        )  # fmt: skip
-    ledger.add(Loss("two_body_entropy", *entropies, entropies[0].minus(entropies[1])))
-    ledger.add(
-        Loss(
-            "tetrahedral_order",
-            shapes[0].tetrahedral,
-            shapes[1].tetrahedral,
-            shapes[0].tetrahedral.minus(shapes[1].tetrahedral),
-        )
-    )
-    ledger.add(
-        Loss(
-            "coordination",
-            shapes[0].coordination,
-            shapes[1].coordination,
-            shapes[0].coordination.minus(shapes[1].coordination),
-        )
-    )
-    ledger.add(Loss("angular_distribution", None, None, angular_distance(*shapes)))
-    if reference.pressure is not None:
-        fine = Estimate(reference.pressure, reference.pressure_error, None, "bar", "given")
-        ledger.add(Loss("pressure", fine, pressure, fine.minus(replace(pressure, unit="bar"))))
-    ledger.verify()
-
-    ratio = rms.value / floor.value
-    ratio_error = ratio * float(np.hypot((rms.error or 0.0) / rms.value, (floor.error or 0.0) / floor.value))
-    position, height = first_peak(peak)
-    bead_seconds = final.seconds / final.simulated * 1000.0
-    found: dict[str, Estimate | Reported] = {
-        "rdf_rms": rms,
-        "noise_floor": floor,
-        "rdf_rms_over_noise": Reported(
-            Estimate(ratio, ratio_error, rms.samples, "", rms.method),
-            1.0, tolerance=0.5, source="1 where the model differs from the reference by the noise of both alone",
-        ),
-        "iterations": Estimate.exact(len(turns["newton"]) - 1),
-        "first_peak_position": position,
-        "first_peak_height": height,
-        "pressure": pressure,
-        "tetrahedral_order_fine": shapes[0].tetrahedral,
-        "tetrahedral_order_coarse": shapes[1].tetrahedral,
-        "two_body_entropy_fine": entropies[0],
-        "two_body_entropy_coarse": entropies[1],
-        "force_variance_explained": match.explained_variance
-        if match
-        else Reported(None, reason="the trajectory holds no forces"),
-        "speedup_per_ns": seconds.scaled(1.0 / bead_seconds, "") if seconds else Reported(
-            None,
-            reason="needs an atomistic run on this machine: pip install 'kadanoff[openmm]', atomistic = \"spce\" (water)",
-        ),
-    }  # fmt: skip
+    found = Comparison(
+        temperature=config.temperature, judged=config.judged, target=target, odd=odd, match=match, matched=matched,
+        turns=turns, potential=best, mean_force=starts["ibi"], final=final,
+        pressure_left_open=gauss_newton_step(best, even, final.distribution, config.temperature).pressure_error,
+        shapes=shapes, no_shapes=no_shapes, peak=peak, atomistic_seconds=seconds,
+        fine_pressure=None if reference.pressure is None
+        else Estimate(reference.pressure, reference.pressure_error, None, "bar", "given"),
+    )  # fmt: skip
+    numbers = found.estimates()
     for name, expected in config.expected.items():
-        if name not in found:
-            raise ValueError(f"expected.{name}: there is no such number; there are {', '.join(found)}")
-        given = found[name]
+        given = numbers[name]
         estimate = given.estimate if isinstance(given, Reported) else given
-        found[name] = Reported(estimate, expected.value, expected.error, expected.tolerance, expected.source)
+        numbers[name] = Reported(estimate, expected.value, expected.error, expected.tolerance, expected.source)
+    ledger = found.ledger()
     model = Model(begin.beads.names, (float(begin.beads.masses[0]),), {(begin.beads.names[0],) * 2: best})
-    curves = {"newton": best, "pmf": starts["ibi"]}
-    if "ibi" in turns:
-        curves["ibi"] = turns["ibi"][-1].potential
-    if match is not None:
-        curves["fm"] = match.potential
-    drawn = {
-        "rdf": pictures.rdf(
-            odd, final.distribution, matched.distribution if matched else None, config.judged, rms, floor
-        ),
-        "potentials": pictures.potentials(curves),
-        "convergence": pictures.convergence(turns, turns["newton"][-1].floor),
-    }
-    if match is not None:
-        drawn["forces"] = pictures.forces(match, best)
-    drawn["shapes"] = pictures.shapes(*shapes)
-    text = _verdict(config, target, rms, floor, turns, pressure, match, shapes)
     return Result(
-        found,
-        ledger,
-        judge(found, ledger, text),
-        _data(odd, final, matched, curves, turns, shapes),
-        drawn,
-        model_files(model, final.last),
-        _CITE,
-    )
-
-
-def _verdict(
-    config: BottomUp, target: PairDistribution, rms: Estimate, floor: Estimate, turns: dict[str, list[Iteration]],
-    pressure: Estimate,
-    match: ForceMatch | None, shapes: tuple[Structure, ...],
-) -> str:  # fmt: skip
-    """What holds, what does not, and where it stops holding."""
-    ratio, steps = rms.value / floor.value, len(turns["newton"]) - 1
-    words = [
-        f"The bead model has the pair structure of the reference "
-        f"{'to its noise' if ratio <= 1.5 else 'only roughly'}: RMS of g(r) {rms} on "
-        f"blocks that the fit never saw, {ratio:.2f} times the noise floor {floor}, after {steps} Newton "
-        f"step{'s' * (steps != 1)}."
-    ]
-    if "ibi" in turns:
-        reached = next(
-            (turn.number for turn in turns["ibi"] if turn.rms.value <= 1.1 * turns["newton"][-1].rms.value), None
-        )
-        words.append(
-            f"Iterative Boltzmann inversion needed {reached} steps for the same." if reached is not None else
-            f"Iterative Boltzmann inversion did not get there in {len(turns['ibi']) - 1} steps."
-        )  # fmt: skip
-    if match is not None:
-        words.append(
-            f"A pair force explains {match.explained_variance} of the variance of the forces on the beads; no pair "
-            f"potential can explain more."
-        )
-    fine, coarse = (shape.tetrahedral for shape in shapes)
-    words.append(f"Tetrahedral order falls from {fine} to {coarse}: beads have no directions, so no hydrogen bonds.")
-    words.append(
-        f"The pressure of the beads is {pressure}, "
-        + ("thousands of bar: " if abs(pressure.value) > 1000 else "")
-        + "a potential that matches g(r) does not match the pressure; use it at constant volume."
-    )
-    words.append(
-        f"Fitted at {config.temperature:g} K and {target.density:.4g} beads/nm^3, it is not to be used at other "
-        f"temperatures and densities, in mixtures, at "
-        "interfaces, or for dynamics, which it makes faster."
-    )
-    return " ".join(words)
-
-
-def _data(
-    odd: PairDistribution, final: Sample, matched: Sample | None, curves: dict[str, PairPotential],
-    turns: dict[str, list[Iteration]],
-    shapes: tuple[Structure, ...],
-) -> xarray.Dataset:  # fmt: skip
-    """Every array behind the figures."""
-    data = xarray.Dataset()
-
-    def put(name: str, axis: str, values: Any, units: str) -> None:
-        data[name] = xarray.DataArray(np.asarray(values), dims=axis, attrs={"units": units})
-
-    put("r", "r", odd.r, "nm")
-    samples = {"target": odd, "beads": final.distribution} | ({"matched": matched.distribution} if matched else {})
-    for name, distribution in samples.items():
-        put(f"g_{name}", "r", distribution.g, "1")
-        put(f"g_{name}_error", "r", distribution.error, "1")
-    put("distance", "distance", curves["newton"].r, "nm")
-    for name, potential in curves.items():
-        put(f"energy_{name}", "distance", potential.energy_at(curves["newton"].r), "kJ/mol")
-        put(f"force_{name}", "distance", potential.force_at(curves["newton"].r), "kJ/mol/nm")
-        put(f"supported_{name}", "distance", potential.is_supported(curves["newton"].r).astype(np.int8), "1")
-    for name, found in turns.items():
-        put(f"rms_{name}", f"{name}_step", [turn.rms.value for turn in found], "1")
-        put(f"rms_{name}_error", f"{name}_step", [turn.rms.error or 0.0 for turn in found], "1")
-        put(f"pressure_{name}", f"{name}_step", [turn.sample.pressure.value for turn in found], "bar")
-    put("cosine", "cosine", shapes[0].cosines, "1")
-    put("order", "order", shapes[0].orders, "1")
-    for name, shape in zip(("fine", "coarse"), shapes, strict=True):
-        put(f"angles_{name}", "cosine", shape.angles, "1")
-        put(f"angles_{name}_error", "cosine", shape.angles_error, "1")
-        put(f"orders_{name}", "order", shape.order, "1")
-        put(f"orders_{name}_error", "order", shape.order_error, "1")
-    return data
-
-
-_CITE = (
-    "Newton steps with the HNC Jacobian: M. P. Bernhardt, M. Hanke, N. F. A. van der Vegt, J. Chem. Phys. 154, "
-    "084118 (2021)",
-    "Iterative Boltzmann inversion: D. Reith, M. Putz, F. Muller-Plathe, J. Comput. Chem. 24, 1624 (2003)",
-    "Force matching: S. Izvekov, G. A. Voth, J. Phys. Chem. B 109, 2469 (2005); W. G. Noid et al., J. Chem. Phys. "
-    "128, 244114 (2008)",
-    "Reading: N. Michaud-Agrawal et al., J. Comput. Chem. 32, 2319 (2011) (MDAnalysis)",
-    "SPC/E water: H. J. C. Berendsen, J. R. Grigera, T. P. Straatsma, J. Phys. Chem. 91, 6269 (1987)",
-)
+        numbers, ledger, judge(numbers, ledger, found.verdict()), found.arrays(), pictures.of(found),
+        model_files(model, final.last), CITE,
+    )  # fmt: skip
 
 
 def atomistic_speed(molecules: int, density: float, temperature: float, threads: int) -> Estimate | None:
@@ -433,33 +282,6 @@ def atomistic_speed(molecules: int, density: float, temperature: float, threads:
         return None
     return seconds_per_ns(
         WaterReference(molecules=molecules, density=density, temperature=temperature, threads=threads)
-    )
-
-
-def centred(frames: Frames, reach: float, width: float) -> PairDistribution:
-    """g(r) in bins centred on multiples of ``width``, the convention of csg_stat and of published peak heights."""
-    fine = pair_distribution(frames, cutoff=reach, width=0.5 * width)
-    counts, ideal = (array[:, 1:-1].reshape(len(fine), -1, 2).sum(axis=2) for array in (fine.counts, fine.ideal))
-    return replace(fine, edges=fine.edges[1::2], counts=counts, ideal=ideal)
-
-
-def first_peak(distribution: PairDistribution) -> tuple[Estimate, Estimate]:
-    """Position (nm; vertex of the parabola through three bins) and height (the highest bin) of g; errors by bootstrap
-    over blocks."""
-    top = int(np.argmax(distribution.g))
-    if not 0 < top < len(distribution.g) - 1:
-        raise ValueError("the highest bin of g(r) is the first or the last: no peak within reach")
-    width = float(distribution.edges[1] - distribution.edges[0])
-
-    def vertex(g: Any) -> Any:
-        left, middle, right = g[..., top - 1], g[..., top], g[..., top + 1]
-        return distribution.r[top] + 0.5 * width * (left - right) / (left - 2 * middle + right)
-
-    spread = float(np.std(vertex(distribution.bootstrap(400, 0)), ddof=1))
-    many = len(distribution)
-    return (
-        Estimate(float(vertex(distribution.g)), spread, many, "nm", "bootstrap over blocks"),
-        Estimate(float(distribution.g[top]), float(distribution.error[top]), many, "", "spread of blocks"),
     )
 
 
@@ -476,21 +298,6 @@ def model_files(model: Model, frame: Frames) -> dict[str, bytes]:
         write_votca(model.only, folder / "votca.pot")
         model.save(folder / "model.json")
         return {f"model/{path.name}": path.read_bytes() for path in sorted(folder.iterdir())}
-
-
-def angular_distance(fine: Structure, coarse: Structure) -> Estimate:
-    """Total variation distance of the two distributions of cos(theta): half the area between them; error by bootstrap
-    over blocks."""
-
-    def density(counts: Any) -> Any:
-        total = counts.sum(axis=0)
-        return total / total.sum()
-
-    value = 0.5 * float(np.abs(density(fine.angle_counts) - density(coarse.angle_counts)).sum())
-    one = bootstrap_samples(density, fine.angle_counts, resamples=200, seed=0)
-    two = bootstrap_samples(density, coarse.angle_counts, resamples=200, seed=1)
-    error = float(np.std(0.5 * np.abs(one - two).sum(axis=1), ddof=1))
-    return Estimate(value, error, min(len(fine.frames), len(coarse.frames)), "", "bootstrap over blocks")
 
 
 class WaterReferenceConfig(BaseModel):
@@ -557,5 +364,5 @@ def water_reference(config: WaterReferenceConfig, run: Run) -> Result:
     )
     ledger = Ledger()
     return Result(
-        found, ledger, judge(found, ledger, text), data, {"rdf": pictures.plain_rdf(distribution)}, files, _CITE[3:]
+        found, ledger, judge(found, ledger, text), data, {"rdf": pictures.plain_rdf(distribution)}, files, CITE[4:]
     )
