@@ -156,9 +156,9 @@ class BeadEngine:
                 )  # fmt: skip
                 if ended == dynamics.EXPLODED or not np.all(np.isfinite(state.out_values[:, :made])):
                     raise Exploded(
-                        f"the simulation exploded at step {state.counters[dynamics.STEP]}: a bead moved by more than a quarter "
-                        "of the cut-off in one step. Overlapping start positions, a wall without a core, or too long a "
-                        f"timestep ({timestep} ps) do that",
+                        f"the simulation exploded at step {state.counters[dynamics.STEP]}: a bead moved by more than "
+                        "a quarter of the cut-off in one step. Overlapping start positions, a wall without a core, or "
+                        f"too long a timestep ({timestep} ps) do that",
                         frames,
                     )
                 yield frames
