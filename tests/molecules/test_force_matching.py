@@ -49,7 +49,7 @@ def pair_forces(frames, law=truth):
 
 @pytest.fixture(scope="module")
 def fluid():
-    """A Lennard-Jones fluid, density 0.7, kT = 1: 24 frames of 100 beads with exact forces; Langevin dynamics in NumPy."""
+    """A Lennard-Jones fluid, density 0.7, kT = 1: 24 frames of 100 beads with exact forces; plain Langevin."""
     rng = np.random.default_rng(3)
     n, number, every, dt = 100, 24, 20, 0.005
     box = np.full(3, (n / 0.7) ** (1.0 / 3.0))
@@ -180,7 +180,7 @@ def test_error_falls_with_the_fourth_power_of_the_spacing(fluid):
 
 
 def test_bands_are_calibrated(fluid, rms):
-    """Noise as large as the force: 88-99 % of the supported knots lie inside their pointwise 95 % bands, for f and for U."""
+    """Noise as large as the force: 88-99 % of the supported knots lie inside pointwise 95 % bands, for f and U."""
     inside, inside_energy, knots = [], [], []
     for seed in range(40):
         match = solve(normal_equations(noisy(fluid, rms, seed), cutoff=CUTOFF, spacing=0.125), seed=seed, resamples=200)

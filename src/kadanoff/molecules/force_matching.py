@@ -13,7 +13,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from os import PathLike
 from typing import Any, Literal
 
@@ -45,7 +46,7 @@ class Knots:
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.start < self.cutoff < np.inf:
-            raise ValueError(f"knots go from 0 <= start to a larger cut-off, not from {self.start:g} to {self.cutoff:g} nm")
+            raise ValueError(f"knots go from 0 <= start up to a cut-off, not {self.start:g} to {self.cutoff:g} nm")
         if self.intervals < 4:
             raise ValueError(f"at least four knot intervals are needed, not {self.intervals}: change the spacing")
 
@@ -194,11 +195,11 @@ def normal_equations(
     """Normal equations of pairwise force matching, in one pass over frames with forces.
 
     frames: one `Frames` or an iterable of chunks, read once; one type of bead, one bead a molecule (no pair is left
-    out). cutoff, spacing and start of the knots in nm; the range is cut into the nearest whole number of intervals. Knots
-    where no pair is found cost nothing and are found in `solve`, so that ``start`` seldom needs a thought; a pair nearer
-    than it is refused. blocks: number of blocks of time for the error bars; by default about a fifth of the frames, at
-    least 20 and at most 50. executor: where chunks are counted; the result has the same bits for every executor and every
-    cutting into chunks.
+    out). cutoff, spacing and start of the knots in nm; the range is cut into the nearest whole number of intervals.
+    Knots where no pair is found cost nothing and are found in `solve`, so that ``start`` seldom needs a thought; a pair
+    nearer than it is refused. blocks: number of blocks of time for the error bars; by default about a fifth of the
+    frames, at least 20 and at most 50. executor: where chunks are counted; the result has the same bits for every
+    executor and every cutting into chunks.
 
     Raises ValueError for frames without forces, more than one bead type, a cut-off above half a box edge, numbers that
     are not finite, beads on top of each other, no frames.
@@ -335,7 +336,11 @@ class ForceMatch:
     blocks: int
     confidence: float
     notes: tuple[str, ...]
-    potential: PairPotential = field(repr=False)
+
+    @cached_property
+    def potential(self) -> PairPotential:
+        """The table, with the standard errors of U and f: the fit from its first well sampled knot on, a wall below."""
+        return _potential(self)
 
     @property
     def supported(self) -> tuple[float, float]:
@@ -396,7 +401,7 @@ def solve(
     end: what the force does at the cut-off: "zero" f = 0 (the force and its table are continuous), "smooth" f = f' = 0,
     "free" nothing. curvature: the default is too weak to move a coefficient that data decide, and continues the force
     in a straight line where there are none. An interval counts as sampled with at least ``minimum_pairs`` pairs in all
-    and at least one in half of the blocks; others are fitted along but flagged, and the potential is extrapolated there.
+    and at least one in half of the blocks; others are fitted along but flagged, and the potential is extrapolated.
     confidence: of the bands. resamples, seed: of the bootstrap; blocks are drawn with replacement, one fewer than there
     are, so that the spread has no bias of (blocks - 1) / blocks.
 
@@ -423,8 +428,8 @@ def solve(
     if not sampled[-1]:
         where = np.count_nonzero(equations.pairs[:, -1])
         raise ValueError(
-            f"the last knot interval before the cut-off holds {pairs[-1]} pairs (in {where} of {blocks} blocks): too few "
-            "to match a force. Use more frames, a wider spacing or another cut-off"
+            f"the last knot interval before the cut-off holds {pairs[-1]} pairs (in {where} of {blocks} blocks): too "
+            "few to match a force. Use more frames, a wider spacing or another cut-off"
         )
 
     basis = _basis(knots, int(np.flatnonzero(pairs)[0]), end)
@@ -462,14 +467,13 @@ def solve(
     samples = samples @ basis.T
     fraction = float(np.sqrt(remains))
     spread = _ratio_error(seen, equations.square) / (2.0 * fraction) if remains else 0.0
-    match = ForceMatch(
+    return ForceMatch(
         knots, basis @ best, np.cov(samples, rowvar=False), samples, sampled, pairs,
         explained_variance=explained(0.5 * (seen + unseen), "blocks, in sample and held out"),
         held_out=explained(unseen, "blocks held out"), in_sample=explained(seen, "blocks, in sample"),
         residual_fraction=Estimate(fraction, spread, blocks, "", "blocks, in sample"),
-        net_force=net, blocks=blocks, confidence=confidence, notes=tuple(notes), potential=None,  # type: ignore[arg-type]
+        net_force=net, blocks=blocks, confidence=confidence, notes=tuple(notes),
     )  # fmt: skip
-    return replace(match, potential=_potential(match))
 
 
 def _basis(knots: Knots, first: int, end: End) -> Array:

@@ -113,7 +113,7 @@ def _locate(
     hits: NDArray[Any], number: int, d2: NDArray[Any], start: float, inverse: float, m: int,
     by_r: NDArray[Any], t: NDArray[Any], interval: NDArray[Any], closest2: float,
 ) -> float:  # fmt: skip
-    """For each pair 1 / 6 r, its interval and its place 0 <= t <= 1 there; returns the smallest squared distance so far.
+    """For each pair 1 / 6 r, its interval and place 0 <= t <= 1 there; returns the smallest squared distance so far.
 
     Three short loops over few arrays, because the compiler makes vector instructions of those only.
     """
