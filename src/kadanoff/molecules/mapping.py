@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from kadanoff.maps import Map
 from kadanoff.molecules._kernels.mapping import bead_sums, mapped_bead_sums, mapped_whole_means, whole_means
 from kadanoff.molecules.frames import Beads, Frames
-from kadanoff.molecules.reading import Damaged, Trajectory, atom_names, check_finite, open_trajectory
-from kadanoff.molecules.trr import Block, TrrMap
+from kadanoff.molecules.reading import Damaged, Trajectory, XdrReader, atom_names, check_finite, open_trajectory
+from kadanoff.molecules.trr import Block, TrrMap, orthorhombic
 from kadanoff.parallel import executor, map_ordered
 
 __all__ = ["BeadConfig", "Mapping", "MappingConfig", "read_all_beads", "read_beads", "require_one_bead_per_molecule"]
@@ -61,6 +61,7 @@ class MappingConfig(BaseModel):
 
 
 _PLAIN = np.empty(0)  # no weights: a sum
+_SOUND = (-1, -1, True)  # what a kernel returns where nothing is wrong
 
 
 @dataclass(frozen=True, eq=False)
@@ -213,6 +214,19 @@ class Mapping:
                 if not mapped_bead_sums(words, offset, self._atoms, self._starts, weights, array):
                     check_finite(array, reader.path, numbers, what)
 
+    def _fill_each(self, reader: XdrReader, out: Block, numbers: range) -> None:
+        """`_fill` from a compressed file, frame by frame."""
+        share, matrices = self._share.astype(np.float32), np.empty((len(numbers), 3, 3), np.float32)
+        found = []
+        for i, (x, matrices[i], out.time[i]) in enumerate(reader.each(numbers)):
+            out.box[i] = matrices[i].diagonal()
+            here = slice(i, i + 1)
+            found.append(whole_means(self._in_beads(x), out.box[here], self._starts, share, out.positions[here]))
+        orthorhombic(matrices, reader.path, numbers)  # before the beads are looked at: without a box they mean nothing
+        for i, each in enumerate(found):
+            if each != _SOUND:
+                self._check(each, out.positions[i : i + 1], reader.path, numbers[i : i + 1])
+
     def _check(self, found: tuple[int, int, bool], positions: NDArray[Any], path: Path, numbers: range) -> None:
         frame, bead, finite = found
         if not finite:
@@ -298,6 +312,9 @@ def _map_one(task: _Task) -> Frames:
     out = mapping._empty(len(part), np.float32, velocities, forces)
     if isinstance(reader, TrrMap):
         mapping._fill_mapped(reader, out, part)
+        return Frames(mapping.beads, *out)
+    if isinstance(reader, XdrReader) and not velocities and not forces and reader.is_xtc:
+        mapping._fill_each(reader, out, part)
         return Frames(mapping.beads, *out)
     few = max(1, _CACHE_BYTES // (12 * reader.n_atoms))  # atoms are mapped while they are in the processor's cache
     for i in range(0, len(part), few):

@@ -332,6 +332,10 @@ class XdrReader:
         self.__init__(**state)  # type: ignore[misc]
 
     @property
+    def is_xtc(self) -> bool:
+        return _is_xtc(self.path)
+
+    @property
     def has_velocities(self) -> bool:
         return self._has[0]
 
@@ -366,13 +370,7 @@ class XdrReader:
         box, time = np.empty((len(frames), 3, 3), np.float32), np.empty(len(frames))
         xtc = _is_xtc(self.path)
         for i, k in enumerate(frames):
-            try:
-                if file.tell() != k:
-                    file.seek(k)
-                frame = file.read_direct_x(x[i]) if xtc else file.read()
-            except (OSError, EOFError, StopIteration) as error:
-                self._file = None
-                raise _unreadable_frame(self.path, k, error) from error
+            frame = self._frame(file, k, x[i] if xtc else None)
             if not xtc:
                 for what, there, values, target in (
                     ("positions", frame.hasx, frame.x, x),
@@ -388,6 +386,27 @@ class XdrReader:
                         target[i] = values
             box[i], time[i] = frame.box, frame.time
         return Block(x, orthorhombic(box, self.path, frames), time, v, f)
+
+    def each(self, frames: range) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32], float]]:
+        """Positions (1, n, 3), box (3, 3) and time of each frame of an XTC file; the next one overwrites the positions.
+
+        One frame fits the processor's cache, which a block of them does not.
+        """
+        with self._lock:
+            file = self._opened()
+            x = np.empty((1, self.n_atoms, 3), np.float32)
+            for k in frames:
+                frame = self._frame(file, k, x[0])
+                yield x, frame.box, frame.time
+
+    def _frame(self, file: Any, k: int, target: NDArray[np.float32] | None) -> Any:
+        try:
+            if file.tell() != k:
+                file.seek(k)
+            return file.read() if target is None else file.read_direct_x(target)
+        except (OSError, EOFError, StopIteration) as error:
+            self._file = None
+            raise _unreadable_frame(self.path, k, error) from error
 
     def _opened(self) -> Any:
         if self._file is None:

@@ -20,7 +20,7 @@ from kadanoff.molecules._kernels.trr import swap_atoms
 Array = NDArray[Any]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def whole_means(
     x: Array, box: Array, starts: Array, share: Array, out: Array
 ) -> tuple[int, int, bool]:
@@ -53,7 +53,7 @@ def whole_means(
     return bad_frame, bad_bead, finite
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")  # a box of zero is refused outside
 def _imaged_mean(x: Array, box: Array, begin: int, end: int, share: Array, bead: Array) -> bool:
     """The mean over one bead with the minimum image to its first atom; whether it is half a box long or longer."""
     too_long = False
