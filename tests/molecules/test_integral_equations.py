@@ -117,9 +117,22 @@ def test_newton_goes_from_the_wrong_potential_to_the_noise_and_stops_there():
     assert number <= 4
     rms, floor = rdf_difference(measured(potential, 200, frames=4000), measured(TRUTH, 201), 1.0)
     assert rms.value < 1.5 * floor.value
-    error = (potential.energy - TRUTH.energy_at(potential.r))[(potential.r > 0.28) & (potential.r < 0.88)]
-    band = potential.band[(potential.r > 0.28) & (potential.r < 0.88)]
-    assert np.mean(np.abs(error) < 2 * band) > 0.8
+
+
+def test_band_of_the_potential_covers_the_truth():
+    """Pointwise z of fits to 12 targets: unit spread within what 12 targets of a few independent modes can tell."""
+    deviations = []
+    for seed in range(12):
+        target = measured(TRUTH, 700 + seed)
+        potential = hnc_start(target, TEMPERATURE, 0.9)
+        for number in range(6):
+            step = gauss_newton_step(potential, target, measured(potential, 800 + 10 * seed + number), TEMPERATURE)
+            potential = step.potential
+            if step.converged:
+                break
+        inside = (potential.r > 0.3) & (potential.r < 0.85)
+        deviations.append(((potential.energy - TRUTH.energy_at(potential.r)) / potential.band)[inside])
+    assert 0.6 < np.sqrt(np.mean(np.square(deviations))) < 1.3
 
 
 def test_no_step_where_there_is_nothing_to_mend():

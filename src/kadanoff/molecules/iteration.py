@@ -10,10 +10,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from kadanoff.estimates import Estimate, mean
 from kadanoff.molecules.engines import Engine, Exploded, Langevin
@@ -22,14 +21,12 @@ from kadanoff.molecules.integral_equations import gauss_newton_step
 from kadanoff.molecules.pair_distributions import PairDistribution, pair_distribution
 from kadanoff.molecules.potentials import Model, PairPotential
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 __all__ = [
     "Iteration",
     "Sample",
     "Sampling",
     "engine",
+    "even_and_odd",
     "ibi",
     "iterate",
     "newton",
@@ -269,8 +266,3 @@ def _floor_error(distribution: PairDistribution, bins: slice) -> float:
 def even_and_odd(distribution: PairDistribution) -> tuple[PairDistribution, PairDistribution]:
     """The even time blocks, to fit, and the odd ones, to judge."""
     return distribution.select(slice(0, None, 2)), distribution.select(slice(1, None, 2))
-
-
-def changes(turns: Sequence[Iteration]) -> NDArray[np.float64]:
-    """RMS of every turn (turns, 2): value and error."""
-    return np.array([[turn.rms.value, turn.rms.error or 0.0] for turn in turns])
