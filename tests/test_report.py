@@ -113,7 +113,7 @@ def test_text_is_escaped(folder, tmp_path):
 def test_summary(folder):
     text = summary(folder)
     assert text.startswith("small: passed")
-    assert re.search(r"total +\S+\([\d.]+\) nm +reference \S+ ok", text)
+    assert re.search(r"total +\S+\([\d.]+\) nm +ok: (reference|within)", text)
     assert re.search(r"speedup +none: nothing to compare with", text)
     assert re.search(r"lost: spread +0.5 nat +theorem holds", text)
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from kadanoff.information import stationary_distribution
 from kadanoff.maps import Map
 
 __all__ = ["Split", "edge_flows", "entropy_production", "lumped_entropy_production", "ring", "split", "stationary"]
@@ -59,11 +60,9 @@ def stationary(rates: ArrayLike) -> NDArray[np.float64]:
         raise ValueError(
             f"the states fall into {parts} parts that cannot all reach each other: no unique stationary state"
         )
-    generator = matrix.T - np.diag(matrix.sum(axis=1))
-    generator[-1] = 1.0
-    right = np.zeros(len(matrix))
-    right[-1] = 1.0
-    return np.asarray(np.linalg.solve(generator, right))
+    leaving = matrix.sum(axis=1)
+    fastest = 2.0 * leaving.max(initial=0.5)  # I + K / fastest is stochastic and has the same stationary state
+    return stationary_distribution(matrix / fastest + np.diag(1.0 - leaving / fastest))
 
 
 def edge_flows(rates: ArrayLike, probability: ArrayLike | None = None) -> NDArray[np.float64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import textwrap
 from dataclasses import dataclass
@@ -87,6 +88,14 @@ def failures(folder: Path) -> list[str]:
     return reasons
 
 
+def _expected(entry: dict[str, Any]) -> str:
+    """The reference in words; a tolerance shows where it is not the one that both errors give."""
+    reference, tolerance = number(entry["reference"], entry["reference_error"]), entry["tolerance"]
+    usual = 4.0 * math.hypot(entry["error"] or 0.0, entry["reference_error"] or 0.0)
+    stated = tolerance and not math.isclose(tolerance, usual, rel_tol=1e-6) and tolerance > 1e-6
+    return f"within {tolerance:.3g} of {reference}" if stated else f"reference {reference}"
+
+
 def summary(folder: Path) -> str:
     """A result in a few lines of plain text, for the terminal."""
     result = read(folder).result
@@ -95,11 +104,7 @@ def summary(folder: Path) -> str:
     for name, entry in result["estimates"].items():
         value = number(entry["value"], entry["error"]) if entry["value"] is not None else f"none: {entry['reason']}"
         mark = {True: "ok", False: "DIFFERS", None: ""}[agrees(entry)]
-        reference = (
-            ""
-            if entry["reference"] is None
-            else f"reference {number(entry['reference'], entry['reference_error'])} {mark}"
-        )
+        reference = "" if entry["reference"] is None else f"{mark}: {_expected(entry)}"
         rows.append((name, f"{value} {entry['unit'] if entry['value'] is not None else ''}".strip(), reference))
     for row in result["ledger"]:
         mark = {True: "theorem holds", False: "THEOREM BROKEN", None: ""}[row["holds"]]
