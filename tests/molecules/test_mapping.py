@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from water_files import EDGES, FRAMES, MASSES, WATERS, waters, write_gro, write_trr, write_xtc
 
+from kadanoff.molecules._kernels.mapping import bead_sums, whole_means
 from kadanoff.molecules.frames import Beads, Frames
 from kadanoff.molecules.mapping import (
     Mapping,
@@ -105,6 +106,51 @@ def test_atoms_that_are_not_in_the_order_of_beads(folder, source, beads):
     np.testing.assert_allclose(plain.forces, made.map.sum(f.astype(float), axis=1), rtol=1e-6, atol=1e-3)
     for name in ("positions", "velocities", "forces"):
         np.testing.assert_array_equal(getattr(read, name), getattr(plain, name))
+
+
+@pytest.mark.parametrize("sizes", [[3] * 5, [1, 4, 2, 2, 3, 1, 5], [6], [1], [2, 5]])
+@pytest.mark.parametrize("shuffled", [False, True])
+@pytest.mark.parametrize("kind", ["float64", "float32", "file"])
+def test_kernels_equal_plain_numpy(sizes, shuffled, kind):
+    """Odd and even numbers of beads of any sizes, in any order, in memory and as the bits of a file."""
+    random = np.random.default_rng(len(sizes) + shuffled)
+    frames, n = 3, sum(sizes)
+    box = np.tile([1.0, 1.25, 1.5], (frames, 1))
+    centres = np.repeat(random.uniform(0, 1, (frames, len(sizes), 3)), sizes, axis=1)
+    number = np.float64 if kind == "float64" else np.float32
+    x = ((centres + random.uniform(-0.1, 0.1, centres.shape)) % box[:, None]).astype(number)
+    starts, share = np.cumsum([0, *sizes]), random.random(n)
+    share /= np.repeat(np.add.reduceat(share, starts[:-1]), sizes)
+    atoms = random.permutation(n) if shuffled else np.arange(n)
+    stored = np.empty_like(x)
+    stored[:, atoms] = x
+    flat = np.full(stored.size + 1, np.nan, number)
+    flat[1:] = stored.ravel()
+    values = flat.astype(">f4").view(np.uint32) if kind == "file" else flat
+    offset, listed = 1 + 3 * n * np.arange(frames), atoms if shuffled else atoms[:0]
+    weights = np.append(share, 0.0)
+    wide = x.astype(np.float64)
+    origin = np.repeat(wide[:, starts[:-1]], sizes, axis=1)
+    step = wide - origin
+    step -= box[:, None] * np.round(step / box[:, None])
+    means = wide[:, starts[:-1]] + np.add.reduceat(share[:, None] * step, starts[:-1], axis=1)
+    out = np.full((frames, 3 * len(sizes) + 3), -7, number)  # the end of a row belongs to nobody
+    found = whole_means(values, offset, listed, box, starts, weights.astype(number), out)
+    assert found == (-1, -1, True)
+    digits = 1e-14 if kind == "float64" else 3e-7
+    np.testing.assert_allclose(out[:, :-3].reshape(means.shape), means, atol=digits)
+    for plain, factor in ((False, share), (True, np.ones(n))):
+        sums = np.add.reduceat(factor[:, None] * wide, starts[:-1], axis=1)
+        assert bead_sums(values, offset, listed, starts, np.append(factor, 0.0), plain, out)
+        np.testing.assert_allclose(out[:, :-3].reshape(sums.shape), sums, rtol=digits)
+    assert (out[:, -3:] == -7).all()
+    for bead, begin in enumerate(starts[:-1]):  # every bead is looked at, and only that one is named
+        bad = values.copy()
+        bad[offset[1] + 3 * (atoms[begin])] = np.full(1, np.nan, ">f4").view(np.uint32)[0] if kind == "file" else np.nan
+        assert not whole_means(bad, offset, listed, box, starts, weights.astype(number), out)[2]
+        assert np.isnan(out[1, 3 * bead])
+        assert np.isnan(out[:, :-3]).sum() == 1
+        assert not bead_sums(bad, offset, listed, starts, weights, False, out)
 
 
 def test_mdanalysis_unwrap_agrees(folder):
@@ -269,11 +315,12 @@ def test_atoms_in_two_beads_or_in_none(source):
     assert made.map.unassigned.sum() == 2 * WATERS
 
 
-def test_a_bead_of_half_the_box_is_refused(source, mapping):
+@pytest.mark.parametrize("bead", [0, 2, WATERS - 1])
+def test_a_bead_of_half_the_box_is_refused(source, mapping, bead):
     x = waters()[0].copy()
-    x[3, 6] = x[3, 7] + [0.6 * EDGES[0] / 2, 0, 0]
-    x[3, 8] = x[3, 7] + [1.2 * EDGES[0] / 2, 0, 0]
-    with pytest.raises(ValueError, match=r"frame 3: bead 2 \(W\) is half a box long or longer"):
+    for atom, part in ((1, 0.3), (2, 0.6)):
+        x[3, 3 * bead + atom] = x[3, 3 * bead] + [0, 0, part * EDGES[2]]
+    with pytest.raises(ValueError, match=rf"frame 3: bead {bead} \(W\) is half a box long or longer"):
         mapping.apply(as_frames(source, x))
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from kadanoff.maps import Map
-from kadanoff.molecules._kernels.mapping import bead_sums, mapped_bead_sums, mapped_whole_means, whole_means
+from kadanoff.molecules._kernels.mapping import bead_sums, whole_means
 from kadanoff.molecules.frames import Beads, Frames
 from kadanoff.molecules.reading import Damaged, Trajectory, XdrReader, atom_names, check_finite, open_trajectory
 from kadanoff.molecules.trr import Block, TrrMap, orthorhombic
@@ -60,7 +60,6 @@ class MappingConfig(BaseModel):
     masses: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
 
 
-_PLAIN = np.empty(0)  # no weights: a sum
 _SOUND = (-1, -1, True)  # what a kernel returns where nothing is wrong
 
 
@@ -86,8 +85,8 @@ class Mapping:
     molecule: NDArray[np.int64]
     n_atoms: int
     _atoms: NDArray[np.int64]  # bead after bead; empty where they are the first ones of a frame in order
-    _starts: NDArray[np.uint32]  # unsigned: the kernels then need no wrap-around of negative indices
-    _share: NDArray[np.float64]
+    _starts: NDArray[np.int64]
+    _share: NDArray[np.float64]  # with a zero behind, as all weights for the kernels
     _mass_share: NDArray[np.float64]
 
     @classmethod
@@ -153,8 +152,9 @@ class Mapping:
         return cls(
             Beads(types.astype(np.int32), names, mass),
             Map.groups(labels, weight=weight, coarse=len(groups)),
-            molecule, source.n_atoms, atoms[:0] if in_order else atoms, starts.astype(np.uint32),
-            weight[atoms] / np.repeat(total, size), source.masses[atoms] / np.repeat(mass, size),
+            molecule, source.n_atoms, atoms[:0] if in_order else atoms, starts,
+            np.append(weight[atoms] / np.repeat(total, size), 0.0),
+            np.append(source.masses[atoms] / np.repeat(mass, size), 0.0),
         )  # fmt: skip
 
     def apply(self, frames: Frames) -> Frames:
@@ -171,66 +171,64 @@ class Mapping:
         return Frames(self.beads, *out)
 
     def _empty(self, frames: int, dtype: Any, velocities: bool, forces: bool) -> Block:
-        shape = (frames, len(self.beads), 3)
-        v, f = (np.empty(shape, dtype) if wanted else None for wanted in (velocities, forces))
-        return Block(np.empty(shape, dtype), np.empty((frames, 3)), np.empty(frames), v, f)
+        # One allocation: the allocator then keeps what is freed for the next chunk, without page faults all over again.
+        arrays = iter(np.empty((1 + velocities + forces, frames, len(self.beads), 3), dtype))
+        x, v, f = (next(arrays) if wanted else None for wanted in (True, velocities, forces))
+        assert x is not None
+        return Block(x, np.empty((frames, 3)), np.empty(frames), v, f)
 
     def _fill(self, block: Block, out: Block, path: Path, numbers: range) -> None:
         """Map a block of atoms; ``path`` and the frame ``numbers`` are for messages."""
         if block.positions.shape[1] != self.n_atoms:
             raise ValueError(f"{path}: frames of {block.positions.shape[1]} atoms, but the map is of {self.n_atoms}")
         out.box[:], out.time[:] = block.box, block.time
-        share = self._share.astype(block.positions.dtype)
-        found = whole_means(self._in_beads(block.positions), block.box, self._starts, share, out.positions)
-        self._check(found, out.positions, path, numbers)
-        for what, weights, atoms, array in (
-            ("velocity", self._mass_share, block.velocities, out.velocities),
-            ("force", _PLAIN, block.forces, out.forces),
+        offset = 1 + 3 * self.n_atoms * np.arange(len(numbers))
+        self._means(_with_one_before(block.positions), offset, out, path, numbers)
+        for what, atoms, array in (
+            ("velocity", block.velocities, out.velocities),
+            ("force", block.forces, out.forces),
         ):
-            if atoms is None or array is None:
-                continue
-            if not bead_sums(self._in_beads(atoms), self._starts, weights, array):
-                check_finite(array, path, numbers, what)
+            if atoms is not None and array is not None:
+                self._sums(_with_one_before(atoms), offset, what, array, path, numbers)
 
-    def _in_beads(self, x: NDArray[Any]) -> NDArray[Any]:
-        """The atoms of beads, bead after bead."""
-        if len(self._atoms):
-            return np.ascontiguousarray(x[:, self._atoms])
-        return np.ascontiguousarray(x)
+    def _means(self, values: NDArray[Any], offset: NDArray[np.int64], out: Block, path: Path, numbers: range) -> None:
+        share = self._share.astype(out.positions.dtype)
+        flat = out.positions.reshape(len(numbers), -1)
+        self._check(whole_means(values, offset, self._atoms, out.box, self._starts, share, flat), out, path, numbers)
+
+    def _sums(
+        self, values: NDArray[Any], offset: NDArray[np.int64], what: str, out: NDArray[Any], path: Path, numbers: range
+    ) -> None:
+        plain = what == "force"
+        weights = np.append(np.ones(len(self._share) - 1), 0.0) if plain else self._mass_share
+        if not bead_sums(values, offset, self._atoms, self._starts, weights, plain, out.reshape(len(numbers), -1)):
+            check_finite(out, path, numbers, what)
 
     def _fill_mapped(self, reader: TrrMap, out: Block, numbers: range) -> None:
         """`_fill` straight from a mapped file."""
         out.box[:], out.time[:] = reader.headers(numbers)
-        words, share = reader.words(), self._share.astype(np.float32)
-        offset = reader.offsets("x", numbers)
-        found = mapped_whole_means(words, offset, self._atoms, out.box, self._starts, share, out.positions)
-        self._check(found, out.positions, reader.path, numbers)
-        for name, what, weights, array in (
-            ("v", "velocity", self._mass_share, out.velocities),
-            ("f", "force", _PLAIN, out.forces),
-        ):
+        self._means(reader.words(), reader.offsets("x", numbers), out, reader.path, numbers)
+        for name, what, array in (("v", "velocity", out.velocities), ("f", "force", out.forces)):
             if array is not None:
-                offset = reader.offsets(name, numbers)
-                if not mapped_bead_sums(words, offset, self._atoms, self._starts, weights, array):
-                    check_finite(array, reader.path, numbers, what)
+                self._sums(reader.words(), reader.offsets(name, numbers), what, array, reader.path, numbers)
 
     def _fill_each(self, reader: XdrReader, out: Block, numbers: range) -> None:
         """`_fill` from a compressed file, frame by frame."""
         share, matrices = self._share.astype(np.float32), np.empty((len(numbers), 3, 3), np.float32)
-        found = []
+        flat, begin, found = out.positions.reshape(len(numbers), -1), np.ones(1, np.int64), []
         for i, (x, matrices[i], out.time[i]) in enumerate(reader.each(numbers)):
-            out.box[i] = matrices[i].diagonal()
-            here = slice(i, i + 1)
-            found.append(whole_means(self._in_beads(x), out.box[here], self._starts, share, out.positions[here]))
+            out.box[i], here = matrices[i].diagonal(), slice(i, i + 1)
+            found.append(whole_means(x, begin, self._atoms, out.box[here], self._starts, share, flat[here]))
         orthorhombic(matrices, reader.path, numbers)  # before the beads are looked at: without a box they mean nothing
         for i, each in enumerate(found):
             if each != _SOUND:
-                self._check(each, out.positions[i : i + 1], reader.path, numbers[i : i + 1])
+                here = slice(i, i + 1)
+                self._check(each, Block(out.positions[here], out.box, out.time, None, None), reader.path, numbers[here])
 
-    def _check(self, found: tuple[int, int, bool], positions: NDArray[Any], path: Path, numbers: range) -> None:
+    def _check(self, found: tuple[int, int, bool], out: Block, path: Path, numbers: range) -> None:
         frame, bead, finite = found
         if not finite:
-            check_finite(positions, path, numbers, "position")
+            check_finite(out.positions, path, numbers, "position")
         if frame >= 0:
             kind = self.beads.names[self.beads.types[bead]]
             raise ValueError(
@@ -322,6 +320,13 @@ def _map_one(task: _Task) -> Frames:
         here = Block(*(None if array is None else array[i : i + few] for array in out))  # type: ignore[arg-type]
         mapping._fill(block, here, reader.path, part[i : i + few])
     return Frames(mapping.beads, *out)
+
+
+def _with_one_before(x: NDArray[Any]) -> NDArray[Any]:
+    """The numbers of x, flat, with one to spare before them, as the kernels want."""
+    flat = np.zeros(x.size + 1, x.dtype)
+    flat[1:].reshape(x.shape)[:] = x
+    return flat
 
 
 def require_one_bead_per_molecule(mapping: Mapping) -> None:

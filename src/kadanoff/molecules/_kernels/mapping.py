@@ -1,11 +1,13 @@
-"""From atoms to beads: molecules made whole, weighted means and sums.
+"""From atoms to beads: molecules made whole, weighted means and sums; two beads at once, see `trr`.
 
-Legend: x (f, a, 3) positions, velocities or forces of the atoms in beads, bead after bead; box (f, 3); starts (b + 1,)
-where each bead begins in x; share (a,) weights that sum to one in each bead, or empty for plain sums; out (f, b, 3);
-words, offset: a mapped file and where the vectors of each frame begin in it, see `trr`; atoms (a,) which of them are in
-beads, empty where they are the first a in order. Kernels return (frame, bead) of the first bead that is half a box long
-or longer, and whether all they wrote is finite.
+Legend: values: positions, velocities or forces of all atoms, flat, with a number to spare before them: float32,
+float64 or the words of a TRR file; offset (f,) where those of each frame begin; atoms (a,) which of them are in beads,
+bead after bead, empty where they are the first a in order; starts (b + 1,) where each bead begins in atoms; share
+(a + 1,) their weights and a zero; box (f, 3); out (f, 3 b).
 """
+
+# mypy: ignore-errors
+# (lanes have no Python type)
 
 from __future__ import annotations
 
@@ -15,110 +17,87 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from kadanoff.molecules._kernels.trr import swap_atoms
+from kadanoff.molecules._kernels.lanes import absolute, largest, least, less, spread
+from kadanoff.molecules._kernels.trr import double, edges, load_two, nearest, prefetch, spread_two, store_two
 
 Array = NDArray[Any]
+_AHEAD = 512  # numbers
+_NUMBERS = 0xEE  # the lanes that hold the two vectors
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def whole_means(
-    x: Array, box: Array, starts: Array, share: Array, out: Array
-) -> tuple[int, int, bool]:
-    """Means over beads made whole at the image of their first atom; (-1, -1, ...) where no bead is too long."""
-    bad_frame, bad_bead, finite = -1, -1, True
-    number = x.dtype.type  # displacements inside a bead are small: the precision of the file suffices for them
-    for f in range(x.shape[0]):
-        near = number((0.25 * min(box[f, 0], box[f, 1], box[f, 2])) ** 2)
-        atom, bead = x[f], out[f]
-        for b in range(starts.shape[0] - 1):
-            first = starts[b]
-            ox, oy, oz = atom[first, 0], atom[first, 1], atom[first, 2]
-            sx, sy, sz, far = number(0), number(0), number(0), number(0)
-            for k in range(first + 1, starts[b + 1]):
-                dx, dy, dz = atom[k, 0] - ox, atom[k, 1] - oy, atom[k, 2] - oz
-                sx += share[k] * dx
-                sy += share[k] * dy
-                sz += share[k] * dz
-                square = dx * dx + dy * dy + dz * dz
-                if square > far:
-                    far = square
-            sx, sy, sz = ox + sx, oy + sy, oz + sz
-            bead[b, 0], bead[b, 1], bead[b, 2] = sx, sy, sz
-            finite &= abs(sx) + abs(sy) + abs(sz) < np.inf
-            # Within a quarter of the box no atom needs an image and no bead is too long: so it is for almost all.
-            if far >= near:
-                too_long = _imaged_mean(atom, box[f], first, starts[b + 1], share, bead[b])
-                if too_long and bad_frame < 0:
-                    bad_frame, bad_bead = f, b
-    return bad_frame, bad_bead, finite
+@njit(cache=True, nogil=True)
+def _place(begin: int, atoms: Array, k: int) -> int:
+    return begin + 3 * (atoms[k] if atoms.shape[0] else k)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")  # a box of zero is refused outside
-def _imaged_mean(x: Array, box: Array, begin: int, end: int, share: Array, bead: Array) -> bool:
-    """The mean over one bead with the minimum image to its first atom; whether it is half a box long or longer."""
-    too_long = False
-    for d in range(3):
-        origin = np.float64(x[begin, d])
-        total = low = high = 0.0
-        for k in range(begin + 1, end):
-            step = np.float64(x[k, d]) - origin
-            step -= box[d] * np.floor(step / box[d] + 0.5)
-            total += share[k] * step
-            low, high = min(low, step), max(high, step)
-        bead[d] = origin + total
-        too_long |= high - low >= 0.5 * box[d]
-    return too_long
-
-
-@njit(cache=True, nogil=True)
-def bead_sums(x: Array, starts: Array, share: Array, out: Array) -> bool:
-    """sum over the atoms of each bead of share * x, or of x where share is empty."""
-    finite = True
-    for f in range(x.shape[0]):
-        atom, bead = x[f], out[f]
-        for b in range(starts.shape[0] - 1):
-            sx = sy = sz = 0.0
-            if share.shape[0] == 0:
-                for k in range(starts[b], starts[b + 1]):
-                    sx += atom[k, 0]
-                    sy += atom[k, 1]
-                    sz += atom[k, 2]
-            else:
-                for k in range(starts[b], starts[b + 1]):
-                    sx += share[k] * atom[k, 0]
-                    sy += share[k] * atom[k, 1]
-                    sz += share[k] * atom[k, 2]
-            bead[b, 0], bead[b, 1], bead[b, 2] = sx, sy, sz
-            finite &= abs(sx) + abs(sy) + abs(sz) < np.inf
-    return finite
-
-
-@njit(cache=True, nogil=True)
-def mapped_whole_means(
-    words: Array, offset: Array, atoms: Array, box: Array, starts: Array, share: Array, out: Array
+def whole_means(
+    values: Array, offset: Array, atoms: Array, box: Array, starts: Array, share: Array, out: Array
 ) -> tuple[int, int, bool]:
-    """`whole_means` of big-endian positions in a mapped file, frame by frame while they are in the cache."""
-    bits = np.empty((1, starts[-1], 3), np.uint32)
-    x = bits.view(np.float32)
+    """Means over beads made whole at the image of their first atom.
+
+    Returns (frame, bead) of the first bead that is half a box long or longer, -1 for none, and whether all is finite.
+    """
     bad_frame, bad_bead, finite = -1, -1, True
+    number = out.dtype.type  # displacements inside a bead are small: the precision of the file suffices for them
+    beads = starts.shape[0] - 1
+    zero, infinite = spread(number(0)), spread(number(np.inf))
     for f in range(offset.shape[0]):
-        swap_atoms(words, offset[f], atoms, bits.reshape(-1))
-        frame, bead, good = whole_means(x, box[f : f + 1], starts, share, out[f : f + 1])
-        finite &= good
-        if frame >= 0 and bad_frame < 0:
-            bad_frame, bad_bead = f, bead
+        begin, target = offset[f], out[f]
+        edge = edges(number(box[f, 0]), number(box[f, 1]), number(box[f, 2]))
+        inverse = edges(number(1 / box[f, 0]), number(1 / box[f, 1]), number(1 / box[f, 2]))
+        half = edges(number(0.5 * box[f, 0]), number(0.5 * box[f, 1]), number(0.5 * box[f, 2]))
+        for a in range(0, beads, 2):
+            b = min(a + 1, beads - 1)
+            i, j = np.int64(starts[a]), np.int64(starts[b])
+            n, m = starts[a + 1] - i, starts[b + 1] - j
+            prefetch(values, _place(begin, atoms, i) + _AHEAD)
+            origin = load_two(values, _place(begin, atoms, i), _place(begin, atoms, j))
+            mean = low = high = zero
+            for k in range(1, max(n, m)):
+                p, q = (i + k if k < n else i), (j + k if k < m else j)  # the shorter one stays at its origin
+                weight = spread_two(share, p, q)
+                step = load_two(values, _place(begin, atoms, p), _place(begin, atoms, q)) - origin
+                step = step - edge * nearest(step * inverse)
+                mean = mean + weight * step
+                low, high = least(step, low), largest(step, high)
+            mean = origin + mean
+            store_two(target, 3 * a, mean, b > a)
+            short, sound = less(high - low, half), less(absolute(mean), infinite)
+            if (short & sound & _NUMBERS) != _NUMBERS:
+                finite &= (sound & _NUMBERS) == _NUMBERS
+                if bad_frame < 0 and (short & _NUMBERS) != _NUMBERS:
+                    bad_frame, bad_bead = f, (b if (short & 0xE) == 0xE else a)
     return bad_frame, bad_bead, finite
 
 
 @njit(cache=True, nogil=True)
-def mapped_bead_sums(
-    words: Array, offset: Array, atoms: Array, starts: Array, share: Array, out: Array
+def bead_sums(
+    values: Array, offset: Array, atoms: Array, starts: Array, share: Array, plain: bool, out: Array
 ) -> bool:
-    """`bead_sums` of big-endian vectors in a mapped file."""
-    bits = np.empty((1, starts[-1], 3), np.uint32)
-    x = bits.view(np.float32)
+    """sum over the atoms of each bead of share * value, in double precision; ``plain`` where all shares are one.
+
+    Returns whether all is finite.
+    """
     finite = True
+    beads = starts.shape[0] - 1
+    zero, infinite, nothing = spread(0.0), spread(np.inf), share.shape[0] - 1
     for f in range(offset.shape[0]):
-        swap_atoms(words, offset[f], atoms, bits.reshape(-1))
-        finite &= bead_sums(x, starts, share, out[f : f + 1])
+        begin, target = offset[f], out[f]
+        for a in range(0, beads, 2):
+            b = min(a + 1, beads - 1)
+            i, j = np.int64(starts[a]), np.int64(starts[b])
+            n, m = starts[a + 1] - i, starts[b + 1] - j
+            prefetch(values, _place(begin, atoms, i) + _AHEAD)
+            both = zero
+            if plain and n == m:
+                for k in range(n):
+                    both = both + double(load_two(values, _place(begin, atoms, i + k), _place(begin, atoms, j + k)))
+                n = m = 0
+            for k in range(max(n, m)):
+                p, q = (i + k if k < n else i), (j + k if k < m else j)
+                weight = spread_two(share, p if k < n else nothing, q if k < m else nothing)
+                both = both + weight * double(load_two(values, _place(begin, atoms, p), _place(begin, atoms, q)))
+            store_two(target, 3 * a, both, b > a)
+            finite &= (less(absolute(both), infinite) & _NUMBERS) == _NUMBERS
     return finite
