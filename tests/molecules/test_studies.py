@@ -13,9 +13,10 @@ import xarray
 
 import kadanoff.molecules
 from kadanoff.molecules.frames import BOLTZMANN, Beads, Frames
-from kadanoff.molecules.integral_equations import gauss_newton_step, hnc_start
+from kadanoff.molecules.integral_equations import hnc_start
 from kadanoff.molecules.iteration import Sampling, iterate, newton, sample, starting_frame
 from kadanoff.molecules.potentials import Model, PairPotential, lennard_jones
+from kadanoff.molecules.uncertainty import left_open
 from kadanoff.study import ConfigError, Stopped, execute
 
 DATA = Path(kadanoff.molecules.__file__).parent / "data"
@@ -97,7 +98,10 @@ def test_without_forces_the_structure_is_matched_all_the_same(tmp_path):
     (tmp_path / "study.toml").write_text(MINIMAL.replace(str(DATA / "spce.trr"), "run.xtc"))
     execute(
         tmp_path / "study.toml", tmp_path / "out",
-        overrides=["iterations.newton=1", "iterations.ibi=0", "simulation.steps=2000", "simulation.final_steps=4000"],
+        overrides=[
+            "iterations.newton=1", "iterations.ibi=0", "simulation.steps=2000", "simulation.final_steps=6000",
+            "simulation.every=10",
+        ],
     )  # fmt: skip
     numbers = json.loads((tmp_path / "out" / "result.json").read_text())["estimates"]
     assert numbers["force_variance_explained"]["value"] is None
@@ -105,34 +109,50 @@ def test_without_forces_the_structure_is_matched_all_the_same(tmp_path):
     assert numbers["rdf_rms"]["value"] < 0.05
 
 
-def test_known_potential_and_pressure_come_back():
-    """A Lennard-Jones fluid: HNC start, Newton steps, and potential and pressure within their errors."""
-    temperature, count, density = 300.0, 500, 18.0
+def recovered(depth, density, seed, steps):
+    """Fit a Lennard-Jones fluid of known potential (depth in kT, beads/nm^3): z of U(r) on the supported range, z of
+    P, ratio."""
+    temperature, count = 300.0, 500
     thermal = BOLTZMANN * temperature
-    truth = lennard_jones(0.6 * thermal, 0.34, 0.9)
+    truth = lennard_jones(depth * thermal, 0.34, 0.9)
     edge = (count / density) ** (1 / 3)
     side = int(np.ceil(count ** (1 / 3)))
     lattice = np.stack(np.meshgrid(*[np.arange(side)] * 3, indexing="ij"), -1).reshape(-1, 3)[:count] * edge / side
     start = Frames(Beads.alike(count, 40.0), lattice[None], np.full((1, 3), edge), np.zeros(1))
-    sampling = Sampling(temperature, reach=1.2, every=50, equilibration=4000, blocks=40)
-    reference = sample(truth, start, sampling, steps=15_000, seed=1)
+    sampling = Sampling(temperature, reach=1.2, every=25, equilibration=4000, blocks=40)
+    reference = sample(truth, start, sampling, steps=steps, seed=seed)
     target = reference.distribution
-
     turns = iterate(
         hnc_start(target, temperature, 0.9), target, newton(target, temperature),
-        lambda number, potential, frame: sample(potential, frame, sampling, steps=15_000, seed=10 + number),
-        reference.last, steps=5, upper=1.0,
+        lambda number, potential, frame: sample(potential, frame, sampling, steps=steps, seed=10 * seed + number),
+        reference.last, steps=8, upper=1.0,
     )  # fmt: skip
-    end = turns[-1]
-    assert end.rms.value < 1.5 * end.floor.value
-    step = gauss_newton_step(end.potential, target, end.sample.distribution, temperature)
-    r = end.potential.r
-    inside = (r > step.potential.supported[0] + 0.02) & (r < 0.88)
-    error = (end.potential.energy - truth.energy_at(r))[inside]
-    assert np.mean(np.abs(error) < 2.5 * step.potential.band[inside]) > 0.85
-    assert np.max(np.abs(error)[r[inside] > 0.34]) < 0.25 * thermal
-    spread = np.hypot(step.pressure_error, np.hypot(end.sample.pressure.error, reference.pressure.error))
-    assert abs(end.sample.pressure.value - reference.pressure.value) < 4 * spread
+    best = min(turns, key=lambda turn: turn.rms.value)
+    final = sample(best.potential, best.sample.last, sampling, steps=2 * steps, seed=seed + 5, keep=1)
+    left = left_open(best.potential, target, final.distribution, final.singles, temperature)
+    r = left.potential.r
+    inside = (r > left.potential.supported[0] + 0.02) & (r < 0.89)
+    z = ((left.potential.energy - truth.energy_at(r)) / left.potential.band)[inside]
+    spread = np.hypot(left.pressure, np.hypot(final.pressure.error, reference.pressure.error))
+    return z, (final.pressure.value - reference.pressure.value) / spread, best.rms.value / best.floor.value
+
+
+def test_known_potential_and_pressure_come_back_within_their_errors():
+    z, pressure, ratio = recovered(0.6, 18.0, seed=1, steps=15_000)
+    assert ratio < 1.5
+    assert np.mean(np.abs(z) < 1.96) > 0.88
+    assert abs(pressure) < 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("depth", "density"), [(0.6, 18.0), (1.2, 20.4), (1.4, 21.4)])
+def test_bands_hold_from_a_warm_fluid_to_the_triple_point(depth, density):
+    """Five replicas of each state; the errors of the dense ones are the kilobars that g(r) leaves open."""
+    found = [recovered(depth, density, seed, steps=20_000) for seed in range(1, 6)]
+    z, pressure = np.concatenate([one[0] for one in found]), np.array([one[1] for one in found])
+    print(f"z {np.sqrt(np.mean(z**2)):.2f}, in 95 % {np.mean(np.abs(z) < 1.96):.2f}, pressure {pressure.round(1)}")
+    assert 0.2 < np.sqrt(np.mean(z**2)) < 1.5
+    assert np.sqrt(np.mean(pressure**2)) < 1.8  # five replicas of unit variance: 99.9 % below
 
 
 def test_starting_frame_has_the_mean_volume():
@@ -190,7 +210,7 @@ def test_data_that_do_not_fit_stop_the_study_with_a_reason(tmp_path, old, new, s
 
 @pytest.mark.slow
 def test_water_reaches_its_goals(tmp_path):
-    """Measured: ratio 1.2-1.4, one Newton step; 25 IBI steps come to the same pressure."""
+    """Measured: ratio 1.2-1.4, one Newton step; 25 IBI steps come near the same pressure."""
     execute("water", tmp_path / "out", overrides=["iterations.ibi=25"])
     numbers = json.loads((tmp_path / "out" / "result.json").read_text())["estimates"]
     assert numbers["rdf_rms_over_noise"]["value"] <= 1.5
@@ -198,7 +218,7 @@ def test_water_reaches_its_goals(tmp_path):
     assert numbers["rdf_rms"]["value"] <= 0.015
     assert numbers["iterations"]["value"] <= 8
     with xarray.open_dataset(tmp_path / "out" / "data.nc", engine="h5netcdf") as data:
-        assert abs(float(data["pressure_ibi"][-1]) - numbers["pressure"]["value"]) < 4 * numbers["pressure"]["error"]
+        assert abs(float(data["pressure_ibi"][-1]) - numbers["pressure"]["value"]) < 2 * numbers["pressure"]["error"]
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ r would rule the step. Each step is therefore regularised, as strongly as the kn
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from kadanoff.molecules.frames import BAR, BOLTZMANN
+from kadanoff.molecules.frames import BOLTZMANN
 from kadanoff.molecules.potentials import PairPotential
 
 if TYPE_CHECKING:
@@ -43,8 +43,7 @@ __all__ = [
 Array = NDArray[np.float64]
 
 _SMOOTH = ((0.3, 0.15), (0.1, 0.03))
-"""What HNC gets wrong is smooth: (kT, nm) of the two parts of the prior spread of a change of U. Tests hold its bands
-to the truth."""
+"""Sizes (kT) and reaches (nm) of the changes of U that a step lets through: what HNC gets wrong is smooth."""
 
 
 @lru_cache(maxsize=8)
@@ -194,19 +193,19 @@ def hnc_start(
     """
     width = float(target.edges[1] - target.edges[0])
     energy = hnc_potential(liquid(target.g, width, target.density, beads=target.number[0]), temperature)
-    used, lower = _used(target.counts.sum(axis=0), target, least_counts)
+    used, lower = used_bins(target.counts.sum(axis=0), target, least_counts)
     used &= target.r < cutoff
     thermal = BOLTZMANN * temperature
     r, sigma = target.r[used], thermal * target.error[used] / target.g[used]
-    design = _spline_basis(r, lower, cutoff, spacing)
+    design = spline_basis(r, lower, cutoff, spacing)
     scaled = design / sigma[:, None]
     free = linalg.lstsq(scaled, energy[used] / sigma)[0]
     bend = np.convolve(np.pad(np.abs(np.diff(free, 2)), 2, mode="edge"), np.full(5, 0.2), mode="valid")
     rough = np.diff(np.eye(len(free)), 2, axis=0) / (0.05 * thermal + bend[:, None])
     _, smooth, _, _ = _least_risk(scaled, energy[used] / sigma, rough.T @ rough + 1e-9 * np.eye(len(free)))
-    fine = _fine(lower, cutoff)
+    fine = fine_grid(lower, cutoff)
     return PairPotential.from_energy(
-        fine, _spline_basis(fine, lower, cutoff, spacing) @ smooth, cutoff=cutoff, supported=(lower, cutoff), edge=width
+        fine, spline_basis(fine, lower, cutoff, spacing) @ smooth, cutoff=cutoff, supported=(lower, cutoff), edge=width
     )
 
 
@@ -220,9 +219,8 @@ class NewtonStep:
     left,
     ``largest`` the largest change of U in kT. ``converged``: no step lowers the predictive risk, the potential is the
     one
-    that came in (with a band); chi2 near 1 then says that it agrees within the noise, a larger one that the linear
-    answer is at its end.
-    ``pressure_error``: what the noise of the target leaves open of the virial pressure (bar).
+    that came in; chi2 near 1 then says that it agrees within the noise, a larger one that the linear answer is at its
+    end.
     """
 
     potential: PairPotential
@@ -232,7 +230,6 @@ class NewtonStep:
     freedom: float
     largest: float
     converged: bool
-    pressure_error: float
 
 
 def gauss_newton_step(
@@ -258,9 +255,7 @@ def gauss_newton_step(
     pressure by
     kilobars. Lambda minimises the predictive risk, residual^2 + 2 (degrees of freedom), which the known noise of g
     makes computable;
-    where even no step has less risk, the iteration has converged. No change passes ``trust`` kT. The band of the
-    result is the posterior
-    standard error of U with lambda = 1.
+    where even no step has less risk, the iteration has converged. No change passes ``trust`` kT.
 
     ``target`` and ``model`` must have the same bins from r = 0, should reach well beyond the cut-off, and need error
     bars; bins with fewer
@@ -277,27 +272,21 @@ def gauss_newton_step(
     width, cutoff, thermal = float(target.edges[1] - target.edges[0]), potential.cutoff, BOLTZMANN * temperature
     state = liquid(0.5 * (model.g + target.g), width, target.density, beads=target.number[0])
     jacobian = hnc_jacobian(state, temperature)
-    used, lower = _used(np.minimum(target.counts.sum(axis=0), model.counts.sum(axis=0)), target, least_counts)
+    used, lower = used_bins(np.minimum(target.counts.sum(axis=0), model.counts.sum(axis=0)), target, least_counts)
     sigma = np.sqrt(target.error**2 + model.error**2)[used]
     difference = (target.g - model.g)[used] / sigma
     chi2 = float(np.mean(difference**2))
 
     inside = (target.r > lower) & (target.r < cutoff)
-    values = _spline_basis(target.r[inside], lower, cutoff, spacing)
+    values = spline_basis(target.r[inside], lower, cutoff, spacing)
     design = (jacobian[:, inside] @ values)[used] / sigma[:, None]
-    fine = _fine(lower, cutoff)
-    basis = _spline_basis(fine, lower, cutoff, spacing)
-    penalty = linalg.inv(_prior(values.shape[1], (cutoff - lower) / (values.shape[1] - 1))) / thermal**2
+    fine = fine_grid(lower, cutoff)
+    basis = spline_basis(fine, lower, cutoff, spacing)
+    penalty = linalg.inv(smooth_spread(potential, lower, values.shape[1], thermal, _SMOOTH)) / thermal**2
     risk, change, strength, freedom = _least_risk(design, difference, penalty)
     largest = float(np.max(np.abs(basis @ change)) / thermal)
     if largest > trust:
         change, largest = change * (trust / largest), trust
-    posterior = linalg.inv(design.T @ design + penalty)
-    band = np.sqrt(np.einsum("ra,ab,rb->r", basis, posterior, basis))
-    # P_virial = -(2 pi / 3) rho^2 int r^3 U'(r) g(r) dr at fixed g
-    push = np.gradient(basis, fine, axis=0) * (fine**3 * np.interp(fine, target.r, target.g))[:, None]
-    push = -2 * np.pi / 3 * target.density**2 * BAR * np.trapezoid(push, fine, axis=0)
-    open_pressure = float(np.sqrt(push @ posterior @ push))
     converged = risk >= chi2 * len(difference)
     if converged:
         change, predicted, largest = np.zeros_like(change), chi2, 0.0
@@ -305,18 +294,25 @@ def gauss_newton_step(
     else:
         predicted = float(np.mean((difference - design @ change) ** 2))
         better = potential.updated(fine, basis @ change, supported=(lower, cutoff), edge=width)
-    better = replace(better, band=np.where(better.r >= lower, np.interp(better.r, fine, band), np.nan), force_band=None)
-    return NewtonStep(better, chi2, predicted, strength, freedom, largest, converged, open_pressure)
+    return NewtonStep(better, chi2, predicted, strength, freedom, largest, converged)
 
 
-def _prior(knots: int, spacing: float) -> Array:
-    """Covariance (knots, knots) of the change of U in (kT)^2 before the data, the sum of the parts of `_SMOOTH`."""
+def smooth_spread(
+    potential: PairPotential, lower: float, knots: int, thermal: float, parts: tuple[tuple[float, float], ...]
+) -> Array:
+    """Covariance (knots, knots), in (kT)^2, of smooth changes of U on the splines of `spline_basis`.
+
+    The sum of squared exponentials of ``parts`` (size in kT, reach in nm); in the wall, where U passes 3 kT, the size
+    grows with U.
+    """
+    spacing = (potential.cutoff - lower) / (knots - 1)
     apart = spacing * np.subtract.outer(np.arange(knots), np.arange(knots))
-    parts = [size**2 * np.exp(-0.5 * (apart / reach) ** 2) for size, reach in _SMOOTH]
-    return np.asarray(sum(parts) + 1e-8 * np.eye(knots))
+    spread = sum(size**2 * np.exp(-0.5 * (apart / reach) ** 2) for size, reach in parts)
+    wall = np.clip(potential.energy_at(lower + spacing * np.arange(knots)) / (3.0 * thermal), 1.0, 5.0)
+    return np.asarray(spread * np.outer(wall, wall) + 1e-8 * np.eye(knots))
 
 
-def _used(counts: NDArray[np.int64], target: PairDistribution, least: int) -> tuple[NDArray[np.bool_], float]:
+def used_bins(counts: NDArray[np.int64], target: PairDistribution, least: int) -> tuple[NDArray[np.bool_], float]:
     """Bins with enough pairs, from the first on, and the lower edge of the first."""
     used = counts >= least
     if not used.any():
@@ -324,7 +320,7 @@ def _used(counts: NDArray[np.int64], target: PairDistribution, least: int) -> tu
     return used, float(target.edges[int(np.argmax(used))])
 
 
-def _fine(lower: float, cutoff: float) -> Array:
+def fine_grid(lower: float, cutoff: float) -> Array:
     return lower + (cutoff - lower) * np.linspace(0.0, 1.0, 401)
 
 
@@ -341,7 +337,7 @@ def _least_risk(design: Array, data: Array, penalty: Array) -> tuple[float, Arra
     return min(found, key=lambda item: item[0])
 
 
-def _spline_basis(r: Array, lower: float, cutoff: float, spacing: float) -> Array:
+def spline_basis(r: Array, lower: float, cutoff: float, spacing: float) -> Array:
     """Cubic B-splines on [lower, cutoff] at r; the last three are left out, so U = U' = U'' = 0 at the cut-off."""
     from scipy.interpolate import BSpline
 

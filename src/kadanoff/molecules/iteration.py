@@ -58,6 +58,7 @@ class Sample:
     """What one simulation of a bead model gave.
 
     ``pressure`` in bar; ``last`` the last frame, to go on from; ``frames`` some frames for further analysis, or None;
+    ``singles`` g with one block for each frame (up to 4,000), or None;
     ``seconds`` wall time of the engine and ``simulated`` ps.
     """
 
@@ -65,6 +66,7 @@ class Sample:
     pressure: Estimate
     last: Frames
     frames: Frames | None
+    singles: PairDistribution | None
     seconds: float
     simulated: float
 
@@ -130,9 +132,15 @@ def sample(
         pressure=mean(frames.pressure(sampling.temperature), "bar"),
         last=replace(last, time=np.zeros(1)),
         frames=_light(frames[::spacing]) if keep else None,
+        singles=_singles(frames, sampling) if keep else None,
         seconds=seconds,
         simulated=(dropped + wanted) * sampling.every * sampling.timestep,
     )
+
+
+def _singles(frames: Frames, sampling: Sampling) -> PairDistribution:
+    some = frames[:: -(-len(frames) // 4000)]
+    return pair_distribution(some, cutoff=sampling.reach, width=sampling.width, blocks=len(some))
 
 
 def _light(frames: Frames) -> Frames:
@@ -150,6 +158,7 @@ class Iteration:
     rms: Estimate
     floor: Estimate
     note: str = ""
+    converged: bool = False
 
 
 EXPLODED = "the potential mended from this one exploded"
@@ -189,7 +198,7 @@ def iterate(
         start = found.last
         rms, floor = rdf_difference(found.distribution, target, upper)
         better, enough, note = mend(potential, found.distribution)
-        turns.append(Iteration(number, potential, found, rms, floor, note))
+        turns.append(Iteration(number, potential, found, rms, floor, note, enough))
         if enough:
             break
         potential = better

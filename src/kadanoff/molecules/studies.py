@@ -16,7 +16,7 @@ from kadanoff.molecules.boltzmann import boltzmann_inversion
 from kadanoff.molecules.comparison import CITE, Comparison, centred, first_peak
 from kadanoff.molecules.force_matching import ForceMatch, normal_equations, solve
 from kadanoff.molecules.frames import Frames
-from kadanoff.molecules.integral_equations import gauss_newton_step, hnc_start
+from kadanoff.molecules.integral_equations import hnc_start
 from kadanoff.molecules.iteration import (
     Iteration,
     Mend,
@@ -36,6 +36,7 @@ from kadanoff.molecules.reading import open_trajectory
 from kadanoff.molecules.reference import ReferenceFrame, WaterReference, advance, reference_files, seconds_per_ns
 from kadanoff.molecules.structure import first_minimum, structure
 from kadanoff.molecules.tables import write_gromacs, write_lammps, write_lammps_data, write_openmm, write_votca
+from kadanoff.molecules.uncertainty import left_open
 from kadanoff.study import InputFile, Reported, Result, Run, judge
 from kadanoff.units import Length, Pressure, Temperature, Time
 
@@ -151,6 +152,14 @@ class BottomUp(MappingConfig):
             )
         if self.judged > self.reach:
             raise ValueError(f"judged {self.judged:g} nm lies beyond reach {self.reach:g} nm")
+        run = self.simulation
+        for name, steps, least in (("steps", run.steps, 40), ("final_steps", run.final_steps, 500)):
+            if steps // run.every < least:
+                raise ValueError(
+                    f"simulation.{name} = {steps} with every = {run.every} gives {steps // run.every} frames, at "
+                    f"least {least} are "
+                    "needed for error bars: simulate longer, or keep frames more often"
+                )
         return self
 
 
@@ -224,11 +233,13 @@ def bottom_up(config: BottomUp, run: Run) -> Result:
             turns[method] = iterate(
                 starts[method], even, mends[method], simulate, begin, steps=limits[method], upper=config.judged
             )
-    best = turns["newton"][-1].potential
-    last = turns["newton"][-1].sample.last
+    best = min(turns["newton"], key=lambda turn: turn.rms.value)
     final = run.stage(
-        "final", sample, best, last, sampling, steps=simulation.final_steps, seed=run.seed + 9000, keep=200
-    )
+        "final", sample, best.potential, best.sample.last, sampling, steps=simulation.final_steps,
+        seed=run.seed + 9000, keep=200,
+    )  # fmt: skip
+    assert final.singles is not None
+    left = left_open(best.potential, even, final.distribution, final.singles, config.temperature)
     matched = None
     if match is not None:
         matched = run.stage(
@@ -255,8 +266,8 @@ def bottom_up(config: BottomUp, run: Run) -> Result:
 
     found = Comparison(
         temperature=config.temperature, judged=config.judged, target=target, odd=odd, match=match, matched=matched,
-        turns=turns, potential=best, mean_force=starts["ibi"], final=final,
-        pressure_left_open=gauss_newton_step(best, even, final.distribution, config.temperature).pressure_error,
+        turns=turns, potential=left.potential, mean_force=starts["ibi"], final=final,
+        pressure_left_open=left.pressure,
         shapes=shapes, no_shapes=no_shapes, peak=peak, atomistic_seconds=seconds,
         fine_pressure=None if reference.pressure is None
         else Estimate(reference.pressure, reference.pressure_error, None, "bar", "given"),
@@ -267,7 +278,7 @@ def bottom_up(config: BottomUp, run: Run) -> Result:
         estimate = given.estimate if isinstance(given, Reported) else given
         numbers[name] = Reported(estimate, expected.value, expected.error, expected.tolerance, expected.source)
     ledger = found.ledger()
-    model = Model(begin.beads.names, (float(begin.beads.masses[0]),), {(begin.beads.names[0],) * 2: best})
+    model = Model(begin.beads.names, (float(begin.beads.masses[0]),), {(begin.beads.names[0],) * 2: left.potential})
     return Result(
         numbers, ledger, judge(numbers, ledger, found.verdict()), found.arrays(), pictures.of(found),
         model_files(model, final.last), CITE,
