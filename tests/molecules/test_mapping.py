@@ -22,6 +22,7 @@ from kadanoff.molecules.mapping import (
     require_one_bead_per_molecule,
 )
 from kadanoff.molecules.reading import open_trajectory
+from kadanoff.parallel import executor
 
 pytestmark = pytest.mark.filterwarnings("ignore:Reader has no dt", "ignore:DCDReader")
 ONE = {"beads": {"W": {"select": "resname SOL or resname HOH", "per": "residue"}}}
@@ -289,6 +290,29 @@ def test_chunks_processes_and_formats_give_the_same_beads(folder):
     assert exact.forces is None
     assert exact.velocities is not None
     assert modulo(together.positions[1::2] - exact.positions).max() < 5e-4
+
+
+def test_processes_give_the_same_forces_fail_alike_and_can_be_left(folder, tmp_path):
+    mapped = config(**ONE)
+    x, v, f = waters()
+    x[5, 4, 0] = np.nan
+    broken = write_trr(tmp_path / "nan.trr", x, v, f)
+    here = read_all_beads(folder / "w.gro", folder / "w.trr", mapped)
+    with executor("processes:2") as pool:
+        # More chunks than slots in the scratch file, the last one shorter.
+        there = read_all_beads(folder / "w.gro", folder / "w.trr", mapped, size=1, workers=pool)
+        pairs = read_all_beads(folder / "w.gro", folder / "w.trr", mapped, size=2, workers=pool)
+        for name in ("positions", "velocities", "forces", "box", "time"):
+            np.testing.assert_array_equal(getattr(there, name), getattr(here, name))
+            np.testing.assert_array_equal(getattr(pairs, name), getattr(here, name))
+        chunks = read_beads(folder / "w.gro", broken, mapped, size=1, workers=pool)
+        assert sum(len(next(chunks)) for _ in range(5)) == 5
+        with pytest.raises(ValueError, match=r"nan\.trr: frame 5 has a position .*bead 1"):
+            next(chunks)
+        chunks = read_beads(folder / "w.gro", folder / "w.trr", mapped, size=1, workers=pool)
+        first = next(chunks)
+        chunks.close()
+        np.testing.assert_array_equal(first.forces, here.forces[:1])
 
 
 def test_selections_that_are_empty_or_not_understood(source):

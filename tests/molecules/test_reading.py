@@ -10,7 +10,8 @@ import pytest
 from water_files import EDGES, FRAMES, WATERS, by_mdanalysis, waters, write_gro, write_trr, write_xtc
 
 from kadanoff.molecules.frames import Frames
-from kadanoff.molecules.reading import AnyReader, XdrReader, open_trajectory
+from kadanoff.molecules.readers import AnyReader, XdrReader
+from kadanoff.molecules.reading import open_trajectory
 from kadanoff.molecules.trr import TrrMap
 
 ATOMS = 3 * WATERS

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -15,7 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from kadanoff.maps import Map
 from kadanoff.molecules._kernels.mapping import bead_sums, whole_means
 from kadanoff.molecules.frames import Beads, Frames
-from kadanoff.molecules.reading import Damaged, Trajectory, XdrReader, atom_names, check_finite, open_trajectory
+from kadanoff.molecules.readers import Damaged, XdrReader
+from kadanoff.molecules.reading import Trajectory, atom_names, check_finite, open_trajectory
+from kadanoff.molecules.scratch import map_to_scratch
 from kadanoff.molecules.trr import Block, TrrMap, orthorhombic
 from kadanoff.parallel import executor, map_ordered
 
@@ -166,16 +169,11 @@ class Mapping:
         Raises ValueError for beads longer than half the box, whose images cannot be told apart, and for NaN.
         """
         block = Block(frames.positions, frames.box, frames.time, frames.velocities, frames.forces)
-        out = self._empty(len(frames), frames.positions.dtype, frames.velocities is not None, frames.forces is not None)
+        velocities, forces = frames.velocities is not None, frames.forces is not None
+        arrays = np.empty((1 + velocities + forces, len(frames), len(self.beads), 3), frames.positions.dtype)
+        out = _block(arrays, np.empty((len(frames), 3)), np.empty(len(frames)), velocities, forces)
         self._fill(block, out, Path("frames"), range(len(frames)))
         return Frames(self.beads, *out)
-
-    def _empty(self, frames: int, dtype: Any, velocities: bool, forces: bool) -> Block:
-        # One allocation: the allocator then keeps what is freed for the next chunk, without page faults all over again.
-        arrays = iter(np.empty((1 + velocities + forces, frames, len(self.beads), 3), dtype))
-        x, v, f = (next(arrays) if wanted else None for wanted in (True, velocities, forces))
-        assert x is not None
-        return Block(x, np.empty((frames, 3)), np.empty(frames), v, f)
 
     def _fill(self, block: Block, out: Block, path: Path, numbers: range) -> None:
         """Map a block of atoms; ``path`` and the frame ``numbers`` are for messages."""
@@ -289,37 +287,57 @@ def map_trajectory(
 ) -> Iterator[Frames]:
     """Yield chunks of bead frames of an opened trajectory, in order; see `read_beads`."""
     with_velocities, with_forces = source.wanted(velocities, forces)
-    tasks = [(source.reader, mapping, part, with_velocities, with_forces) for part in source.ranges(size)]
-    return _mapped(tasks, workers)
+    job = (source.reader, mapping, with_velocities, with_forces)
+    return _mapped(job, source.ranges(size), workers)
 
 
 _CACHE_BYTES = 2**19
-_Task = tuple[Any, Mapping, range, bool, bool]
+_Job = tuple[Any, Mapping, bool, bool]
 
 
-def _mapped(tasks: list[_Task], workers: int | str | Executor) -> Iterator[Frames]:
-    if isinstance(workers, Executor):
-        yield from map_ordered(_map_one, tasks, workers)
-        return
-    with executor(workers) as pool:
-        yield from map_ordered(_map_one, tasks, pool)
+def _mapped(job: _Job, parts: list[range], workers: int | str | Executor) -> Iterator[Frames]:
+    with nullcontext(workers) if isinstance(workers, Executor) else executor(workers) as pool:
+        _, mapping, velocities, forces = job
+        if not isinstance(pool, ProcessPoolExecutor):
+            yield from map_ordered(_map_one, [(job, part) for part in parts], pool)
+            return
+        fields, beads = 1 + velocities + forces, len(mapping.beads)
+        for (box, time), arrays in map_to_scratch(
+            _map_into, job, parts, lambda part: (fields, len(part), beads, 3), pool
+        ):
+            yield Frames(mapping.beads, *_block(arrays, box, time, velocities, forces))
 
 
-def _map_one(task: _Task) -> Frames:
-    reader, mapping, part, velocities, forces = task
-    out = mapping._empty(len(part), np.float32, velocities, forces)
+def _block(
+    arrays: NDArray[Any], box: NDArray[np.float64], time: NDArray[np.float64], velocities: bool, forces: bool
+) -> Block:
+    left = iter(arrays)
+    return Block(next(left), box, time, next(left) if velocities else None, next(left) if forces else None)
+
+
+def _map_one(task: tuple[_Job, range]) -> Frames:
+    job, part = task
+    _, mapping, velocities, forces = job
+    # One allocation: the allocator then keeps what is freed for the next chunk, without page faults all over again.
+    arrays = np.empty((1 + velocities + forces, len(part), len(mapping.beads), 3), np.float32)
+    return Frames(mapping.beads, *_block(arrays, *_map_into(job, part, arrays), velocities, forces))
+
+
+def _map_into(job: _Job, part: range, arrays: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Beads of some frames into ``arrays`` (positions, velocities, forces); returns their boxes and times."""
+    reader, mapping, velocities, forces = job
+    out = _block(arrays, np.empty((len(part), 3)), np.empty(len(part)), velocities, forces)
     if isinstance(reader, TrrMap):
         mapping._fill_mapped(reader, out, part)
-        return Frames(mapping.beads, *out)
-    if isinstance(reader, XdrReader) and not velocities and not forces and reader.is_xtc:
+    elif isinstance(reader, XdrReader) and not velocities and not forces and reader.is_xtc:
         mapping._fill_each(reader, out, part)
-        return Frames(mapping.beads, *out)
-    few = max(1, _CACHE_BYTES // (12 * reader.n_atoms))  # atoms are mapped while they are in the processor's cache
-    for i in range(0, len(part), few):
-        block = reader.read(part[i : i + few], velocities=velocities, forces=forces)
-        here = Block(*(None if array is None else array[i : i + few] for array in out))  # type: ignore[arg-type]
-        mapping._fill(block, here, reader.path, part[i : i + few])
-    return Frames(mapping.beads, *out)
+    else:
+        few = max(1, _CACHE_BYTES // (12 * reader.n_atoms))  # atoms are mapped while they are in the processor's cache
+        for i in range(0, len(part), few):
+            block = reader.read(part[i : i + few], velocities=velocities, forces=forces)
+            here = Block(*(None if array is None else array[i : i + few] for array in out))  # type: ignore[arg-type]
+            mapping._fill(block, here, reader.path, part[i : i + few])
+    return out.box, out.time
 
 
 def _with_one_before(x: NDArray[Any]) -> NDArray[Any]:
