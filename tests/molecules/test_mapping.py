@@ -154,6 +154,11 @@ def test_kernels_equal_plain_numpy(sizes, shuffled, kind):
         assert not bead_sums(bad, offset, listed, starts, weights, False, out)
 
 
+def test_no_frames_make_no_frames(source, mapping):
+    x, v, f = (array[:0] for array in waters())
+    assert mapping.apply(as_frames(source, x, v, f)).forces.shape == (0, WATERS, 3)
+
+
 def test_mdanalysis_unwrap_agrees(folder):
     universe = MDAnalysis.Universe(str(folder / "w.gro"), str(folder / "w.trr"))
     universe.add_TopologyAttr("bonds", [(3 * i, 3 * i + k) for i in range(WATERS) for k in (1, 2)])

@@ -191,7 +191,7 @@ class Mapping:
 
     def _means(self, values: NDArray[Any], offset: NDArray[np.int64], out: Block, path: Path, numbers: range) -> None:
         share = self._share.astype(out.positions.dtype)
-        flat = out.positions.reshape(len(numbers), -1)
+        flat = out.positions.reshape(len(numbers), 3 * len(self.beads))
         self._check(whole_means(values, offset, self._atoms, out.box, self._starts, share, flat), out, path, numbers)
 
     def _sums(
@@ -199,7 +199,8 @@ class Mapping:
     ) -> None:
         plain = what == "force"
         weights = np.append(np.ones(len(self._share) - 1), 0.0) if plain else self._mass_share
-        if not bead_sums(values, offset, self._atoms, self._starts, weights, plain, out.reshape(len(numbers), -1)):
+        flat = out.reshape(len(numbers), 3 * len(self.beads))
+        if not bead_sums(values, offset, self._atoms, self._starts, weights, plain, flat):
             check_finite(out, path, numbers, what)
 
     def _fill_mapped(self, reader: TrrMap, out: Block, numbers: range) -> None:
@@ -213,7 +214,7 @@ class Mapping:
     def _fill_each(self, reader: XdrReader, out: Block, numbers: range) -> None:
         """`_fill` from a compressed file, frame by frame."""
         share, matrices = self._share.astype(np.float32), np.empty((len(numbers), 3, 3), np.float32)
-        flat, begin, found = out.positions.reshape(len(numbers), -1), np.ones(1, np.int64), []
+        flat, begin, found = out.positions.reshape(len(numbers), 3 * len(self.beads)), np.ones(1, np.int64), []
         for i, (x, matrices[i], out.time[i]) in enumerate(reader.each(numbers)):
             out.box[i], here = matrices[i].diagonal(), slice(i, i + 1)
             found.append(whole_means(x, begin, self._atoms, out.box[here], self._starts, share, flat[here]))
