@@ -6,12 +6,14 @@ import subprocess
 import sys
 
 import pytest
+from pydantic import BaseModel
 from typer.testing import CliRunner
 
 import kadanoff.study
 from kadanoff.catalogue import KINDS, STUDIES
 from kadanoff.cli import app
-from kadanoff.study import template
+from kadanoff.report import failures
+from kadanoff.study import ConfigError, InputFile, template
 from kadanoff.study.configs import config_model, kind_function, load
 
 HEAVY = {
@@ -103,11 +105,23 @@ def test_every_study_has_a_known_kind_and_the_reference_is_not_in_the_atlas():
         (["run", "hidden-cycle", "--resume", "--force"], ["one of them"]),
         (["new", "networks.region"], ["unknown kind", "did you mean 'networks.regions'"]),
         (["report", "."], ["no result.json"]),
+        (["run", "."], [". is a folder", "kadanoff list"]),
+        (["run", "regions", "--out", "."], ["not of a kadanoff run", "--out"]),
+        (["run", "regions", "--out", "a-file/x"], ["cannot write to a-file/x", "--out"]),
+        (["run", "regions", "--out", "a-file"], ["a-file is a file"]),
+        (["new", "networks.regions", "--out", "none/x.toml"], ["cannot write none/x.toml", "No such file"]),
+        (["new", "networks.regions", "--out", "a-file/x.toml"], ["cannot write a-file/x.toml"]),
+        (["atlas", "--out", "site"], ["index.html is not a page of kadanoff's", "--out"]),
     ],
 )
 def test_what_is_asked_wrongly_is_one_clear_message(tmp_path, monkeypatch, arguments, words):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "a-file").write_text("mine")
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "index.html").write_text("mine")
     result = call(*arguments)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a-file", "index.html", "site"]
+    assert (tmp_path / "site" / "index.html").read_text() == "mine"
     assert result.exit_code == 2
     assert result.stderr.startswith("kadanoff: ")
     assert result.stdout == ""
@@ -165,6 +179,40 @@ def test_a_study_that_stops(tmp_path, small_kind):
     assert "--resume" in result.stderr
     assert "Traceback" not in result.output
     assert "left the world" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_messages_are_whole(tmp_path, small_kind, monkeypatch):
+    long = "\n\n".join(f"line {number} of a long message " + "x" * 200 for number in range(30))
+
+    def fail(*_):
+        raise ValueError(long)
+
+    monkeypatch.setattr("small_study.judge", fail)
+    path = tmp_path / "mine.toml"
+    path.write_text('kind = "tests.small"\n')
+    result = call("run", path, "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert long in result.stderr
+    page = (tmp_path / "out" / "report.html").read_text()
+    (reason,) = failures(tmp_path / "out")
+    for text in (page, reason):
+        assert all(f"line {number} of a long message {'x' * 200}" in text for number in range(30))
+
+
+def test_a_folder_where_a_file_is_needed(tmp_path, monkeypatch):
+    class Config(BaseModel):
+        trajectory: InputFile
+
+    def kind(config: Config, run):
+        raise AssertionError
+
+    monkeypatch.setitem(KINDS, "tests.reads", "kadanoff.tests:kind")
+    monkeypatch.setattr("kadanoff.study.configs.kind_function", lambda _: kind)
+    monkeypatch.setattr("kadanoff.study.configs.config_model", lambda _: Config)
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "mine.toml").write_text('kind = "tests.reads"\ntrajectory = "runs"\n')
+    with pytest.raises(ConfigError, match="trajectory: runs is a folder, and a file is needed"):
+        load(str(tmp_path / "mine.toml"))
 
 
 def test_values_of_set():

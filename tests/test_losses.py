@@ -86,19 +86,24 @@ def test_a_broken_theorem_is_named_with_its_numbers():
 def test_rows_are_those_of_result_json():
     ledger = Ledger().add(Loss("a", exact(2.0, "nat"), exact(1.5, "nat"), exact(0.5, "nat"), theorem="coarse <= fine"))
     ledger.add(Loss("b", None, None, sampled(0.25, 0.01), theorem_text="unused"))
+    ledger.add(Loss("c", sampled(3.0, 0.4, "nat"), sampled(1.0, 0.3, "nat"), sampled(2.0, 0.5, "nat")))
     rows = json.loads(json.dumps(ledger.rows(), allow_nan=False))
     assert rows == [
         {
             "name": "a", "fine": 2.0, "coarse": 1.5, "lost": 0.5, "error": None, "unit": "nat",
-            "theorem": "coarse <= fine", "holds": True,
+            "theorem": "coarse <= fine", "holds": True, "fine_error": None, "coarse_error": None,
         },
         {
             "name": "b", "fine": None, "coarse": None, "lost": 0.25, "error": 0.01, "unit": "",
-            "theorem": None, "holds": None,
+            "theorem": None, "holds": None, "fine_error": None, "coarse_error": None,
+        },
+        {
+            "name": "c", "fine": 3.0, "coarse": 1.0, "lost": 2.0, "error": 0.5, "unit": "nat",
+            "theorem": None, "holds": None, "fine_error": 0.4, "coarse_error": 0.3,
         },
     ]  # fmt: skip
-    assert [loss.name for loss in ledger] == ["a", "b"]
-    assert len(ledger) == 2
+    assert [loss.name for loss in ledger] == ["a", "b", "c"]
+    assert len(ledger) == 3
     assert "a" in ledger
     assert ledger["b"].lost.error == 0.01
 

@@ -110,6 +110,47 @@ def test_text_is_escaped(folder, tmp_path):
     assert text.count("&lt;script&gt;alert(1)&lt;/script&gt; a &lt; b &amp; c") == 2
 
 
+def test_the_ledger_shows_the_errors_of_both_sides(folder, tmp_path):
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    result = json.loads((tmp_path / "result.json").read_text())
+    (row,) = result["ledger"]
+    row |= {"fine": 2.0134, "fine_error": 0.031, "coarse": 1.5027, "coarse_error": 0.042, "error": 0.052}
+    (tmp_path / "result.json").write_text(json.dumps(result))
+    text = build(tmp_path).read_text()
+    assert all(f"<span>{number}</span>" in text for number in ("2.01(3)", "1.50(4)"))
+    assert "without brackets has no statistical error" in text
+    del row["fine_error"], row["coarse_error"]  # a folder of an earlier version
+    (tmp_path / "result.json").write_text(json.dumps(result))
+    assert "<span>2.0134</span>" in build(tmp_path).read_text()
+
+
+def test_a_false_verdict_is_given_whole(folder, tmp_path):
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    result = json.loads((tmp_path / "result.json").read_text())
+    result["verdict"] = {"passed": False, "text": "Stopped: a long\nmessage.\n\nFinished stages: none."}
+    (tmp_path / "result.json").write_text(json.dumps(result))
+    assert failures(tmp_path) == ["verdict: Stopped: a long message."]
+
+
+def test_the_summary_counts_warnings(folder, tmp_path):
+    assert "warning" not in summary(folder)
+    for count, words in ((1, "1 warning of libraries"), (3, "3 warnings of libraries")):
+        shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+        record = json.loads((tmp_path / "provenance.json").read_text())
+        (tmp_path / "provenance.json").write_text(json.dumps(record | {"warnings": count}))
+        assert f"{words}, see {tmp_path / 'log.txt'}" in summary(tmp_path)
+
+
+def test_an_index_replaces_only_its_own(folder, tmp_path):
+    shutil.copytree(folder, tmp_path / "small")
+    for _ in range(2):
+        assert "All 1 studies passed" in build_index(tmp_path, ["small"]).read_text()
+    (tmp_path / "index.html").write_text("<!doctype html>mine")
+    with pytest.raises(ValueError, match="not a page of kadanoff's"):
+        build_index(tmp_path, ["small"])
+    assert (tmp_path / "index.html").read_text() == "<!doctype html>mine"
+
+
 def test_summary(folder):
     text = summary(folder)
     assert text.startswith("small: passed")

@@ -5,7 +5,9 @@ import json
 import multiprocessing
 import os
 import pickle
+import sys
 import time
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +20,7 @@ from pydantic import BaseModel
 
 from kadanoff.estimates import Estimate
 from kadanoff.losses import Ledger, Loss
-from kadanoff.study import InUse, Reported, Result, Run, Stopped, Verdict, execute, judge
+from kadanoff.study import ConfigError, InUse, Reported, Result, Run, Stopped, Verdict, execute, judge
 from kadanoff.study.configs import Loaded
 from kadanoff.study.stages import Store, fingerprint, source_hash, write_atomically
 from small_study import Small, State, advance, begin, loaded, slowly, small
@@ -198,7 +200,8 @@ def test_a_damaged_entry_is_computed_again(tmp_path, caplog, damage):
     assert np.array_equal(Run(tmp_path).stage("count", counted, 3), np.arange(3))
     assert calls == [3, 3]
     assert "damaged" in caplog.text
-    assert entry.read_bytes() == whole
+    again = entry.read_bytes()  # the same but for the checksum and the seconds
+    assert (len(again), again[-100:]) == (len(whole), whole[-100:])
 
 
 def test_fresh_and_saved_results_are_the_same_object_in_memory(tmp_path):
@@ -285,6 +288,8 @@ def test_result_json_is_schema_1(finished):
             "unit": "nat",
             "theorem": "coarse <= fine: it shrinks (if always)",
             "holds": True,
+            "fine_error": None,
+            "coarse_error": None,
         }
     ]
     assert result["verdict"] == {"passed": True, "text": "A walk.\n\n- one limit\n- another"}
@@ -303,7 +308,7 @@ def test_everything_else_is_written(finished):
     assert [stage["name"] for stage in record["stages"]] == ["begin", *(f"step-{n}" for n in range(5))]
     assert record["files"] == ["tables/walk.txt", "raw.bin"]
     assert "step-4: done" in (finished / "log.txt").read_text()
-    assert not list(finished.rglob(".partial-*"))
+    assert not list(finished.rglob(".kadanoff-partial-*"))
 
 
 def test_seed_and_workers(finished, tmp_path):
@@ -342,7 +347,7 @@ def test_resume_after_a_change_computes_what_it_touches(tmp_path):
 def test_two_runs_in_one_folder(tmp_path):
     process = start(tmp_path, 1)
     wait_for(tmp_path, 1)
-    with pytest.raises(InUse, match="another run"):
+    with pytest.raises(InUse, match=r"another run .* wait .* another --out"):
         execute(loaded(), tmp_path, resume=True)
     process.kill()
     process.join()
@@ -359,6 +364,156 @@ def test_an_error_keeps_what_was_finished(tmp_path):
     execute(loaded(size=10, draw=False), tmp_path, resume=True)
     record = json.loads((tmp_path / "provenance.json").read_text())
     assert [stage["reused"] for stage in record["stages"]] == [True] * 4 + [False] * 2
+
+
+def test_a_resumed_result_says_the_seconds_of_all_its_stages(tmp_path):
+    with pytest.raises(Stopped):
+        execute(loaded(size=10, draw=False, wait=0.2, fail_at=3), tmp_path)
+    execute(loaded(size=10, draw=False, wait=0.2), tmp_path, resume=True)
+    record = json.loads((tmp_path / "provenance.json").read_text())
+    assert [stage["seconds"] >= 0.2 for stage in record["stages"]] == [False] + [True] * 5
+    started = time.perf_counter()
+    execute(loaded(size=10, draw=False, wait=0.2), tmp_path, resume=True)
+    assert time.perf_counter() - started < 1.0
+    again = json.loads((tmp_path / "provenance.json").read_text())["stages"]
+    assert [stage["seconds"] for stage in again] == [stage["seconds"] for stage in record["stages"]]
+    assert json.loads((tmp_path / "result.json").read_text())["seconds"] >= sum(stage["seconds"] for stage in again) > 1
+
+
+class OurWarning(UserWarning):
+    __module__ = "kadanoff.tests"
+
+
+def test_warnings_of_libraries_go_to_the_log(tmp_path, capfd):
+    def kind(config: Small, run: Run) -> Result:
+        for text, category in (("old thing", FutureWarning), ("odd data", UserWarning), ("mind this", OurWarning)):
+            warnings.warn(text, category, stacklevel=1)
+        return empty()
+
+    before = warnings.showwarning
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = lambda message, *_: print("SCREEN", message)
+        execute(Loaded("odd", "lattices.odd", kind, Small()), tmp_path)
+        warnings.warn("after the run", UserWarning, stacklevel=1)
+    assert warnings.showwarning is before
+    assert capfd.readouterr().out.splitlines() == ["SCREEN mind this", "SCREEN after the run"]
+    log = (tmp_path / "log.txt").read_text()
+    assert all(words in log for words in ("FutureWarning: old thing", "UserWarning: odd data", "OurWarning: mind this"))
+    assert json.loads((tmp_path / "provenance.json").read_text())["warnings"] == 2
+
+
+# --- files that are not kadanoff's ----------------------------------------------
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def fill(folder: Path, *names: str) -> dict[str, bytes]:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"my own {name}")
+    return contents(folder)
+
+
+@pytest.mark.parametrize("how", [{}, {"resume": True}, {"force": True}])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("figures/thesis.svg", "report.html", "data.nc"),
+        ("provenance.json",),
+        ("result.json", "log.txt"),
+        ("stages/mine.stage",),
+        ("notes.txt",),
+    ],
+)
+def test_a_folder_of_somebody_else_is_left_as_it_is(tmp_path, monkeypatch, how, names):
+    before = fill(tmp_path, *names)
+    monkeypatch.chdir(tmp_path)
+    for folder in (tmp_path, Path(".")):
+        with pytest.raises(InUse, match=r"not of a kadanoff run(.|\n)*new or empty folder"):
+            execute(loaded(size=10), folder, **how)
+    assert contents(tmp_path) == before
+
+
+@pytest.mark.parametrize("content", ["{}", "[]", '{"written": "all"}', '{"written": [1]}', '{"written": null}'])
+def test_only_a_list_of_names_is_a_mark(tmp_path, content):
+    fill(tmp_path, "data.nc")
+    (tmp_path / "provenance.json").write_text(content)
+    with pytest.raises(InUse, match="not of a kadanoff run"):
+        execute(loaded(size=10), tmp_path, force=True)
+
+
+@pytest.mark.parametrize("how", [{"resume": True}, {"force": True}])
+def test_what_is_added_to_a_kadanoff_folder_stays(tmp_path, how):
+    execute(loaded(size=10), tmp_path)
+    fill(tmp_path, "figures/thesis.svg", "tables/mine.txt", "notes.txt", "stages/mine.stage")
+    (tmp_path / "tables" / "walk.txt").unlink()  # taken away by the user: no error either
+    execute(loaded(size=10, draw=False), tmp_path, **how)
+    kept = contents(tmp_path)
+    for name in ("figures/thesis.svg", "tables/mine.txt", "notes.txt", "stages/mine.stage"):
+        assert kept[name] == f"my own {name}".encode()
+    assert "figures/walk.svg" not in kept  # of the earlier run
+    assert "tables/walk.txt" in kept
+
+
+def test_a_file_in_the_way_is_named_and_stays(tmp_path):
+    execute(loaded(size=10, draw=False), tmp_path)
+    fill(tmp_path, "figures/walk.svg")
+    for _ in range(2):  # what was refused once is not on the list of what may go
+        with pytest.raises(Stopped, match=r"walk.svg is in the way.* Move it"):
+            execute(loaded(size=10), tmp_path, resume=True)
+        assert (tmp_path / "figures" / "walk.svg").read_text() == "my own figures/walk.svg"
+    (tmp_path / "figures" / "walk.svg").unlink()
+    execute(loaded(size=10), tmp_path, resume=True)
+    assert (tmp_path / "figures" / "walk.svg").read_text().startswith("<?xml")
+
+
+@pytest.mark.parametrize("name", ["../mine.txt", "tables/../../mine.txt", "ABSOLUTE", "figures/mine.txt"])
+def test_nothing_outside_the_folder_is_removed(tmp_path, name):
+    folder, outside = tmp_path / "out", tmp_path / "mine.txt"
+    execute(loaded(size=10, draw=False), folder)
+    outside.write_text("mine")
+    if name.startswith("figures"):  # a link out of the folder
+        (folder / "figures" / "captions.json").unlink()
+        (folder / "figures").rmdir()
+        (folder / "figures").symlink_to(tmp_path)
+    record = json.loads((folder / "provenance.json").read_text())
+    record["written"].append(name.replace("ABSOLUTE", str(outside)))
+    (folder / "provenance.json").write_text(json.dumps(record))
+    before = contents(folder)
+    with pytest.raises(ValueError, match=r"leads out of|plain relative name"):
+        execute(loaded(size=10), folder, force=True)
+    assert outside.read_text() == "mine"
+    assert contents(folder) == before
+
+
+def test_stages_that_lead_elsewhere_are_refused(tmp_path):
+    before = fill(tmp_path / "other", "begin.0123456789abcdef0123.stage")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "provenance.json").write_text('{"written": []}')
+    (tmp_path / "out" / "stages").symlink_to(tmp_path / "other")
+    with pytest.raises(InUse, match="leads out of"):
+        execute(loaded(size=10), tmp_path / "out", force=True)
+    assert contents(tmp_path / "other") == before
+
+
+def test_a_folder_that_cannot_be_written_is_one_clear_error(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(ConfigError, match=r"cannot write to .*file.out: Not a directory; give another --out"):
+        execute(loaded(size=10), tmp_path / "file" / "out")
+
+
+def test_a_full_disk_is_a_stop(tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sys.modules["kadanoff.study.execute"], "write_json", full)
+        with pytest.raises(Stopped, match=r"No space left(.|\n)*could not be written down"):
+            execute(loaded(size=10, draw=False), tmp_path)
+    execute(loaded(size=10, draw=False), tmp_path, resume=True)
 
 
 @functools.cache
@@ -394,11 +549,13 @@ def test_killed_at_any_moment_it_resumes_to_the_same_bits(finished, tmp_path):
     if not (tmp_path / "result.json").exists():
         with pytest.raises(InUse, match="unfinished run"):
             execute(loaded(wait=0.1), tmp_path, seed=3)
-    (tmp_path / "stages" / ".partial-left-over").write_bytes(b"half an entry")
+    for name in ("", "stages", "figures"):
+        (tmp_path / name).mkdir(exist_ok=True)
+        (tmp_path / name / ".kadanoff-partial-left-over").write_bytes(b"half an entry")
     execute(loaded(wait=0.1), tmp_path, seed=3, resume=True)
     assert facts(tmp_path) == facts(finished)
     assert any(stage["reused"] for stage in json.loads((tmp_path / "provenance.json").read_text())["stages"])
-    assert not list(tmp_path.rglob(".partial-*"))
+    assert not list(tmp_path.rglob(".kadanoff-partial-*"))
 
 
 # --- results ------------------------------------------------------------------

@@ -86,7 +86,9 @@ def test_there_and_back(units, value):
     ("text", "unit", "words"),
     [
         ("9 ps", "nm", ["time", "length", "nm", "9 ps"]),
-        ("9 kJ/mol", "kJ/mol/nm", ["energy", "force"]),
+        ("9 kJ/mol", "kJ/mol/nm", ["is an energy, but a force in"]),
+        ("9 kJ/mol/nm", "kJ/mol", ["is a force, but an energy in"]),
+        ("25 C", "K", ["is a charge, but a temperature in K", "C is the coulomb", 'write "25 °C"', "kelvin"]),
         ("1 g/cm^3", "1/nm^3", ["density", "number density"]),
         ("9 angstroem", "nm", ["angstroem", "did you mean 'angstrom'"]),
         ("9 nm/", "nm", ["cannot be read"]),

@@ -4,6 +4,7 @@ instant."""
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -42,6 +43,48 @@ def _fail(message: object, code: int = 2) -> NoReturn:
     raise typer.Exit(code)
 
 
+def _execute(
+    study: str,
+    folder: Path,
+    *,
+    overrides: Sequence[str] = (),
+    seed: int,
+    workers: str | None,
+    resume: bool,
+    force: bool,
+) -> bool:
+    """Run a study and draw its report. False where it stopped, which is then said; exits where it cannot start."""
+    from kadanoff.parallel import usable_cores
+    from kadanoff.report import build
+    from kadanoff.study import Stopped, execute
+
+    if resume and force:
+        _fail("--resume goes on and --force starts anew: give one of them")
+    stopped = False
+    try:
+        try:
+            execute(
+                study,
+                folder,
+                overrides=overrides,
+                seed=seed,
+                workers=workers or usable_cores(),
+                resume=resume,
+                force=force,
+                quiet=False,
+                command=_command(),
+            )
+        except Stopped as error:
+            print(f"kadanoff: {error}", file=sys.stderr)
+            stopped = True
+        build(folder)
+    except (ValueError, OSError) as error:
+        _fail(error, 1 if stopped else 2)
+    except KeyboardInterrupt:
+        _fail(f"interrupted; finished stages are kept in {folder}, the same command with --resume goes on", 130)
+    return not stopped
+
+
 @app.command("list", short_help="List the studies.")
 def list_() -> None:
     """List the studies: field, seconds on two cores, what each shows."""
@@ -70,7 +113,9 @@ _Workers = Annotated[
 _Resume = Annotated[
     bool, typer.Option("--resume", help="Go on with what is in the folder: finished stages are not computed again.")
 ]
-_Force = Annotated[bool, typer.Option("--force", help="Start anew: remove what an earlier run wrote to the folder.")]
+_Force = Annotated[
+    bool, typer.Option("--force", help="Start anew: remove what an earlier run wrote to the folder, no other file.")
+]
 
 
 @app.command(short_help="Run a study: numbers, figures, ledger, report.")
@@ -95,35 +140,13 @@ def run(
     A folder that holds an earlier run is refused unless --resume or --force is given. Exit code 0: it ran to its end
     (read the verdict); 1: it stopped, finished stages are kept; 2: it could not be started as asked.
     """
-    from kadanoff.parallel import usable_cores
-    from kadanoff.report import build, summary
-    from kadanoff.study import Stopped, execute
+    from kadanoff.report import summary
 
-    if resume and force:
-        _fail("--resume goes on and --force starts anew: give one of them")
     folder = out if out is not None else Path("out") / Path(study).stem
-    try:
-        execute(
-            study,
-            folder,
-            overrides=overrides or [],
-            seed=seed,
-            workers=workers or usable_cores(),
-            resume=resume,
-            force=force,
-            quiet=False,
-            command=_command(),
-        )
-    except Stopped as error:
-        build(folder)
-        _fail(error, 1)
-    except ValueError as error:
-        _fail(error)
-    except KeyboardInterrupt:
-        _fail(f"interrupted; finished stages are kept in {folder}, the same command with --resume goes on", 130)
-    page = build(folder)
+    if not _execute(study, folder, overrides=overrides or [], seed=seed, workers=workers, resume=resume, force=force):
+        raise typer.Exit(1)
     print(summary(folder))
-    print(f"\nReport: {page}")
+    print(f"\nReport: {folder / 'report.html'}")
 
 
 @app.command(short_help="Draw the report of a folder again.")
@@ -133,7 +156,7 @@ def report(folder: Annotated[Path, typer.Argument(metavar="DIR", help="The folde
 
     try:
         print(build(folder))
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         _fail(error)
 
 
@@ -158,7 +181,10 @@ def new(
         return
     if path.exists() and not force:
         _fail(f"{path} exists; --force overwrites it, --out names another file")
-    path.write_text(text, encoding="utf-8")
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        _fail(f"cannot write {path}: {error.strerror}")
     print(f"{path} written. Fill it in, then: kadanoff run {path}")
 
 
@@ -177,35 +203,18 @@ def atlas(
     Exit code 1 where a study stopped, a verdict is false, a number misses its reference or a theorem is broken.
     """
     from kadanoff.catalogue import STUDIES
-    from kadanoff.parallel import usable_cores
-    from kadanoff.report import build, build_index, failures, summary
-    from kadanoff.study import Stopped, execute
+    from kadanoff.report import build_index, failures, index_path, summary
 
-    if resume and force:
-        _fail("--resume goes on and --force starts anew: give one of them")
     names = [study.name for study in STUDIES if study.flagship]
-    for name in names:
-        print(f"== {name}", flush=True)
-        try:
-            execute(
-                name,
-                out / name,
-                seed=seed,
-                workers=workers or usable_cores(),
-                resume=resume,
-                force=force,
-                quiet=False,
-                command=_command(),
-            )
-        except Stopped as error:
-            print(error, file=sys.stderr)
-        except ValueError as error:
-            _fail(error)
-        except KeyboardInterrupt:
-            _fail("interrupted; the same command with --resume goes on", 130)
-        build(out / name)
-        print(summary(out / name), end="\n\n", flush=True)
-    print(f"Index: {build_index(out, names)}")
+    try:
+        index_path(out)
+        for name in names:
+            print(f"== {name}", flush=True)
+            if _execute(name, out / name, seed=seed, workers=workers, resume=resume, force=force):
+                print(summary(out / name), end="\n\n", flush=True)
+        print(f"Index: {build_index(out, names)}")
+    except (ValueError, OSError) as error:
+        _fail(error)
     wrong = {name: failures(out / name) for name in names}
     for name, reasons in wrong.items():
         for reason in reasons:

@@ -85,6 +85,8 @@ class Loss:
             "unit": self.unit,
             "theorem": self._statement(),
             "holds": self.holds,
+            "fine_error": None if self.fine is None else self.fine.error,
+            "coarse_error": None if self.coarse is None else self.coarse.error,
         }
 
     def broken(self) -> str:

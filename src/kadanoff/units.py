@@ -121,6 +121,10 @@ def _name(powers: _Dimension) -> str:
     )
 
 
+def _a(name: str) -> str:
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+
+
 def dimension(unit: str) -> str:
     """What a unit measures: ``dimension("kcal/mol") == "energy"``. Raises ValueError for an unknown unit."""
     return _name(_parse(unit)[1])
@@ -151,7 +155,8 @@ def convert(value: str | float, unit: str) -> float:
         number, given = number + Fraction("273.15"), "K"
     other, have = _parse(given or "1")
     if have != powers:
-        raise ValueError(f"{value!r} is a {_name(have)}, but a {_name(powers)} in {unit} is needed")
+        hint = f'; C is the coulomb: write "{match.group(1)} °C", or give kelvin' if (given, unit) == ("C", "K") else ""
+        raise ValueError(f"{value!r} is {_a(_name(have))}, but {_a(_name(powers))} in {unit} is needed{hint}")
     return float(number * other / factor)
 
 

@@ -15,7 +15,9 @@ from kadanoff.catalogue import STUDIES
 from kadanoff.report.reading import Folder, agrees, failures, number, read
 from kadanoff.study.stages import write_atomically
 
-__all__ = ["build", "build_index"]
+__all__ = ["build", "build_index", "index_path"]
+
+_GENERATOR = '<meta name="generator" content="kadanoff">'
 
 
 def _pretty(value: float | None, error: float | None = None) -> Markup:
@@ -159,9 +161,20 @@ def build(folder: str | Path) -> Path:
     return path
 
 
+def index_path(folder: str | Path) -> Path:
+    """Where the index page goes. Raises ValueError where a page that kadanoff did not write is there."""
+    path = Path(folder) / "index.html"
+    if path.exists() and not (path.is_file() and _GENERATOR.encode() in path.read_bytes()):
+        raise ValueError(f"{path} is not a page of kadanoff's; it is left alone: give another --out")
+    return path
+
+
 def build_index(folder: str | Path, names: list[str]) -> Path:
-    """Write ``index.html`` over the studies ``names``, each a folder in ``folder``, and return its path."""
-    root = Path(folder)
+    """Write ``index.html`` over the studies ``names``, each a folder in ``folder``, and return its path.
+
+    Raises ValueError where a page that kadanoff did not write has that name.
+    """
+    root, path = Path(folder), index_path(folder)
     studies = []
     for name in names:
         try:
@@ -194,6 +207,5 @@ def build_index(folder: str | Path, names: list[str]) -> Path:
                 "seconds": found.result["seconds"],
             }
         )
-    path = root / "index.html"
     write_atomically(path, _templates().get_template("index.html.j2").render(studies=studies).encode())
     return path

@@ -78,7 +78,9 @@ def failures(folder: Path) -> list[str]:
         result = read(folder).result
     except ValueError as error:
         return [str(error)]
-    reasons = [f"verdict: {result['verdict']['text'].splitlines()[0]}"] if result["verdict"]["passed"] is False else []
+    verdict = result["verdict"]
+    first = " ".join(verdict["text"].strip().partition("\n\n")[0].split())
+    reasons = [f"verdict: {first}"] if verdict["passed"] is False else []
     for name, entry in result["estimates"].items():
         if agrees(entry) is False:
             reasons.append(
@@ -98,7 +100,8 @@ def _expected(entry: dict[str, Any]) -> str:
 
 def summary(folder: Path) -> str:
     """A result in a few lines of plain text, for the terminal."""
-    result = read(folder).result
+    found = read(folder)
+    result, warned = found.result, found.provenance.get("warnings", 0)
     lines = [f"{result['study']}: {_NAMES[result['verdict']['passed']]}", ""]
     rows = []
     for name, entry in result["estimates"].items():
@@ -114,4 +117,6 @@ def summary(folder: Path) -> str:
     width = min(shutil.get_terminal_size((100, 24)).columns, 110)
     for line in ["", *result["verdict"]["text"].splitlines()]:
         lines += textwrap.wrap(line, width, initial_indent="  ", subsequent_indent="  ") or [""]
+    if warned:
+        lines += ["", f"  {warned} warning{'s' if warned > 1 else ''} of libraries, see {folder / 'log.txt'}"]
     return "\n".join(lines)

@@ -33,6 +33,8 @@ def _existing(value: Any, info: ValidationInfo) -> Path:
     for candidate in (folder / path, path):
         if candidate.is_file():
             return candidate
+        if candidate.is_dir():
+            raise ValueError(f"{value} is a folder, and a file is needed")
     where = "" if path.is_absolute() else f" (looked in {folder.resolve()} and in the current folder)"
     raise ValueError(f"no such file: {value}{where}")
 
@@ -83,6 +85,8 @@ def load(target: str, overrides: Sequence[str] = ()) -> Loaded:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path.name} is not valid TOML: {error}") from error
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
     for override in overrides:
         _override(table, override)
     kind = table.pop("kind", None)
@@ -106,6 +110,8 @@ def _locate(target: str) -> tuple[Path, str]:
         study = known[target]
         return Path(__file__).resolve().parents[1] / study.field / "data" / f"{study.name}.toml", study.name
     path = Path(target)
+    if path.is_dir():
+        raise ConfigError(f"{target} is a folder; name a study of `kadanoff list` or a TOML file")
     if path.suffix == ".toml" or path.is_file():
         if not path.is_file():
             raise ConfigError(f"no such file: {target}")

@@ -76,18 +76,24 @@ class Run:
             return function(*inputs, **named)
         started = time.perf_counter()
         key = self._store.key(name, function, inputs, named)
-        found, value = self._store.load(name, key)
-        if found:
+        saved = self._store.load(name, key)
+        result: T
+        if saved is not None:
+            result, seconds = saved
             _log.info("stage %s: taken from the earlier run", name)
         else:
             _log.info("stage %s: started", name)
-            value = self._store.save(name, key, function(*inputs, **named))
-            _log.info("stage %s: done in %.1f s", name, time.perf_counter() - started)
-        self.stages.append(
-            {"name": name, "key": key, "seconds": round(time.perf_counter() - started, 3), "reused": found}
-        )
-        result: T = value
+            result = function(*inputs, **named)
+            seconds = time.perf_counter() - started
+            result = self._store.save(name, key, result, seconds)
+            _log.info("stage %s: done in %.1f s", name, seconds)
+        self.stages.append({"name": name, "key": key, "seconds": round(seconds, 3), "reused": saved is not None})
         return result
+
+    @property
+    def saved_seconds(self) -> float:
+        """What the stages that were taken from an earlier run took there."""
+        return float(sum(stage["seconds"] for stage in self.stages if stage["reused"]))
 
     @contextmanager
     def progress(self, total: float, label: str) -> Iterator[Bar]:

@@ -15,6 +15,7 @@ import io
 import logging
 import os
 import pickle
+import re
 import struct
 import tempfile
 import types
@@ -26,16 +27,18 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel
 
-__all__ = ["Store", "file_hash", "fingerprint", "source_hash", "write_atomically"]
+__all__ = ["PARTIAL", "Store", "file_hash", "fingerprint", "saved_stages", "source_hash", "write_atomically"]
 
-_MAGIC = b"kadanoff stage 1\n"
+_MAGIC = b"kadanoff stage 2\n"
+PARTIAL = ".kadanoff-partial-"
+"""How the name of a file begins while it is being written."""
 _log = logging.getLogger(__name__)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that it is there whole or not at all, even if the machine stops."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=".partial-", dir=path.parent)
+    handle, temporary = tempfile.mkstemp(prefix=PARTIAL, dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(content)
@@ -200,7 +203,7 @@ class Store:
         self.folder, self.seed, self.reuse = folder, seed, reuse
         self.used: dict[str, str] = {}
         folder.mkdir(parents=True, exist_ok=True)
-        for leftover in folder.glob(".partial-*"):  # of a run that was killed while it wrote
+        for leftover in folder.glob(f"{PARTIAL}*"):  # of a run that was killed while it wrote
             leftover.unlink()
 
     def key(self, name: str, function: Callable[..., Any], inputs: tuple[Any, ...], named: Mapping[str, Any]) -> str:
@@ -224,25 +227,26 @@ class Store:
         plain = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name)[:80]
         return self.folder / f"{plain}.{key[:20]}.stage"
 
-    def load(self, name: str, key: str) -> tuple[bool, Any]:
-        """(True, value) for a finished stage, (False, None) where it is to be computed; a damaged entry counts as
-        missing."""
+    def load(self, name: str, key: str) -> tuple[Any, float] | None:
+        """Value of a finished stage and the seconds it took; None where it is to be computed. A damaged entry counts
+        as missing."""
         path = self.path(name, key)
         self.used[path.name] = name
         if not self.reuse or not path.is_file():
-            return False, None
+            return None
         content = path.read_bytes()
         head = len(_MAGIC)
         body = memoryview(content)[head + 32 :]
         if content[:head] != _MAGIC or hashlib.sha256(body).digest() != content[head : head + 32]:
             _log.warning("stage %s: the saved result %s is damaged; it is computed again", name, path.name)
-            return False, None
-        return True, pickle.loads(body)
+            return None
+        return pickle.loads(body[8:]), float(struct.unpack("<d", body[:8])[0])
 
-    def save(self, name: str, key: str, value: Any) -> Any:
-        """Write a finished stage and return it as read back, so that a resumed run goes on with the very same
+    def save(self, name: str, key: str, value: Any, seconds: float) -> Any:
+        """Write a finished stage and return its value as read back, so that a resumed run goes on with the very same
         object."""
         buffer = io.BytesIO()
+        buffer.write(struct.pack("<d", seconds))
         try:
             pickle.dump(value, buffer, protocol=5)
         except (pickle.PicklingError, TypeError, AttributeError) as error:
@@ -251,13 +255,18 @@ class Store:
             ) from error
         body = buffer.getbuffer()
         write_atomically(self.path(name, key), b"".join((_MAGIC, hashlib.sha256(body).digest(), body)))
-        return pickle.loads(body)
+        return pickle.loads(body[8:])
 
     def tidy(self) -> None:
         """Remove entries that this run did not use: those of older settings or sources."""
-        for path in self.folder.glob("*.stage"):
+        for path in saved_stages(self.folder):
             if path.name not in self.used:
                 path.unlink()
+
+
+def saved_stages(folder: Path) -> list[Path]:
+    """The entries in a folder, known by their names."""
+    return [path for path in sorted(folder.glob("*.stage")) if re.search(r"\.[0-9a-f]{20}\.stage$", path.name)]
 
 
 def _is_tool(value: Any) -> bool:
