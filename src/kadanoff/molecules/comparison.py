@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import xarray
 
 from kadanoff.estimates import Estimate, bootstrap_samples
-from kadanoff.losses import Ledger, Loss
+from kadanoff.losses import SIGMAS, Ledger, Loss
 from kadanoff.molecules.force_matching import ForceMatch
 from kadanoff.molecules.frames import Frames
 from kadanoff.molecules.iteration import EXPLODED, Iteration, Sample, rdf_difference
@@ -19,7 +20,18 @@ from kadanoff.molecules.potentials import PairPotential
 from kadanoff.molecules.structure import Structure, two_body_entropy
 from kadanoff.study import Reported
 
-__all__ = ["CITE", "Comparison", "angular_distance", "centred", "first_peak"]
+__all__ = [
+    "AGREES",
+    "CITE",
+    "Comparison",
+    "angular_distance",
+    "apart",
+    "centred",
+    "first_peak",
+    "order_in_words",
+    "plural",
+    "share_beyond",
+]
 
 CITE = (
     "Newton steps with the HNC Jacobian: M. P. Bernhardt, M. Hanke, N. F. A. van der Vegt, J. Chem. Phys. 154, "
@@ -32,22 +44,25 @@ CITE = (
 )
 
 
+AGREES, NEARLY = 1.5, 3.0
+"""RMS of g over its noise floor: up to the first the structures agree, up to the second nearly."""
+
+
 @dataclass(frozen=True, eq=False)
 class Comparison:
     """All that the bottom-up study measured.
 
-    ``target`` g of all blocks, ``odd`` of those that the fit never saw; ``turns`` the iterations of each method;
-    ``potential``
-    the Newton result, ``mean_force`` the Boltzmann inversion; ``final`` its fresh simulation; ``shapes`` angles and
-    order of
-    reference and model, or None and ``no_shapes`` the reason; ``peak`` g in centred bins; ``pressure_left_open``
-    (bar) what the noise of
-    the reference leaves open.
+    ``target`` g of all blocks, ``even`` of those that were fitted, ``odd`` of those that the fit never saw; ``turns``
+    the iterations of each method; ``potential`` the Newton result, ``mean_force`` the Boltzmann inversion; ``final``
+    its fresh simulation, ``matched`` that of the matched force; ``shapes`` angles and order of reference and model, or
+    None and ``no_shapes`` the reason; ``peak``, ``model_peak`` g of reference and model in centred bins;
+    ``pressure_left_open`` (bar) what the noise of the reference leaves open; ``fine_pressure`` of the reference.
     """
 
     temperature: float
     judged: float
     target: PairDistribution
+    even: PairDistribution
     odd: PairDistribution
     match: ForceMatch | None
     matched: Sample | None
@@ -59,13 +74,37 @@ class Comparison:
     shapes: tuple[Structure, Structure] | None
     no_shapes: str
     peak: PairDistribution
+    model_peak: PairDistribution
     atomistic_seconds: Estimate | None
     fine_pressure: Estimate | None
 
-    @property
+    @cached_property
     def difference(self) -> tuple[Estimate, Estimate]:
         """RMS of g_model - g_target over the judged range, and its noise floor."""
         return rdf_difference(self.final.distribution, self.odd, self.judged)
+
+    @cached_property
+    def chance(self) -> tuple[Estimate, Estimate]:
+        """The same of the two halves of the reference: what chance alone makes."""
+        return rdf_difference(self.even, self.odd, self.judged)
+
+    @cached_property
+    def matched_difference(self) -> tuple[Estimate, Estimate] | None:
+        """The same of the beads with the matched force, None without one."""
+        return None if self.matched is None else rdf_difference(self.matched.distribution, self.odd, self.judged)
+
+    @property
+    def ratio(self) -> float:
+        """RMS over noise floor."""
+        rms, floor = self.difference
+        return rms.value / floor.value
+
+    @property
+    def best(self) -> Iteration:
+        """The Newton iteration whose potential was taken."""
+        newton = self.turns["newton"]
+        taken = (turn for turn in newton if np.array_equal(turn.potential.energy, self.potential.energy))
+        return next(taken, newton[-1])
 
     @property
     def pressure(self) -> Estimate:
@@ -89,21 +128,29 @@ class Comparison:
     def estimates(self) -> dict[str, Estimate | Reported]:
         """The numbers of result.json."""
         rms, floor = self.difference
-        ratio = rms.value / floor.value
-        error = ratio * float(np.hypot((rms.error or 0.0) / rms.value, (floor.error or 0.0) / floor.value))
-        position, height = first_peak(self.peak)
+        chance = _over(*self.chance)
+        copied = float(np.sqrt(1.0 + 0.5 * (self.chance[1].value / floor.value) ** 2))
         missing = Reported(None, reason="the trajectory holds no forces")
-        untimed = "needs an atomistic run here: pip install 'kadanoff[openmm]' and, for water, atomistic = \"spce\""
+        position, height = _peak_or_reason(self.peak)
         found: dict[str, Estimate | Reported] = {
             "rdf_rms": rms,
             "noise_floor": floor,
             "rdf_rms_over_noise": Reported(
-                Estimate(ratio, error, rms.samples, "", rms.method), 1.0, tolerance=0.5,
-                source="1 where model and reference differ by the noise of both alone; at most 1.5 counts as agreement",
+                _over(rms, floor), 1.0, tolerance=AGREES - 1.0,
+                source=f"1 expected of a model that is the truth, {copied:.2f} of a perfect copy of the fitted blocks, "
+                f"whose own noise is not in the floor; at most {AGREES:g} counts as agreement",
+            ),
+            "rdf_even_odd_over_noise": Reported(
+                chance,
+                source="no model: the two halves of the reference against each other; chance makes it 1, correlated "
+                "blocks or a drift make it another number",
             ),
             "iterations": Estimate.exact(len(self.turns["newton"]) - 1),
+            "frames": Estimate.exact(int(self.target.frames.sum())),
+            "beads": Estimate.exact(self.target.number[0]),
             "first_peak_position": position,
             "first_peak_height": height,
+            "first_peak_height_model": _peak_or_reason(self.model_peak)[1],
             "pressure": self.pressure,
             "force_variance_explained": missing if self.match is None else self.match.explained_variance,
             "two_body_entropy_fine": two_body_entropy(self.target),
@@ -113,13 +160,25 @@ class Comparison:
             found[f"tetrahedral_order_{side}"] = (
                 Reported(None, reason=self.no_shapes) if self.shapes is None else self.shapes[index].tetrahedral
             )
-        beads = self.final.seconds / self.final.simulated * 1000.0
-        found["speedup_per_ns"] = (
-            Reported(None, reason=untimed)
-            if self.atomistic_seconds is None
-            else self.atomistic_seconds.scaled(1 / beads, "")
-        )
+        found["speedup_per_ns"] = self._speedup()
         return found
+
+    def _speedup(self) -> Reported:
+        if self.atomistic_seconds is None:
+            untimed = "needs an atomistic run here: pip install 'kadanoff[openmm]' and, for water, atomistic = \"spce\""
+            return Reported(None, reason=untimed)
+        beads = self.final.seconds / self.final.simulated * 1000.0
+        speedup = self.atomistic_seconds.scaled(1 / beads, "")
+        # the first simulation of all may hold the compilation
+        runs = [turn.sample for turns in self.turns.values() for turn in turns][1:]
+        if len(runs) < 3:
+            source = "the error is that of the atomistic time alone: the beads were timed too few times for a scatter"
+            return Reported(speedup, source=source)
+        rates = np.array([run.seconds / run.simulated for run in runs])
+        scatter = float(np.std(rates, ddof=1) / np.mean(rates))
+        error = float(np.hypot(speedup.error or 0.0, speedup.value * scatter))
+        source = f"the error holds the scatter of the atomistic time and that of {len(runs)} simulations of beads"
+        return Reported(replace(speedup, error=error, method="scatter of timings"), source=source)
 
     def ledger(self) -> Ledger:
         """What was lost, with the one theorem that binds a fit; verified."""
@@ -150,42 +209,81 @@ class Comparison:
         return ledger
 
     def verdict(self) -> str:
-        """What holds, what does not, and where it stops holding."""
-        rms, floor = self.difference
-        ratio, newton = rms.value / floor.value, self.turns["newton"]
-        steps = len(newton) - 1
-        words = [
-            f"The beads have the pair structure of the reference "
-            f"{'to its noise' if ratio <= 1.5 else 'only roughly'}: RMS of g(r) "
-            f"{rms} on blocks that the fit never saw, {ratio:.2f} times the noise floor {floor}, after {steps} Newton "
-            f"step{'s' * (steps != 1)}."
-        ]
-        if newton[-1].note.startswith(EXPLODED):
-            words.append(f"The Newton steps ended early: {newton[-1].note}.")
+        """What holds, what does not, and where it stops holding: only what the numbers say."""
+        said = [self._structure_in_words(), *_warnings(self.target), self._newton_in_words()]
         if "ibi" in self.turns:
-            words.append(_ibi_in_words(self.turns["ibi"], newton))
+            said.append(_ibi_in_words(self.turns["ibi"], self.best))
         if self.match is not None:
-            words.append(
+            words = (
                 f"A pair force explains {self.match.explained_variance} of the variance of the forces on the beads; "
-                f"no pair "
-                f"potential of this cut-off can explain more."
+                f"no pair potential of this cut-off can explain more"
             )
+            if self.matched_difference is not None:
+                rms, floor = self.matched_difference
+                words += f". Its beads are {rms.value / floor.value:.3g} noise floors from g(r) of the reference"
+            said.append(f"{words}.")
         if self.shapes is not None:
             fine, coarse = (shape.tetrahedral for shape in self.shapes)
-            words.append(
-                f"Tetrahedral order goes from {fine} to {coarse}: beads have no directions, so no hydrogen bonds."
+            said.append(order_in_words(fine, coarse, self.ratio <= NEARLY))
+        said.append(self._pressure_in_words())
+        said.append(
+            f"Fitted at {self.temperature:g} K and {self.target.density:.4g} beads/nm^3. Other temperatures and "
+            f"densities, mixtures and interfaces were not tested: as a rule such a potential does not transfer. "
+            f"Dynamics was not compared: its friction is the thermostat's."
+        )
+        return " ".join(said)
+
+    def _structure_in_words(self) -> str:
+        rms, floor = self.difference
+        numbers = (
+            f"RMS of g(r) {rms} up to {self.judged:g} nm on blocks that the fit never saw, {self.ratio:.3g} times the "
+            f"noise floor {floor}"
+        )
+        if self.ratio <= AGREES:
+            return f"The beads have the pair structure of the reference to its noise: {numbers}."
+        if self.ratio <= NEARLY:
+            return f"The beads nearly have the pair structure of the reference: {numbers}."
+        why = (
+            "the pair form, the cut-off or the sampling cannot do it"
+            if self.turns["newton"][-1].converged
+            else "the steps were too few, or the pair form, the cut-off or the sampling cannot do it"
+        )
+        return f"The beads do not have the pair structure of the reference: {numbers}; {why}."
+
+    def _newton_in_words(self) -> str:
+        newton = self.turns["newton"]
+        steps, last = plural(len(newton) - 1, "Newton step"), newton[-1]
+        if last.note.startswith(EXPLODED):
+            words = f"The iteration ended early, after {steps}: {last.note}."
+        elif last.converged:
+            words = f"After {steps} no further one promised to come nearer."
+        else:
+            words = f"The iteration has not converged: it stopped at the step limit, after {steps}."
+        if self.best.number != last.number:
+            words += f" The potential is that of step {self.best.number}, the nearest to the fitted blocks."
+        return words
+
+    def _pressure_in_words(self) -> str:
+        own, left = self.final.pressure, Estimate.exact(float(f"{self.pressure_left_open:.2g}"), "bar")
+        words = f"The pressure of these beads is {own}"
+        if self.fine_pressure is None:
+            return f"{words}; that of the reference was not given, and structure does not determine it."
+        words += f", that of the reference {self.fine_pressure}"
+        distance, certain = apart(self.pressure, self.fine_pressure), apart(own, self.fine_pressure)
+        if distance is None or certain is None:
+            return f"{words}, without error bars to judge the difference by."
+        if certain <= 2.0:
+            return f"{words}: the same within {certain:.1f} standard errors, though g(r) leaves {left} open."
+        if distance <= 2.0:
+            return (
+                f"{words}. The noise of g(r) leaves {left} open, so another potential that fits as well may have the "
+                f"pressure of the reference; use this one at constant volume."
             )
-        words.append(
-            f"The pressure of the beads is {self.pressure}"
-            + (", thousands of bar" if abs(self.pressure.value) > 1000 else "")
-            + ": a potential that matches g(r) does not match the pressure; use it at constant volume."
+        match = "a potential that matches g(r)" if self.ratio <= NEARLY else "this potential"
+        return (
+            f"{words}, {distance:.1f} standard errors away even with the {left} that the noise of g(r) leaves open: "
+            f"{match} does not match the pressure; use it at constant volume."
         )
-        words.append(
-            f"Fitted at {self.temperature:g} K and {self.target.density:.4g} beads/nm^3, it does not transfer to "
-            f"other temperatures and "
-            "densities, to mixtures or to interfaces, and its dynamics are faster than the real ones."
-        )
-        return " ".join(words)
 
     def arrays(self) -> xarray.Dataset:
         """Every array behind the figures."""
@@ -205,8 +303,12 @@ class Comparison:
         distance = self.potential.r
         put("distance", "distance", distance, "nm")
         for name, potential in self.curves.items():
-            put(f"energy_{name}", "distance", potential.energy_at(distance), "kJ/mol")
-            put(f"force_{name}", "distance", potential.force_at(distance), "kJ/mol/nm")
+            energy, force = (
+                None if band is None else np.interp(distance, potential.r, band)
+                for band in (potential.band, potential.force_band)
+            )  # fmt: skip
+            put(f"energy_{name}", "distance", potential.energy_at(distance), "kJ/mol", energy)
+            put(f"force_{name}", "distance", potential.force_at(distance), "kJ/mol/nm", force)
             put(f"supported_{name}", "distance", potential.is_supported(distance).astype(np.int8), "1")
         for name, turns in self.turns.items():
             put(f"rms_{name}", f"{name}_step", [t.rms.value for t in turns], "1", [t.rms.error or 0.0 for t in turns])
@@ -226,14 +328,90 @@ class Comparison:
         return data
 
 
-def _ibi_in_words(ibi: Sequence[Iteration], newton: Sequence[Iteration]) -> str:
-    goal = 1.1 * newton[-1].rms.value
-    reached = next((turn.number for turn in ibi if turn.rms.value <= goal), None)
+def _ibi_in_words(ibi: Sequence[Iteration], newton: Iteration) -> str:
+    reached = next((turn.number for turn in ibi if turn.rms.value <= 1.1 * newton.rms.value), None)
     if reached is not None:
-        return f"Iterative Boltzmann inversion needed {reached} steps for the same."
-    ratio = ibi[-1].rms.value / newton[-1].rms.value
-    words = f"Iterative Boltzmann inversion is at {ratio:.1f} times that RMS after {len(ibi) - 1} steps"
-    return f"{words}; {ibi[-1].note}." if ibi[-1].note.startswith(EXPLODED) else f"{words}."
+        return f"Iterative Boltzmann inversion came as near to the fitted blocks in {plural(reached, 'step')}."
+    last = ibi[-1]
+    words = (
+        f"Iterative Boltzmann inversion is {last.rms.value / newton.rms.value:.3g} times as far from the fitted blocks "
+        f"after {plural(len(ibi) - 1, 'step')}"
+    )
+    if last.note.startswith(EXPLODED):
+        return f"{words}; {last.note}."
+    floors = last.rms.value / last.floor.value
+    return f"{words}: at {floors:.3g} noise floors it has not converged." if floors > AGREES else f"{words}."
+
+
+def _warnings(target: PairDistribution) -> list[str]:
+    """What is wrong with a reference: it is ordered to the end of the range, or its blocks are no independent ones."""
+    found = []
+    end = target.r > 0.8 * target.cutoff
+    low, high = float(target.g[end].min()), float(target.g[end].max())
+    # the noise of a few dozen bins spans about five standard errors
+    if high - low > 0.2 + 5.0 * float(np.median(target.error[end])):
+        found.append(
+            f"Warning: g(r) of the reference still swings between {low:.2f} and {high:.2f} beyond "
+            f"{0.8 * target.cutoff:.3g} nm: a solid, two phases, or too short a reach. The fit takes it that g(r) has "
+            f"come to 1 there."
+        )
+    correlation, deviations = target.block_correlation, target.deviations
+    products = deviations @ deviations.T
+    between = products[~np.eye(len(target), dtype=bool)]
+    chance = float(np.sqrt(len(target) * np.var(between)) / max(np.trace(products), 1e-300))
+    if correlation > max(0.1, 3.0 * chance):
+        found.append(
+            f"Warning: neighbouring time blocks of the reference are correlated ({correlation:.2f}): it drifts or is "
+            f"too short, and errors and noise floor are too small."
+        )
+    return found
+
+
+def _over(rms: Estimate, floor: Estimate) -> Estimate:
+    ratio = rms.value / floor.value
+    error = float(np.hypot((rms.error or 0.0) / floor.value, ratio * (floor.error or 0.0) / floor.value))
+    return Estimate(ratio, error, rms.samples, "", rms.method)
+
+
+def _peak_or_reason(distribution: PairDistribution) -> tuple[Estimate | Reported, Estimate | Reported]:
+    try:
+        return first_peak(distribution)
+    except ValueError as error:  # nothing in reach, or a gas
+        return Reported(None, reason=str(error)), Reported(None, reason=str(error))
+
+
+def plural(count: int, noun: str) -> str:
+    """``plural(1, "step")`` is "1 step", ``plural(2, "step")`` "2 steps"."""
+    return f"{count} {noun}{'s' * (count != 1)}"
+
+
+def apart(one: Estimate, other: Estimate) -> float | None:
+    """By how many combined standard errors two numbers differ; None where neither has one."""
+    error = float(np.hypot(one.error or 0.0, other.error or 0.0))
+    return abs(one.value - other.value) / error if error > 0 else None
+
+
+def order_in_words(fine: Estimate, coarse: Estimate, matches: bool) -> str:
+    """What became of the tetrahedral order; ``matches``: whether g(r) agrees, so that the pair form is to blame."""
+    numbers, distance = f"from {fine} to {coarse}", apart(fine, coarse)
+    if distance is None:
+        return f"Tetrahedral order goes {numbers}, without error bars to judge it by."
+    if distance <= SIGMAS:
+        return f"Tetrahedral order is kept, {numbers}: {distance:.1f} standard errors."
+    if coarse.value > fine.value:
+        return f"Tetrahedral order rises {numbers}, by {distance:.0f} standard errors."
+    why = ": directional order is lost though g(r) is not, for pair forces have no directions" if matches else ""
+    return f"Tetrahedral order falls {numbers}, by {distance:.0f} standard errors{why}."
+
+
+def share_beyond(model: PairDistribution, target: PairDistribution, upper: float, sigmas: float = 2.0) -> float:
+    """Share of the bins up to ``upper`` (nm) where g_model and g_target differ by more than so many combined errors.
+
+    Counted from the first bin with g_target > 0.01; 0.05 is to be expected by chance for two.
+    """
+    first, end = int(np.argmax(target.g > 0.01)), int(np.searchsorted(target.r, upper))
+    noise = np.hypot(model.error, target.error)[first:end]
+    return float(np.mean(np.abs(model.g - target.g)[first:end] > sigmas * noise))
 
 
 def centred(frames: Frames, reach: float, width: float) -> PairDistribution:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from kadanoff import plotting
 from kadanoff.estimates import Estimate
-from kadanoff.molecules.comparison import Comparison
+from kadanoff.molecules.comparison import AGREES, NEARLY, Comparison, order_in_words, plural, share_beyond
 from kadanoff.molecules.force_matching import ForceMatch
 from kadanoff.molecules.iteration import Iteration
 from kadanoff.molecules.pair_distributions import PairDistribution
@@ -25,72 +26,67 @@ _COLOURS = {"newton": plotting.BLUE, "ibi": plotting.ORANGE, "fm": plotting.VERM
 
 def of(found: Comparison) -> dict[str, Picture]:
     """All pictures of the bottom-up study, the most telling first."""
-    rms, floor = found.difference
-    matched = None if found.matched is None else found.matched.distribution
     drawn = {
-        "rdf": rdf(found.odd, found.final.distribution, matched, found.judged, rms, floor),
-        "potentials": potentials(found.curves),
+        "rdf": rdf(found),
+        "potentials": potentials(found),
         "convergence": convergence(found.turns, found.turns["newton"][-1].floor),
     }
     if found.match is not None:
         drawn["forces"] = forces(found.match, found.potential)
     if found.shapes is not None:
-        drawn["shapes"] = shapes(*found.shapes)
+        drawn["shapes"] = shapes(*found.shapes, found.ratio <= NEARLY)
     return drawn
 
 
-def rdf(
-    target: PairDistribution,
-    model: PairDistribution,
-    matched: PairDistribution | None,
-    judged: float,
-    rms: Estimate,
-    floor: Estimate,
-) -> Picture:
+def rdf(found: Comparison) -> Picture:
     """g(r) of reference and model, and their difference against the noise."""
-    drawing, (top, bottom) = plotting.figure(1, 2, width=6.2, height=5.6, sharex=True)
+    target, model = found.odd, found.final.distribution
+    drawing, (top, bottom) = plotting.figure(1, 2, width=6.2, height=5.8, sharex=True)
     start = max(0.0, float(target.r[np.argmax(target.g > 0.01)]) - 0.03)
-    if matched is not None:
-        plotting.band(
-            top,
-            matched.r,
-            matched.g,
-            matched.error,
-            label="force-matched beads",
-            color=_COLOURS["fm"],
-            linewidth=1,
-            linestyle="--",
-        )
-    plotting.band(top, target.r, target.g, target.error, label="atomistic (odd blocks)", color=plotting.BLACK)
     plotting.band(
-        top, model.r, model.g, model.error, label="beads, fitted to the even blocks", color=_COLOURS["newton"]
-    )
+        top, target.r, target.g, target.error, label="atomistic, odd blocks", color=plotting.BLACK, linewidth=3.2,
+        alpha=0.75,
+    )  # fmt: skip
+    plotting.band(top, model.r, model.g, model.error, label="beads", color=_COLOURS["newton"], linewidth=1.3)
+    if found.matched is not None:
+        other = found.matched.distribution
+        plotting.band(
+            top, other.r, other.g, other.error, label="force-matched beads", color=_COLOURS["fm"], linewidth=1,
+            linestyle="--",
+        )  # fmt: skip
     top.set(ylabel=plotting.label("g(r)"), xlim=(start, float(target.edges[-1])), ylim=(0, None))
-    top.legend()
+    _legend_above(top)
     difference = model.g - target.g
     noise = np.hypot(model.error, target.error)
     bottom.fill_between(
         target.r, -2 * noise, 2 * noise, color=plotting.BLACK, alpha=0.12, linewidth=0, label="twice the noise of both"
     )
     bottom.axhline(0, color=plotting.BLACK, linewidth=0.7)
-    bottom.plot(target.r, difference, color=_COLOURS["newton"], marker=".", markersize=3, label="beads - atomistic")
-    bottom.axvline(judged, color=plotting.BLACK, linewidth=0.7, linestyle=":")
-    bottom.set(xlabel=plotting.label("r", "nm"), ylabel=plotting.label("difference of g"))
-    bottom.legend()
-    return Picture(
-        drawing,
-        f"Top: pair distribution of the centres of mass in the atomistic reference (odd time blocks, which the fit "
-        f"never saw) and in a "
-        f"fresh simulation of the beads; bands are standard errors. Bottom: their difference stays within the noise of "
-        f"both: RMS {rms} up to {judged:g} nm (dotted), where the noise alone would give {floor}.",
+    bottom.plot(
+        target.r, difference, color=_COLOURS["newton"], marker=".", markersize=3, linewidth=1, label="beads - atomistic"
     )
+    bottom.axvline(found.judged, color=plotting.BLACK, linewidth=0.9, linestyle=":", label="judged up to here")
+    bottom.set(xlabel=plotting.label("r", "nm"), ylabel=plotting.label("difference of g"))
+    _legend_above(bottom)
+    rms, floor = found.difference
+    share = share_beyond(model, target, found.judged)
+    caption = (
+        f"Top: pair distribution of the centres of mass in the atomistic reference (odd time blocks, which the fit "
+        f"never saw) and in a fresh simulation of the beads; bands are standard errors. Bottom: their difference. Its "
+        f"RMS up to {found.judged:g} nm (dotted) is {rms}, {found.ratio:.3g} times the {floor} that the noise alone "
+        f"would give; {100 * share:.0f} % of the bins lie beyond twice the noise of both (by chance about 5 %)."
+    )
+    if found.matched_difference is not None:
+        rms, floor = found.matched_difference
+        caption += f" Force-matched beads (dashed): RMS {rms}, {rms.value / floor.value:.3g} times their noise."
+    return Picture(drawing, caption)
 
 
-def potentials(curves: Mapping[str, PairPotential]) -> Picture:
-    """All potentials on one axis, with bands and the unsupported range shaded."""
-    drawing, (left, right) = plotting.figure(2, width=9.0, height=3.8)
+def potentials(found: Comparison) -> Picture:
+    """All potentials on one axis, with the bands that are known and the unsupported range shaded."""
+    curves, newton = found.curves, found.potential
+    drawing, (left, right) = plotting.figure(2, width=9.0, height=3.9)
     floor = min(float(p.energy[p.is_supported(p.r)].min()) for p in curves.values())
-    newton = curves["newton"]
     for axis in (left, right):
         for name, potential in curves.items():
             shown = potential.r >= newton.supported[0] - 0.03
@@ -112,93 +108,142 @@ def potentials(curves: Mapping[str, PairPotential]) -> Picture:
     left.legend()
     left.set_title("Whole range")
     right.set_title("Tail")
-    return Picture(
-        drawing,
-        "Four bead potentials from one trajectory, with standard errors. Grey: no data, the wall is extrapolated. "
-        "Methods that match structure "
-        "(Newton, IBI) agree with each other as far as g(r) can tell and differ from force matching, because one "
-        "pair potential cannot be "
-        "right in both; the potential of mean force (Boltzmann inversion) is none of them. Small differences in the "
-        "tail move "
-        "the pressure by kilobars.",
-    )
+    return Picture(drawing, _potentials_in_words(found))
+
+
+def _potentials_in_words(found: Comparison) -> str:
+    curves, newton = found.curves, found.potential
+    banded = [NAMES[name] for name, potential in curves.items() if potential.band is not None]
+    words = [f"Bead potentials from one trajectory: {_listed([NAMES[name] for name in curves])}."]
+    words.append(f"Bands are standard errors ({_listed(banded)})." if banded else "No errors are known.")
+    words.append("Grey: no data, the wall is extrapolated.")
+    # on the wall the smallest shift is many kJ/mol, and means nothing
+    first = float(found.odd.r[np.argmax(found.odd.g > 0.1)])
+    r = newton.r[(newton.r >= first) & (newton.r < newton.cutoff)]
+    distances = []
+    for name, potential in curves.items():
+        if name == "newton":
+            continue
+        difference = np.abs(potential.energy_at(r) - newton.energy_at(r))
+        at = int(np.argmax(difference))
+        distance = f"{NAMES[name]} {difference[at]:.2g} kJ/mol at {r[at]:.2f} nm"
+        parts = [np.interp(r, p.r, p.band)[at] for p in (newton, potential) if p.band is not None]
+        error = float(np.sqrt(np.nansum(np.square(parts))))
+        distances.append(f"{distance} ({difference[at] / error:.2g} standard errors)" if error > 0 else distance)
+    if distances:
+        words.append(
+            f"Largest distance from the {NAMES['newton']} potential where g(r) passes 0.1, beyond {first:.2f} nm: "
+            f"{_listed(distances)}."
+        )
+    if "ibi" in found.turns:
+        last = found.turns["ibi"][-1]
+        floors = last.rms.value / last.floor.value
+        state = "has not converged" if floors > AGREES else "matches the fitted g(r)"
+        words.append(f"IBI {state}: its RMS is {floors:.3g} noise floors.")
+    return " ".join(words)
 
 
 def forces(match: ForceMatch, newton: PairPotential) -> Picture:
     """The matched pair force with its 95 % band, and the variance it leaves."""
-    drawing, (left, right) = plotting.figure(2, width=9.0, height=3.6)
-    first = match.supported[0]
-    r = np.linspace(first, match.knots.cutoff, 400)
-    force, half = match.force(r), match.band(r)
+    drawing, (left, right) = plotting.figure(2, width=9.0, height=3.8)
+    first, last = match.supported[0], match.knots.cutoff
+    r = np.linspace(first, last, 400)
+    force, half, other = match.force(r), match.band(r), newton.force_at(r)
     for axis in (left, right):
-        drawn = axis.plot(r, force, color=_COLOURS["fm"], label="force matching, 95 % band")[0]
+        drawn = axis.plot(r, force, color=_COLOURS["fm"], label="force matching")[0]
         axis.fill_between(r, force - half, force + half, color=drawn.get_color(), alpha=0.25, linewidth=0)
-        axis.plot(r, newton.force_at(r), color=_COLOURS["newton"], linewidth=1, label="-dU/dr of the Newton potential")
+        axis.plot(r, other, color=_COLOURS["newton"], linewidth=1, label="-dU/dr of the Newton potential")
         axis.axhline(0, color=plotting.BLACK, linewidth=0.6)
         axis.set(xlabel=plotting.label("r", "nm"), ylabel=plotting.label("pair force", "kJ/mol/nm"))
-    tail = r > first + 0.1
-    reach = 1.4 * float(np.abs(force[tail]).max())
-    right.set(ylim=(-reach, reach))
+
+    def largest(start: float) -> float:
+        return max(float(np.abs(curve[r >= start]).max()) for curve in (force, other))
+
+    # the wall is cut off: behind it lies all that differs
+    negative = r[(force < 0) | (other < 0)]
+    reach = largest(float(negative[0]) if len(negative) else first)
+    left.set(ylim=(-1.3 * reach, min(4.0 * reach, 1.05 * largest(first))), xlim=(first - 0.01, last))
+    tail = first + 0.35 * (last - first)
+    right.set(ylim=(-1.3 * largest(tail), 1.3 * largest(tail)), xlim=(tail, last))
     left.legend()
-    left.set_title("Matched pair force")
-    right.set_title("The same, enlarged")
+    left.set_title("Pair force")
+    right.set_title("Tail")
     return Picture(
         drawing,
-        f"The pair force that comes nearest to the atomistic forces on the beads explains "
-        f"{match.explained_variance} of their variance. "
-        "The rest is many-body or comes from what the map has averaged out: no pair potential can have it.",
+        f"The pair force that comes nearest to the atomistic forces on the beads, with its {100 * match.confidence:g} "
+        f"% band, explains {match.explained_variance} of their variance. The rest is many-body or comes from what the "
+        f"map has averaged out: no pair potential of this cut-off can have it. Blue: the force of the potential that "
+        f"was fitted to g(r).",
     )
 
 
 def convergence(turns: Mapping[str, Sequence[Iteration]], floor: Estimate) -> Picture:
     """RMS of g and pressure against the number of the simulation, for each method."""
-    drawing, (left, right) = plotting.figure(2, width=9.0, height=3.4)
+    drawing, (left, right) = plotting.figure(2, width=9.0, height=3.6)
+    error = floor.error or 0.0
+    left.axhspan(floor.value - error, floor.value + error, color=plotting.BLACK, alpha=0.15, linewidth=0)
+    left.axhline(floor.value, color=plotting.BLACK, linestyle="--", linewidth=1, label="noise floor")
     for name, found in turns.items():
         number = [turn.number for turn in found]
         left.errorbar(
             number, [turn.rms.value for turn in found], [turn.rms.error or 0.0 for turn in found], color=_COLOURS[name],
-            marker="o",
-            markersize=4, capsize=2, label=NAMES[name],
+            marker="o", markersize=4, capsize=2, label=NAMES[name],
         )  # fmt: skip
         right.errorbar(
             number, [turn.sample.pressure.value / 1000 for turn in found],
             [(turn.sample.pressure.error or 0.0) / 1000 for turn in found], color=_COLOURS[name], marker="o",
             markersize=4, capsize=2,
         )  # fmt: skip
-    left.axhline(floor.value, color=plotting.BLACK, linestyle="--", linewidth=1, label="noise floor")
-    left.set(yscale="log", xlabel="number of mendings", ylabel=plotting.label("RMS of g - g(even blocks)"))
-    right.set(xlabel="number of mendings", ylabel=plotting.label("pressure of the beads", "kbar"))
+    left.set(yscale="log", xlabel="steps taken", ylabel=plotting.label("RMS of g(r) from the fitted blocks"))
+    right.set(xlabel="steps taken", ylabel=plotting.label("pressure of the beads", "kbar"))
     for axis in (left, right):
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    left.legend()
+    _legend_above(left)
+    ends = [
+        f"{NAMES[name]} ends at {found[-1].rms} after {plural(len(found) - 1, 'step')}, "
+        f"{found[-1].rms.value / found[-1].floor.value:.3g} noise floors"
+        for name, found in turns.items()
+    ]
     return Picture(
         drawing,
-        "Left: distance of the beads' g(r) from the blocks that are fitted, against simulations spent; dashed: the "
-        "noise. Right: the pressure "
-        "of the bead model on the way. Number 0 is the first guess: the HNC potential for Newton, the potential of "
-        "mean force for IBI.",
+        f"Left: distance of the beads' g(r) from the blocks that are fitted, for each simulation on the way; dashed: "
+        f"the noise floor {floor} and, grey, its error. {'; '.join(ends)}. Right: the pressure of the beads on the "
+        f"way. 0 is the first guess: the HNC potential for Newton"
+        + (", the potential of mean force for IBI." if "ibi" in turns else "."),
     )
 
 
-def shapes(fine: Structure, coarse: Structure) -> Picture:
-    """Angles in the first shell and tetrahedral order, atomistic and beads."""
-    drawing, (left, right) = plotting.figure(2, width=9.0, height=3.4)
+def shapes(fine: Structure, coarse: Structure, matches: bool) -> Picture:
+    """Angles in the first shell and tetrahedral order, atomistic and beads; ``matches``: whether g(r) agrees."""
+    drawing, (left, right) = plotting.figure(2, width=9.0, height=3.6)
     for shape, name, color in ((fine, "atomistic", plotting.BLACK), (coarse, "beads", _COLOURS["newton"])):
         plotting.band(left, shape.cosines, shape.angles, shape.angles_error, label=name, color=color)
         plotting.band(
             right, shape.orders, shape.order, shape.order_error, label=f"{name}, mean {shape.tetrahedral}", color=color
         )
-    left.set(xlabel="cos of the angle between two neighbours", ylabel="probability density", ylim=(0, None))
-    right.set(xlabel="tetrahedral order q", ylabel="probability density", xlim=(-1, 1), ylim=(0, None))
-    left.legend()
-    right.legend()
+    counts = np.cumsum(fine.order_counts.sum(axis=0) + coarse.order_counts.sum(axis=0))
+    lowest = float(fine.orders[np.searchsorted(counts, 0.001 * counts[-1])])
+    left.set(xlabel="cosine of the angle between two neighbours", ylabel="probability density", ylim=(0, None))
+    right.set(
+        xlabel="tetrahedral order q", ylabel="probability density", xlim=(lowest - 0.05, 1), ylim=(0, None),
+    )  # fmt: skip
+    _legend_above(left)
+    _legend_above(right)
     return Picture(
         drawing,
         f"What a pair fit never saw. Left: angles within the first shell ({fine.cutoff:.3g} nm). Right: "
-        f"Errington-Debenedetti order of the four "
-        "nearest neighbours, 1 for a perfect tetrahedron. The g(r) agrees and the network does not: beads have no "
-        "hydrogen bonds.",
+        f"Errington-Debenedetti order of the four nearest neighbours, 1 for a perfect tetrahedron. "
+        f"{order_in_words(fine.tetrahedral, coarse.tetrahedral, matches)} Bands are standard errors.",
     )
+
+
+def _legend_above(axis: Axes) -> None:
+    """All entries in one row over the axis, where no curve can be."""
+    axis.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=4, borderaxespad=0.2, columnspacing=1.4)
+
+
+def _listed(parts: Sequence[str]) -> str:
+    return f"{', '.join(parts[:-1])} and {parts[-1]}" if len(parts) > 1 else parts[0]
 
 
 def plain_rdf(distribution: PairDistribution) -> Picture:

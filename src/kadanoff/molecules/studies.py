@@ -45,10 +45,10 @@ __all__ = ["BottomUp", "WaterReferenceConfig", "bottom_up", "water_reference"]
 _strict = ConfigDict(extra="forbid", frozen=True)
 
 Number = Literal[
-    "rdf_rms", "noise_floor", "rdf_rms_over_noise", "iterations", "first_peak_position", "first_peak_height",
-    "pressure",
-    "force_variance_explained", "two_body_entropy_fine", "two_body_entropy_coarse", "tetrahedral_order_fine",
-    "tetrahedral_order_coarse", "speedup_per_ns",
+    "rdf_rms", "noise_floor", "rdf_rms_over_noise", "rdf_even_odd_over_noise", "iterations", "frames", "beads",
+    "first_peak_position", "first_peak_height", "first_peak_height_model", "pressure", "force_variance_explained",
+    "two_body_entropy_fine", "two_body_entropy_coarse", "tetrahedral_order_fine", "tetrahedral_order_coarse",
+    "speedup_per_ns",
 ]  # fmt: skip
 
 
@@ -238,6 +238,7 @@ def bottom_up(config: BottomUp, run: Run) -> Result:
         "final", sample, best.potential, best.sample.last, sampling, steps=simulation.final_steps,
         seed=run.seed + 9000, keep=200,
     )  # fmt: skip
+    assert final.frames is not None
     assert final.singles is not None
     left = left_open(best.potential, even, final.distribution, final.singles, config.temperature)
     matched = None
@@ -252,12 +253,12 @@ def bottom_up(config: BottomUp, run: Run) -> Result:
     except ValueError as error:  # a gas has no first shell
         no_shapes = str(error)
     else:
-        assert final.frames is not None
         shapes = (
             run.stage("structure-fine", structure, frames, minimum),
             run.stage("structure-coarse", structure, final.frames, minimum),
         )
     peak = run.stage("peak", centred, frames, config.reach, config.width)
+    model_peak = run.stage("peak-model", centred, final.frames, config.reach, config.width)
     seconds = None
     if config.atomistic == "spce":
         seconds = run.stage(
@@ -265,10 +266,10 @@ def bottom_up(config: BottomUp, run: Run) -> Result:
         )
 
     found = Comparison(
-        temperature=config.temperature, judged=config.judged, target=target, odd=odd, match=match, matched=matched,
-        turns=turns, potential=left.potential, mean_force=starts["ibi"], final=final,
+        temperature=config.temperature, judged=config.judged, target=target, even=even, odd=odd, match=match,
+        matched=matched, turns=turns, potential=left.potential, mean_force=starts["ibi"], final=final,
         pressure_left_open=left.pressure,
-        shapes=shapes, no_shapes=no_shapes, peak=peak, atomistic_seconds=seconds,
+        shapes=shapes, no_shapes=no_shapes, peak=peak, model_peak=model_peak, atomistic_seconds=seconds,
         fine_pressure=None if reference.pressure is None
         else Estimate(reference.pressure, reference.pressure_error, None, "bar", "given"),
     )  # fmt: skip
@@ -276,7 +277,8 @@ def bottom_up(config: BottomUp, run: Run) -> Result:
     for name, expected in config.expected.items():
         given = numbers[name]
         estimate = given.estimate if isinstance(given, Reported) else given
-        numbers[name] = Reported(estimate, expected.value, expected.error, expected.tolerance, expected.source)
+        reason = given.reason if isinstance(given, Reported) else ""
+        numbers[name] = Reported(estimate, expected.value, expected.error, expected.tolerance, expected.source, reason)
     ledger = found.ledger()
     model = Model(begin.beads.names, (float(begin.beads.masses[0]),), {(begin.beads.names[0],) * 2: left.potential})
     return Result(
