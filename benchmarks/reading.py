@@ -3,7 +3,7 @@
 Run: ``python benchmarks/reading.py [--repeats 5] [--frames 501]``. Makes its own trajectory (2180 rigid waters, walking
 at random in a cubic box of 4.03 nm, molecules broken over the boundary, forces at random), reads it turn by turn with
 every program, and checks that the beads agree. One core in processor time, which a busy machine disturbs least, and XTC
-on two processes where there are two cores. Exits 1 if a claim fails.
+on two processes (wall time) where there are two cores. Exits 1 if a claim fails.
 """
 
 from __future__ import annotations
@@ -62,7 +62,10 @@ def write_waters(folder: Path, frames: int) -> tuple[Path, Path, Path]:
 
 
 def turn_by_turn(
-    cases: dict[str, Callable[[], object]], repeats: int, clock: Callable[[], float]
+    cases: dict[str, Callable[[], object]],
+    repeats: int,
+    clock: Callable[[], float],
+    pick: Callable[[list[float]], float] = statistics.median,
 ) -> dict[str, float]:
     """Median seconds of each case, in turns so that a busy moment hits all alike; one turn is unmeasured."""
     times: dict[str, list[float]] = {name: [] for name in cases}
@@ -72,7 +75,7 @@ def turn_by_turn(
             function()
             if turn:
                 times[name].append(clock() - start)
-    return {name: statistics.median(values) for name, values in times.items()}
+    return {name: pick(values) for name, values in times.items()}
 
 
 def main() -> int:
@@ -197,16 +200,18 @@ def two_processes(files: tuple[Path, Path, Path], options: argparse.Namespace, c
     os.sched_setaffinity(0, cores[:2])
     with executor("processes:1") as one, executor("processes:2") as two:
         cases = {"no pool": beads(1), "1 process": beads(one), "2 processes": beads(two)}
-        times = turn_by_turn(cases, options.repeats, time.perf_counter)
-    times |= turn_by_turn({"2 processes and their start": beads("processes:2")}, 1, time.perf_counter)
+        # The best of many turns: two processes need both cores free, and whatever else runs takes one of them.
+        times = turn_by_turn(cases, 4 * options.repeats, time.perf_counter, min)
+    times |= turn_by_turn({"2 processes and their start": beads("processes:2")}, 2, time.perf_counter, min)
     os.sched_setaffinity(0, cores)
     gain = times["no pool"] / times["2 processes"]
     rows: list[tuple[object, ...]] = []
     for name, seconds in times.items():
         holds = f">= {SCALING_CLAIM:g}: {'yes' if gain >= SCALING_CLAIM else 'NO'}" if name == "2 processes" else ""
-        rows.append((name, seconds, source.n_frames / seconds, times["no pool"] / seconds, holds))
-    print(f"XTC to beads, {source.n_frames} frames, wall time")
-    print(table(rows, ("case", "s", "frames/s", "times no pool", "claim")))
+        ratios = times["no pool"] / seconds, times["1 process"] / seconds
+        rows.append((name, seconds, source.n_frames / seconds, *ratios, holds))
+    print(f"XTC to beads, {source.n_frames} frames, wall time, best of {4 * options.repeats}")
+    print(table(rows, ("case", "s", "frames/s", "times no pool", "times 1 process", "claim (times no pool)")))
     return gain < SCALING_CLAIM
 
 
