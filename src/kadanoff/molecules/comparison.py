@@ -362,7 +362,7 @@ def _warnings(target: PairDistribution) -> list[str]:
     if correlation > max(0.1, 3.0 * chance):
         found.append(
             f"Warning: neighbouring time blocks of the reference are correlated ({correlation:.2f}): it drifts or is "
-            f"too short, and errors and noise floor are too small."
+            f"too short, and neither errors nor noise floor can be trusted."
         )
     return found
 
@@ -400,7 +400,7 @@ def order_in_words(fine: Estimate, coarse: Estimate, matches: bool) -> str:
         return f"Tetrahedral order is kept, {numbers}: {distance:.1f} standard errors."
     if coarse.value > fine.value:
         return f"Tetrahedral order rises {numbers}, by {distance:.0f} standard errors."
-    why = ": directional order is lost though g(r) is not, for pair forces have no directions" if matches else ""
+    why = ": directional order is lost where g(r) is kept, for pair forces have no directions" if matches else ""
     return f"Tetrahedral order falls {numbers}, by {distance:.0f} standard errors{why}."
 
 

@@ -21,6 +21,7 @@ from kadanoff.study import Picture
 __all__ = ["of", "plain_rdf"]
 
 NAMES = {"newton": "Newton (HNC Jacobian)", "ibi": "IBI", "fm": "force matching", "pmf": "Boltzmann inversion"}
+_SHORT = {**NAMES, "newton": "Newton"}
 _COLOURS = {"newton": plotting.BLUE, "ibi": plotting.ORANGE, "fm": plotting.VERMILION, "pmf": plotting.PURPLE}
 
 
@@ -113,9 +114,9 @@ def potentials(found: Comparison) -> Picture:
 
 def _potentials_in_words(found: Comparison) -> str:
     curves, newton = found.curves, found.potential
-    banded = [NAMES[name] for name, potential in curves.items() if potential.band is not None]
-    words = [f"Bead potentials from one trajectory: {_listed([NAMES[name] for name in curves])}."]
-    words.append(f"Bands are standard errors ({_listed(banded)})." if banded else "No errors are known.")
+    banded = [_SHORT[name] for name, potential in curves.items() if potential.band is not None]
+    words = [f"Bead potentials from one trajectory: {_listed([_SHORT[name] for name in curves])}."]
+    words.append(f"Bands are standard errors, known for {_listed(banded)}." if banded else "Errors are not known.")
     words.append("Grey: no data, the wall is extrapolated.")
     # on the wall the smallest shift is many kJ/mol, and means nothing
     first = float(found.odd.r[np.argmax(found.odd.g > 0.1)])
@@ -126,20 +127,20 @@ def _potentials_in_words(found: Comparison) -> str:
             continue
         difference = np.abs(potential.energy_at(r) - newton.energy_at(r))
         at = int(np.argmax(difference))
-        distance = f"{NAMES[name]} {difference[at]:.2g} kJ/mol at {r[at]:.2f} nm"
+        distance = f"{_SHORT[name]} {difference[at]:.2g} kJ/mol at {r[at]:.2f} nm"
         parts = [np.interp(r, p.r, p.band)[at] for p in (newton, potential) if p.band is not None]
         error = float(np.sqrt(np.nansum(np.square(parts))))
         distances.append(f"{distance} ({difference[at] / error:.2g} standard errors)" if error > 0 else distance)
     if distances:
         words.append(
-            f"Largest distance from the {NAMES['newton']} potential where g(r) passes 0.1, beyond {first:.2f} nm: "
+            f"Largest distance from the Newton potential beyond {first:.2f} nm, where g(r) has passed 0.1: "
             f"{_listed(distances)}."
         )
-    if "ibi" in found.turns:
-        last = found.turns["ibi"][-1]
-        floors = last.rms.value / last.floor.value
+    for name, turns in found.turns.items():
+        taken = found.best if name == "newton" else turns[-1]
+        floors = taken.rms.value / taken.floor.value
         state = "has not converged" if floors > AGREES else "matches the fitted g(r)"
-        words.append(f"IBI {state}: its RMS is {floors:.3g} noise floors.")
+        words.append(f"{_SHORT[name]} {state}: its RMS is {floors:.3g} noise floors.")
     return " ".join(words)
 
 
@@ -200,7 +201,7 @@ def convergence(turns: Mapping[str, Sequence[Iteration]], floor: Estimate) -> Pi
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     _legend_above(left)
     ends = [
-        f"{NAMES[name]} ends at {found[-1].rms} after {plural(len(found) - 1, 'step')}, "
+        f"{_SHORT[name]} ends at {found[-1].rms} after {plural(len(found) - 1, 'step')}, "
         f"{found[-1].rms.value / found[-1].floor.value:.3g} noise floors"
         for name, found in turns.items()
     ]
