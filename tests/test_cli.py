@@ -211,7 +211,7 @@ def test_a_folder_where_a_file_is_needed(tmp_path, monkeypatch):
     monkeypatch.setattr("kadanoff.study.configs.config_model", lambda _: Config)
     (tmp_path / "runs").mkdir()
     (tmp_path / "mine.toml").write_text('kind = "tests.reads"\ntrajectory = "runs"\n')
-    with pytest.raises(ConfigError, match="trajectory: runs is a folder, and a file is needed"):
+    with pytest.raises(ConfigError, match=r"trajectory: 'runs' is a folder, and a file is needed$"):
         load(str(tmp_path / "mine.toml"))
 
 

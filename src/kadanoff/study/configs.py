@@ -34,9 +34,9 @@ def _existing(value: Any, info: ValidationInfo) -> Path:
         if candidate.is_file():
             return candidate
         if candidate.is_dir():
-            raise ValueError(f"{value} is a folder, and a file is needed")
+            raise ValueError(f"{str(value)!r} is a folder, and a file is needed")
     where = "" if path.is_absolute() else f" (looked in {folder.resolve()} and in the current folder)"
-    raise ValueError(f"no such file: {value}{where}")
+    raise ValueError(f"no such file: {str(value)!r}{where}")
 
 
 InputFile = Annotated[Path, BeforeValidator(_existing)]
