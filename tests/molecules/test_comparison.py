@@ -122,7 +122,7 @@ def test_a_bad_fit_is_never_called_a_good_one(change, says, never):
     assert ("where g(r) is kept" in text) == (found.ratio <= 3)
     assert ("where g(r) is kept" in words["shapes"]) == (found.ratio <= 3)
     assert "stays within" not in words["rdf"]
-    assert "Newton has not converged" in words["potentials"]
+    assert "Newton does not match" in words["potentials"]
     share = round(100 * share_beyond(found.final.distribution, found.odd, 1.0))
     assert share > 10
     assert f"{share} % of the bins" in words["rdf"]

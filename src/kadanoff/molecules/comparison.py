@@ -281,7 +281,7 @@ class Comparison:
             )
         match = "a potential that matches g(r)" if self.ratio <= NEARLY else "this potential"
         return (
-            f"{words}, {distance:.1f} standard errors away even with the {left} that the noise of g(r) leaves open: "
+            f"{words}, {distance:.3g} standard errors away even with the {left} that the noise of g(r) leaves open: "
             f"{match} does not match the pressure; use it at constant volume."
         )
 

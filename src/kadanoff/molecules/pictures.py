@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
 
 from kadanoff import plotting
 from kadanoff.estimates import Estimate
@@ -103,9 +104,8 @@ def potentials(found: Comparison) -> Picture:
             xlim=(newton.supported[0] - 0.03, newton.cutoff),
         )
     left.set_ylim(1.3 * floor - 1, 3.0 * max(2.0, -floor))
-    outer = newton.r > newton.supported[0] + 0.35 * (newton.cutoff - newton.supported[0])
-    reach = 1.3 * max(float(np.abs(p.energy[p.r > newton.r[outer][0]]).max()) for p in curves.values())
-    right.set(ylim=(-reach, reach), xlim=(float(newton.r[outer][0]), newton.cutoff))
+    tail = newton.supported[0] + 0.35 * (newton.cutoff - newton.supported[0])
+    right.set(ylim=_limits([p.energy[p.r > tail] for p in curves.values()]), xlim=(tail, newton.cutoff))
     left.legend()
     left.set_title("Whole range")
     right.set_title("Tail")
@@ -139,7 +139,8 @@ def _potentials_in_words(found: Comparison) -> str:
     for name, turns in found.turns.items():
         taken = found.best if name == "newton" else turns[-1]
         floors = taken.rms.value / taken.floor.value
-        state = "has not converged" if floors > AGREES else "matches the fitted g(r)"
+        short = "has not converged" if name == "ibi" else "does not match the fitted g(r)"
+        state = short if floors > AGREES else "matches the fitted g(r)"
         words.append(f"{_SHORT[name]} {state}: its RMS is {floors:.3g} noise floors.")
     return " ".join(words)
 
@@ -165,7 +166,7 @@ def forces(match: ForceMatch, newton: PairPotential) -> Picture:
     reach = largest(float(negative[0]) if len(negative) else first)
     left.set(ylim=(-1.3 * reach, min(4.0 * reach, 1.05 * largest(first))), xlim=(first - 0.01, last))
     tail = first + 0.35 * (last - first)
-    right.set(ylim=(-1.3 * largest(tail), 1.3 * largest(tail)), xlim=(tail, last))
+    right.set(ylim=_limits([curve[r >= tail] for curve in (force, other)]), xlim=(tail, last))
     left.legend()
     left.set_title("Pair force")
     right.set_title("Tail")
@@ -241,6 +242,11 @@ def shapes(fine: Structure, coarse: Structure, matches: bool) -> Picture:
 def _legend_above(axis: Axes) -> None:
     """All entries in one row over the axis, where no curve can be."""
     axis.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=4, borderaxespad=0.2, columnspacing=1.4)
+
+
+def _limits(curves: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
+    low, high = min(float(curve.min()) for curve in curves), max(float(curve.max()) for curve in curves)
+    return low - 0.25 * (high - low), high + 0.25 * (high - low)
 
 
 def _listed(parts: Sequence[str]) -> str:
