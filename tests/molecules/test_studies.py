@@ -20,7 +20,10 @@ from kadanoff.molecules.uncertainty import left_open
 from kadanoff.study import ConfigError, Stopped, execute
 
 DATA = Path(kadanoff.molecules.__file__).parent / "data"
-QUICK = ("iterations.newton=2", "iterations.ibi=1", "simulation.steps=6000", "simulation.final_steps=16000")
+QUICK = (
+    "iterations.newton=3", "iterations.ibi=1", "simulation.every=10", "simulation.steps=6000",
+    "simulation.final_steps=16000",
+)  # fmt: skip
 
 MINIMAL = f"""
 kind = "molecules.bottom-up"
@@ -99,7 +102,7 @@ def test_without_forces_the_structure_is_matched_all_the_same(tmp_path):
     execute(
         tmp_path / "study.toml", tmp_path / "out",
         overrides=[
-            "iterations.newton=1", "iterations.ibi=0", "simulation.steps=2000", "simulation.final_steps=6000",
+            "iterations.newton=1", "iterations.ibi=0", "simulation.steps=5000", "simulation.final_steps=10000",
             "simulation.every=10",
         ],
     )  # fmt: skip

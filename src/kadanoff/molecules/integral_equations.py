@@ -213,14 +213,15 @@ def hnc_start(
 class NewtonStep:
     """A potential after one step, and what the step saw.
 
-    ``chi2`` is the mean over the fitted bins of (g_target - g_model)^2 / (se_target^2 + se_model^2) before the step,
-    ``predicted`` the
-    same after it by the linear answer, ``strength`` the regularisation lambda, ``freedom`` the degrees of freedom it
-    left,
-    ``largest`` the largest change of U in kT. ``converged``: no step lowers the predictive risk, the potential is the
-    one
-    that came in; chi2 near 1 then says that it agrees within the noise, a larger one that the linear answer is at its
-    end.
+    ``chi2`` is the mean square of the whitened difference of g before the step, 1 where model and target agree within
+    their noise;
+    ``predicted`` the same after it by the linear answer; ``strength`` the regularisation lambda, ``freedom`` the
+    degrees of freedom
+    it left, ``largest`` the largest change of U in kT; ``measured`` whether the answer of g was measured or HNC's.
+    ``converged``: no step
+    lowers the predictive risk noticeably and the potential is the one that came in; a chi2 far above 1 then says that
+    the
+    linear answer is at its end.
     """
 
     potential: PairPotential
@@ -229,6 +230,7 @@ class NewtonStep:
     strength: float
     freedom: float
     largest: float
+    measured: bool
     converged: bool
 
 
@@ -238,63 +240,112 @@ def gauss_newton_step(
     model: PairDistribution,
     temperature: float,
     *,
+    singles: PairDistribution | None = None,
     spacing: float = 0.02,
-    trust: float = 1.0,
+    trust: float = 0.5,
+    far: float = 3.0,
     least_counts: int = 20,
 ) -> NewtonStep:
-    """One regularised Gauss-Newton step towards the target g with the HNC Jacobian.
+    """One regularised Gauss-Newton step towards the target g.
 
     The change of U is a cubic spline with knots ``spacing`` nm apart that vanishes with two derivatives at the
     cut-off. It minimises
 
-        sum_i (g*_i - g_i - (J dU)_i)^2 / sigma_i^2 + lambda dU^T K^-1 dU,    sigma^2 = se_target^2 + se_model^2,
+        |W (g* - g - J dU)|^2 + lambda dU^T K^-1 dU
 
-    with the covariance K of a smooth curve (0.3 kT over 0.15 nm, 0.1 kT over 0.03 nm). The penalty keeps out what g
-    hardly feels and
-    its noise would invent: fine ripples, and long waves beyond the size that HNC's own error can have, which move the
-    pressure by
-    kilobars. Lambda minimises the predictive risk, residual^2 + 2 (degrees of freedom), which the known noise of g
-    makes computable;
-    where even no step has less risk, the iteration has converged. No change passes ``trust`` kT.
+    with the covariance K of a smooth curve, and W from `whitening`. Lambda minimises the predictive risk, residual^2
+    + 2 (degrees of
+    freedom), which the known noise of g makes computable; where no step lowers it by 4 the iteration has converged.
+    No change passes
+    ``trust`` kT.
 
     ``target`` and ``model`` must have the same bins from r = 0, should reach well beyond the cut-off, and need error
     bars; bins with fewer
     than ``least_counts`` pairs in either are left out, and below the first that is left the core is extrapolated.
+    ``singles`` is the
+    model's g again with one block for each frame. With it, W knows how the noise of the bins hangs together: a dense
+    liquid is
+    nearly incompressible, so some sums over bins are known far better than their parts, and they hold the pressure.
+    And J is
+    `measured_response` once the bins agree to chi^2 < ``far``; further away, and without ``singles``, J is
+    `hnc_jacobian`, which is
+    good for the stiff changes and free of noise.
 
     Returns a `NewtonStep`. Raises ValueError for unlike bins. Source: Bernhardt, Hanke, van der Vegt, JCP 154, 084118
-    (2021), for
-    the Jacobian; Mallows, Technometrics 15, 661 (1973), for the risk.
+    (2021) and
+    Lyubartsev, Laaksonen, PRE 52, 3730 (1995) for the two J; Mallows, Technometrics 15, 661 (1973) for the risk.
     """
     if not np.array_equal(target.edges, model.edges):
         raise ValueError(
             "target and model distributions have different bins; measure both with the same cutoff and width"
         )
     width, cutoff, thermal = float(target.edges[1] - target.edges[0]), potential.cutoff, BOLTZMANN * temperature
-    state = liquid(0.5 * (model.g + target.g), width, target.density, beads=target.number[0])
-    jacobian = hnc_jacobian(state, temperature)
     used, lower = used_bins(np.minimum(target.counts.sum(axis=0), model.counts.sum(axis=0)), target, least_counts)
-    sigma = np.sqrt(target.error**2 + model.error**2)[used]
-    difference = (target.g - model.g)[used] / sigma
-    chi2 = float(np.mean(difference**2))
-
     inside = (target.r > lower) & (target.r < cutoff)
     values = spline_basis(target.r[inside], lower, cutoff, spacing)
-    design = (jacobian[:, inside] @ values)[used] / sigma[:, None]
-    fine = fine_grid(lower, cutoff)
-    basis = spline_basis(fine, lower, cutoff, spacing)
+    difference = (target.g - model.g)[used]
+    apart = float(np.mean(difference**2 / (target.error**2 + model.error**2)[used]))
+    measured = singles is not None and apart < far
+    if singles is not None and measured:
+        answer = measured_response(singles, used, singles.counts[:, inside] @ values, temperature)
+    else:
+        state = liquid(0.5 * (model.g + target.g), width, target.density, beads=target.number[0])
+        answer = (hnc_jacobian(state, temperature)[:, inside] @ values)[used]
+    white = whitening(target, model, singles, used)
+    difference, design = white @ difference, white @ answer
+    chi2 = float(np.mean(difference**2))
     penalty = linalg.inv(smooth_spread(potential, lower, values.shape[1], thermal, _SMOOTH)) / thermal**2
     risk, change, strength, freedom = _least_risk(design, difference, penalty)
+    fine = fine_grid(lower, cutoff)
+    basis = spline_basis(fine, lower, cutoff, spacing)
+    if chi2 * len(difference) - risk < 4.0:
+        return NewtonStep(potential, chi2, chi2, strength, freedom, 0.0, measured, True)
     largest = float(np.max(np.abs(basis @ change)) / thermal)
     if largest > trust:
         change, largest = change * (trust / largest), trust
-    converged = risk >= chi2 * len(difference)
-    if converged:
-        change, predicted, largest = np.zeros_like(change), chi2, 0.0
-        better = potential
-    else:
-        predicted = float(np.mean((difference - design @ change) ** 2))
-        better = potential.updated(fine, basis @ change, supported=(lower, cutoff), edge=width)
-    return NewtonStep(better, chi2, predicted, strength, freedom, largest, converged)
+    predicted = float(np.mean((difference - design @ change) ** 2))
+    better = potential.updated(fine, basis @ change, supported=(lower, cutoff), edge=width)
+    return NewtonStep(better, chi2, predicted, strength, freedom, largest, measured, False)
+
+
+def whitening(
+    target: PairDistribution, model: PairDistribution, singles: PairDistribution | None, used: NDArray[np.bool_]
+) -> Array:
+    """Matrix (modes, used bins) that turns g_target - g_model into numbers of unit noise, independent of each other.
+
+    The modes are the eigenvectors of the covariance of g over single frames (``singles``, at least four times as many
+    as bins), the noise
+    of each is that of the blocks of ``target`` and ``model`` along it, which counts correlation in time too. Without
+    ``singles``
+    every bin stands for itself. Raises ValueError for too few frames.
+    """
+    if singles is None:
+        return np.diag(1.0 / np.sqrt(target.error**2 + model.error**2)[used])
+    if len(singles) < 4 * np.count_nonzero(used):
+        raise ValueError(
+            f"{len(singles)} frames are too few for the noise of {np.count_nonzero(used)} bins together; simulate "
+            f"longer, or keep "
+            "frames more often"
+        )
+    g = singles.counts[:, used] / singles.ideal[:, used]
+    modes = linalg.eigh(np.cov(g, rowvar=False))[1]
+
+    def noise(distribution: PairDistribution) -> Array:
+        blocks = len(distribution)
+        return np.asarray(np.sum((distribution.deviations[:, used] @ modes) ** 2, axis=0) * (blocks / (blocks - 1)))
+
+    return np.asarray((modes / np.sqrt(noise(target) + noise(model))).T)
+
+
+def measured_response(singles: PairDistribution, used: NDArray[np.bool_], felt: Array, temperature: float) -> Array:
+    """dg_i/dx_j = -beta <dg_i dS_j> over single frames, (used bins, parameters) in mol/kJ.
+
+    ``felt`` (frames, parameters): S_j, the sum over pairs of what parameter j adds to U at their distance. This is
+    the answer of inverse
+    Monte Carlo (Lyubartsev & Laaksonen, 1995): exact for long runs, noisy for short ones.
+    """
+    g = singles.counts[:, used] / singles.ideal[:, used]
+    return np.asarray(-(g - g.mean(axis=0)).T @ (felt - felt.mean(axis=0)) / len(g) / (BOLTZMANN * temperature))
 
 
 def smooth_spread(

@@ -58,7 +58,7 @@ class Sample:
     """What one simulation of a bead model gave.
 
     ``pressure`` in bar; ``last`` the last frame, to go on from; ``frames`` some frames for further analysis, or None;
-    ``singles`` g with one block for each frame (up to 4,000), or None;
+    ``singles`` g with one block for each frame (up to 4,000);
     ``seconds`` wall time of the engine and ``simulated`` ps.
     """
 
@@ -66,7 +66,7 @@ class Sample:
     pressure: Estimate
     last: Frames
     frames: Frames | None
-    singles: PairDistribution | None
+    singles: PairDistribution
     seconds: float
     simulated: float
 
@@ -125,22 +125,20 @@ def sample(
     frames = Frames.join(chunks)[dropped:]
     spacing = max(1, len(frames) // keep) if keep else 0
     last = frames[len(frames) - 1]
+    some = frames[:: -(-len(frames) // _SINGLES)]
+    singles = pair_distribution(some, cutoff=sampling.reach, width=sampling.width, blocks=len(some))
+    blocks = min(sampling.blocks, len(frames))
     return Sample(
-        distribution=pair_distribution(
-            frames, cutoff=sampling.reach, width=sampling.width, blocks=min(sampling.blocks, len(frames))
-        ),
+        distribution=singles.reblock(blocks)
+        if len(some) == len(frames)
+        else pair_distribution(frames, cutoff=sampling.reach, width=sampling.width, blocks=blocks),
         pressure=mean(frames.pressure(sampling.temperature), "bar"),
         last=replace(last, time=np.zeros(1)),
         frames=_light(frames[::spacing]) if keep else None,
-        singles=_singles(frames, sampling) if keep else None,
+        singles=singles,
         seconds=seconds,
         simulated=(dropped + wanted) * sampling.every * sampling.timestep,
     )
-
-
-def _singles(frames: Frames, sampling: Sampling) -> PairDistribution:
-    some = frames[:: -(-len(frames) // 4000)]
-    return pair_distribution(some, cutoff=sampling.reach, width=sampling.width, blocks=len(some))
 
 
 def _light(frames: Frames) -> Frames:
@@ -163,8 +161,10 @@ class Iteration:
 
 EXPLODED = "the potential mended from this one exploded"
 
-Mend = Callable[[PairPotential, PairDistribution], tuple[PairPotential, bool, str]]
-"""(potential, g of the model) -> (better potential, whether the old one was good enough, a word on the step)."""
+_SINGLES = 4000  # at most so many frames are kept one by one
+
+Mend = Callable[[PairPotential, Sample], tuple[PairPotential, bool, str]]
+"""(potential, sample of its model) -> (better potential, whether the old one was good enough, a word on the step)."""
 
 
 def iterate(
@@ -197,7 +197,7 @@ def iterate(
             break
         start = found.last
         rms, floor = rdf_difference(found.distribution, target, upper)
-        better, enough, note = mend(potential, found.distribution)
+        better, enough, note = mend(potential, found)
         turns.append(Iteration(number, potential, found, rms, floor, note, enough))
         if enough:
             break
@@ -208,8 +208,8 @@ def iterate(
 def newton(target: PairDistribution, temperature: float) -> Mend:
     """Regularised Gauss-Newton steps with the HNC Jacobian, see `integral_equations.gauss_newton_step`."""
 
-    def mend(potential: PairPotential, model: PairDistribution) -> tuple[PairPotential, bool, str]:
-        step = gauss_newton_step(potential, target, model, temperature)
+    def mend(potential: PairPotential, model: Sample) -> tuple[PairPotential, bool, str]:
+        step = gauss_newton_step(potential, target, model.distribution, temperature, singles=model.singles)
         note = f"chi2 {step.chi2:.2f} -> {step.predicted:.2f}, largest change {step.largest:.2f} kT"
         return step.potential, step.converged, note
 
@@ -220,8 +220,8 @@ def ibi(target: PairDistribution, temperature: float) -> Mend:
     """Iterative Boltzmann inversion, U += kT ln(g / g_target), see `boltzmann.ibi_update`."""
     from kadanoff.molecules.boltzmann import ibi_update
 
-    def mend(potential: PairPotential, model: PairDistribution) -> tuple[PairPotential, bool, str]:
-        return ibi_update(potential, target, model, temperature), False, ""
+    def mend(potential: PairPotential, model: Sample) -> tuple[PairPotential, bool, str]:
+        return ibi_update(potential, target, model.distribution, temperature), False, ""
 
     return mend
 

@@ -153,7 +153,7 @@ class BottomUp(MappingConfig):
         if self.judged > self.reach:
             raise ValueError(f"judged {self.judged:g} nm lies beyond reach {self.reach:g} nm")
         run = self.simulation
-        for name, steps, least in (("steps", run.steps, 40), ("final_steps", run.final_steps, 500)):
+        for name, steps, least in (("steps", run.steps, 500), ("final_steps", run.final_steps, 1000)):
             if steps // run.every < least:
                 raise ValueError(
                     f"simulation.{name} = {steps} with every = {run.every} gives {steps // run.every} frames, at "
@@ -233,13 +233,13 @@ def bottom_up(config: BottomUp, run: Run) -> Result:
             turns[method] = iterate(
                 starts[method], even, mends[method], simulate, begin, steps=limits[method], upper=config.judged
             )
-    best = min(turns["newton"], key=lambda turn: turn.rms.value)
+    least = min((turn.rms for turn in turns["newton"]), key=lambda rms: rms.value)
+    best = [turn for turn in turns["newton"] if turn.rms.value <= least.value + 2 * (least.error or 0.0)][-1]
     final = run.stage(
         "final", sample, best.potential, best.sample.last, sampling, steps=simulation.final_steps,
         seed=run.seed + 9000, keep=200,
     )  # fmt: skip
     assert final.frames is not None
-    assert final.singles is not None
     left = left_open(best.potential, even, final.distribution, final.singles, config.temperature)
     matched = None
     if match is not None:

@@ -1,19 +1,16 @@
 """What g(r) leaves open of a matched potential: error bands that know which changes of U a liquid does not feel.
 
-A dense liquid hardly feels some smooth changes of its pair potential (Henderson's theorem holds, but is
-ill-conditioned), so a potential can
-match g to its noise and still be wrong by a good part of kT, and its pressure by kilobars. How little is felt is
-measured, not
-modelled: the answer of g to a change of U is a covariance in the simulation of the matched model itself,
+A dense liquid hardly feels some smooth changes of its pair potential, so a potential can match every bin of g to its
+noise
+and still be wrong by a good part of kT, and its pressure by kilobars. How much is felt is measured, not modelled: the
+answer R of g to a change of U is a covariance in the simulation of the matched model itself
+(`integral_equations.measured_response`). The posterior covariance of U, given g and a prior spread K of smooth
+curves, is
 
-    dg_i / dU_j = -beta <dn_i dn_j> / n0_i          n: pairs in a bin, n0: in an ideal gas
+    C = ((W R)^T W R + K^-1)^-1
 
-(Lyubartsev & Laaksonen, 1995). With it, the posterior covariance of U given g and a prior spread K of smooth curves is
-
-    C = (R^T S^-1 R + K^-1)^-1,    S = diag(se_target^2 + se_model^2).
-
-The noise of the measured R would make R^T S^-1 R too large, just in the soft directions that matter; two halves of the
-simulation, R1^T S^-1 R2, have no such bias.
+with W of `integral_equations.whitening`. The noise of the measured R would make (W R)^T W R too large, just in the soft
+directions that matter; two halves of the simulation, (W R1)^T W R2, have no such bias.
 """
 
 from __future__ import annotations
@@ -21,11 +18,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import linalg
 
 from kadanoff.molecules.frames import BAR, BOLTZMANN
-from kadanoff.molecules.integral_equations import fine_grid, smooth_spread, spline_basis, used_bins
+from kadanoff.molecules.integral_equations import (
+    fine_grid,
+    measured_response,
+    smooth_spread,
+    spline_basis,
+    used_bins,
+    whitening,
+)
 from kadanoff.molecules.pair_distributions import PairDistribution
 from kadanoff.molecules.potentials import PairPotential
 
@@ -77,12 +80,10 @@ def left_open(
     used, lower = used_bins(np.minimum(target.counts.sum(axis=0), model.counts.sum(axis=0)), target, least_counts)
     inside = (target.r > lower) & (target.r < cutoff)
     values = spline_basis(target.r[inside], lower, cutoff, spacing)
-    sigma = np.sqrt(target.error**2 + model.error**2)[used]
-
-    g = frames.counts[:, used] / frames.ideal[:, used] / sigma
-    felt = frames.counts[:, inside] @ values
+    white = whitening(target, model, frames, used)
     half = len(frames) // 2
-    one, two = (_response(g[part], felt[part]) / thermal for part in (slice(0, half), slice(half, None)))
+    parts = [frames.select(part) for part in (slice(0, half), slice(half, None))]
+    one, two = (white @ measured_response(part, used, part.counts[:, inside] @ values, temperature) for part in parts)
     information = 0.5 * (one.T @ two + two.T @ one)
     strength, directions = linalg.eigh(information)
     information = (directions * np.clip(strength, 0.0, None)) @ directions.T
@@ -102,8 +103,3 @@ def left_open(
         float(np.sqrt(push @ posterior @ push)),
         softest,
     )
-
-
-def _response(g: NDArray[np.float64], felt: NDArray[np.float64]) -> NDArray[np.float64]:
-    """-<dg dS> over frames."""
-    return np.asarray(-(g - g.mean(axis=0)).T @ (felt - felt.mean(axis=0)) / len(g))
