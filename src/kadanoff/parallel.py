@@ -88,7 +88,7 @@ def _dask(address: str) -> Iterator[Executor]:
     try:
         import distributed
     except ImportError as error:
-        raise ValueError("workers on a Dask cluster need the extra: pip install 'kadanoff[dask]'") from error
+        raise ValueError("workers on a Dask cluster need the extra: pip install '.[dask]' in the clone") from error
     try:
         host, _, port = address.rpartition(":")
         socket.create_connection((host, int(port)), timeout=10).close()  # fails at once; the client would go on trying

@@ -165,7 +165,7 @@ class Comparison:
 
     def _speedup(self) -> Reported:
         if self.atomistic_seconds is None:
-            untimed = "needs an atomistic run here: pip install 'kadanoff[openmm]' and, for water, atomistic = \"spce\""
+            untimed = "needs an atomistic run: pip install '.[openmm]' in the clone and for water atomistic = \"spce\""
             return Reported(None, reason=untimed)
         beads = self.final.seconds / self.final.simulated * 1000.0
         speedup = self.atomistic_seconds.scaled(1 / beads, "")

@@ -28,9 +28,14 @@ from kadanoff.molecules.frames import Frames
 from kadanoff.molecules.potentials import PairPotential
 from kadanoff.molecules.time_blocks import TimeBlocks
 
-__all__ = ["ForceMatch", "Knots", "NormalEquations", "normal_equations", "solve"]
+__all__ = ["DataWarning", "ForceMatch", "Knots", "NormalEquations", "normal_equations", "solve"]
 
 Array = NDArray[np.float64]
+
+
+class DataWarning(UserWarning):
+    """Something about the data that a user should know; the result stands."""
+
 
 
 @dataclass(frozen=True)
@@ -459,7 +464,7 @@ def solve(
     net, notes = _net_force(equations, seen.sum())
     notes += _gaps(knots, sampled)
     for note in notes:
-        warnings.warn(note, stacklevel=2)
+        warnings.warn(note, DataWarning, stacklevel=2)
 
     def explained(left: Array, method: str) -> Estimate:
         return Estimate(1.0 - float(left.sum()) / square, _ratio_error(left, equations.square), blocks, "", method)

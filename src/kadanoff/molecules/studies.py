@@ -333,7 +333,7 @@ def water_reference(config: WaterReferenceConfig, run: Run) -> Result:
     import tempfile
 
     if importlib.util.find_spec("openmm") is None:
-        raise ValueError("this study runs OpenMM: pip install 'kadanoff[openmm]'")
+        raise ValueError("this study runs OpenMM: pip install '.[openmm]' in the clone")
     settings = WaterReference(seed=run.seed, **config.model_dump())
     frames: list[ReferenceFrame] = []
     checkpoint: bytes | None = None

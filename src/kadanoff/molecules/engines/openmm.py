@@ -27,7 +27,7 @@ def _openmm() -> Any:
     try:
         import openmm
     except ImportError as error:
-        raise ValueError("OpenMM is not installed; install it with: pip install 'kadanoff[openmm]'") from error
+        raise ValueError("OpenMM is not installed; install it with: pip install '.[openmm]' in the clone") from error
     return openmm
 
 
