@@ -210,7 +210,8 @@ class Comparison:
 
     def verdict(self) -> str:
         """What holds, what does not, and where it stops holding: only what the numbers say."""
-        said = [self._structure_in_words(), *_warnings(self.target), self._newton_in_words()]
+        first = " ".join([self._structure_in_words(), *_warnings(self.target)])
+        said = [self._newton_in_words()]
         if "ibi" in self.turns:
             said.append(_ibi_in_words(self.turns["ibi"], self.best))
         if self.match is not None:
@@ -231,7 +232,7 @@ class Comparison:
             f"densities, mixtures and interfaces were not tested: as a rule such a potential does not transfer. "
             f"Dynamics was not compared: its friction is the thermostat's."
         )
-        return " ".join(said)
+        return f"{first}\n\n" + "\n".join(f"- {words}" for words in said)
 
     def _structure_in_words(self) -> str:
         rms, floor = self.difference

@@ -246,7 +246,7 @@ def _legend_above(axis: Axes) -> None:
 
 def _limits(curves: Sequence[NDArray[np.float64]]) -> tuple[float, float]:
     low, high = min(float(curve.min()) for curve in curves), max(float(curve.max()) for curve in curves)
-    return low - 0.25 * (high - low), high + 0.25 * (high - low)
+    return low - 0.12 * (high - low), high + 0.12 * (high - low)
 
 
 def _listed(parts: Sequence[str]) -> str:
