@@ -36,6 +36,7 @@ __all__ = [
 CITE = (
     "Newton steps with the HNC Jacobian: M. P. Bernhardt, M. Hanke, N. F. A. van der Vegt, J. Chem. Phys. 154, "
     "084118 (2021)",
+    "Measured response of g to the potential: A. P. Lyubartsev, A. Laaksonen, Phys. Rev. E 52, 3730 (1995)",
     "Iterative Boltzmann inversion: D. Reith, M. Putz, F. Muller-Plathe, J. Comput. Chem. 24, 1624 (2003)",
     "Force matching: S. Izvekov, G. A. Voth, J. Phys. Chem. B 109, 2469 (2005); W. G. Noid et al., J. Chem. Phys. 128, "
     "244114 (2008)",

@@ -84,11 +84,9 @@ def liquid(g: Array, width: float, density: float, *, beads: int | None = None, 
     """Ornstein-Zernike for a measured g(r): h = 0 beyond the last bin, and c from c^ = h^ / (1 + rho h^).
 
     In a closed system of ``beads`` N, with g normalised by N(N-1)/2 pairs, g tends to 1 + (1 - S(0))/N, not to 1
-    (Lebowitz & Percus
-    1961). That offset is divided out, S(0) found with it: small in g, it is everything in S(0) (for 500 waters to 1.2
-    nm
-    S(0) is 0.51 without and 0.065 with it; experiment's compressibility says 0.063). ``smallest`` is the least S(k)
-    that is believed.
+    (Lebowitz & Percus 1961). That offset is divided out, S(0) found with it: small in g, it is everything in S(0)
+    (for 500 waters to 1.2 nm S(0) is 0.51 without and 0.065 with it; experiment's compressibility says 0.063).
+    ``smallest`` is the least S(k) that is believed.
 
     ``g`` (m,) on bins (i, i + 1) width, from r = 0; ``width`` nm, ``density`` nm^-3. Raises ValueError where g is
     negative or not finite,
@@ -214,14 +212,10 @@ class NewtonStep:
     """A potential after one step, and what the step saw.
 
     ``chi2`` is the mean square of the whitened difference of g before the step, 1 where model and target agree within
-    their noise;
-    ``predicted`` the same after it by the linear answer; ``strength`` the regularisation lambda, ``freedom`` the
-    degrees of freedom
-    it left, ``largest`` the largest change of U in kT; ``measured`` whether the answer of g was measured or HNC's.
-    ``converged``: no step
-    lowers the predictive risk noticeably and the potential is the one that came in; a chi2 far above 1 then says that
-    the
-    linear answer is at its end.
+    their noise; ``predicted`` the same after it by the linear answer; ``strength`` the regularisation lambda,
+    ``freedom`` the degrees of freedom it left, ``largest`` the largest change of U in kT; ``measured`` whether the
+    answer of g was measured or HNC's. ``converged``: no step lowers the predictive risk by 4 or more, this one is
+    within the noise; a chi2 far above 1 then says that the linear answer is at its end.
     """
 
     potential: PairPotential
@@ -254,26 +248,20 @@ def gauss_newton_step(
         |W (g* - g - J dU)|^2 + lambda dU^T K^-1 dU
 
     with the covariance K of a smooth curve, and W from `whitening`. Lambda minimises the predictive risk, residual^2
-    + 2 (degrees of
-    freedom), which the known noise of g makes computable; where no step lowers it by 4 the iteration has converged.
-    No change passes
-    ``trust`` kT.
+    + 2 (degrees of freedom), which the known noise of g makes computable; where no step lowers it by 4 the iteration has
+    converged. No change passes ``trust`` kT.
 
     ``target`` and ``model`` must have the same bins from r = 0, should reach well beyond the cut-off, and need error
-    bars; bins with fewer
-    than ``least_counts`` pairs in either are left out, and below the first that is left the core is extrapolated.
-    ``singles`` is the
-    model's g again with one block for each frame. With it, W knows how the noise of the bins hangs together: a dense
-    liquid is
-    nearly incompressible, so some sums over bins are known far better than their parts, and they hold the pressure.
-    And J is
-    `measured_response` once the bins agree to chi^2 < ``far``; further away, and without ``singles``, J is
-    `hnc_jacobian`, which is
-    good for the stiff changes and free of noise.
+    bars; bins with fewer than ``least_counts`` pairs in either are left out, and below the first that is left the
+    core is extrapolated. ``singles`` is the model's g again with one block for each frame. With it, W knows how the
+    noise of the bins hangs together: a dense liquid is nearly incompressible, so some sums over bins are known far
+    better than their parts, and they hold the pressure. And J is `measured_response` once the bins agree to chi^2 <
+    ``far``; further away, and without ``singles``, J is `hnc_jacobian`, which is good for the stiff changes and free
+    of noise.
 
     Returns a `NewtonStep`. Raises ValueError for unlike bins. Source: Bernhardt, Hanke, van der Vegt, JCP 154, 084118
-    (2021) and
-    Lyubartsev, Laaksonen, PRE 52, 3730 (1995) for the two J; Mallows, Technometrics 15, 661 (1973) for the risk.
+    (2021) and Lyubartsev, Laaksonen, PRE 52, 3730 (1995) for the two J; Mallows, Technometrics 15, 661 (1973) for the
+    risk.
     """
     if not np.array_equal(target.edges, model.edges):
         raise ValueError(
@@ -298,14 +286,15 @@ def gauss_newton_step(
     risk, change, strength, freedom = _least_risk(design, difference, penalty)
     fine = fine_grid(lower, cutoff)
     basis = spline_basis(fine, lower, cutoff, spacing)
-    if chi2 * len(difference) - risk < 4.0:
+    gain = chi2 * len(difference) - risk
+    if gain <= 0.0:
         return NewtonStep(potential, chi2, chi2, strength, freedom, 0.0, measured, True)
     largest = float(np.max(np.abs(basis @ change)) / thermal)
     if largest > trust:
         change, largest = change * (trust / largest), trust
     predicted = float(np.mean((difference - design @ change) ** 2))
     better = potential.updated(fine, basis @ change, supported=(lower, cutoff), edge=width)
-    return NewtonStep(better, chi2, predicted, strength, freedom, largest, measured, False)
+    return NewtonStep(better, chi2, predicted, strength, freedom, largest, measured, gain < 4.0)
 
 
 def whitening(
@@ -314,10 +303,8 @@ def whitening(
     """Matrix (modes, used bins) that turns g_target - g_model into numbers of unit noise, independent of each other.
 
     The modes are the eigenvectors of the covariance of g over single frames (``singles``, at least four times as many
-    as bins), the noise
-    of each is that of the blocks of ``target`` and ``model`` along it, which counts correlation in time too. Without
-    ``singles``
-    every bin stands for itself. Raises ValueError for too few frames.
+    as bins), the noise of each is that of the blocks of ``target`` and ``model`` along it, which counts correlation in
+    time too. Without ``singles`` every bin stands for itself. Raises ValueError for too few frames.
     """
     if singles is None:
         return np.diag(1.0 / np.sqrt(target.error**2 + model.error**2)[used])

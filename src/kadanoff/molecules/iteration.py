@@ -72,18 +72,20 @@ class Sample:
 
 
 def engine(name: str, threads: int) -> Engine:
-    """The engine of that name: "bead" (ours), "lammps" or "openmm"."""
+    """The engine of that name: "bead" (ours), "lammps" or "openmm". Raises ValueError where it is not installed."""
     if name == "bead":
         from kadanoff.molecules.engines.bead import BeadEngine
 
         return BeadEngine(threads=threads)
     if name == "lammps":
-        from kadanoff.molecules.engines.lammps import LammpsEngine
+        from kadanoff.molecules.engines.lammps import LammpsEngine, find_lammps
 
+        find_lammps()
         return LammpsEngine(ranks=threads)
     if name == "openmm":
-        from kadanoff.molecules.engines.openmm import OpenMMEngine
+        from kadanoff.molecules.engines.openmm import OpenMMEngine, require_openmm
 
+        require_openmm()
         return OpenMMEngine()
     raise ValueError(f"unknown engine {name!r}; there are bead, lammps and openmm")
 
@@ -206,7 +208,7 @@ def iterate(
 
 
 def newton(target: PairDistribution, temperature: float) -> Mend:
-    """Regularised Gauss-Newton steps with the HNC Jacobian, see `integral_equations.gauss_newton_step`."""
+    """Regularised Gauss-Newton steps, see `integral_equations.gauss_newton_step`."""
 
     def mend(potential: PairPotential, model: Sample) -> tuple[PairPotential, bool, str]:
         step = gauss_newton_step(potential, target, model.distribution, temperature, singles=model.singles)

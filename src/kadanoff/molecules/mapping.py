@@ -32,8 +32,8 @@ class BeadConfig(BaseModel):
 
     Keys:
         select: MDAnalysis selection of the atoms that belong to beads of this type; default all.
-        per: what makes one bead of them: each "residue", "molecule" (needs molecule numbers, as in TPR files) or
-            "fragment" (needs bonds).
+        per: what makes one bead of them: each "atom", "residue", "molecule" (needs molecule numbers, as in TPR files)
+            or "fragment" (needs bonds).
         atoms: names of the bead's atoms within each residue (molecule, fragment), or a list of such lists where that
             holds several beads of this type. Residues without any of the names are passed over.
         weights: positions by "mass" (centre of mass), "geometry" (all alike), or numbers by atom name.
@@ -42,7 +42,7 @@ class BeadConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     select: str = "all"
-    per: Literal["residue", "molecule", "fragment"] = "residue"
+    per: Literal["atom", "residue", "molecule", "fragment"] = "residue"
     atoms: list[str] | list[list[str]] | None = None
     weights: Weights = "mass"
 
@@ -151,6 +151,8 @@ class Mapping:
                 )
         size = np.diff(starts)
         molecule = _molecules(source.universe)[atoms[starts[:-1]]]
+        if not hasattr(source.universe.atoms, "bonds") and np.all(size == 1) and len(np.unique(molecule)) == 1:
+            molecule = np.arange(len(size))  # an atomic liquid whose topology puts all into one residue
         in_order = np.array_equal(atoms, np.arange(len(atoms)))
         return cls(
             Beads(types.astype(np.int32), names, mass),
@@ -418,6 +420,8 @@ def _named(
 
 
 def _owners(name: str, per: str, universe: Any) -> NDArray[np.int64]:
+    if per == "atom":
+        return np.arange(len(universe.atoms))
     attribute = {"residue": "resindices", "molecule": "molnums", "fragment": "fragindices"}[per]
     try:
         return np.asarray(getattr(universe.atoms, attribute), dtype=np.int64)

@@ -21,7 +21,7 @@ from kadanoff.study import Picture
 
 __all__ = ["of", "plain_rdf"]
 
-NAMES = {"newton": "Newton (HNC Jacobian)", "ibi": "IBI", "fm": "force matching", "pmf": "Boltzmann inversion"}
+NAMES = {"newton": "Newton", "ibi": "IBI", "fm": "force matching", "pmf": "Boltzmann inversion"}
 _SHORT = {**NAMES, "newton": "Newton"}
 _COLOURS = {"newton": plotting.BLUE, "ibi": plotting.ORANGE, "fm": plotting.VERMILION, "pmf": plotting.PURPLE}
 

@@ -22,6 +22,7 @@ from kadanoff.molecules.iteration import (
     Mend,
     Sample,
     Sampling,
+    engine,
     even_and_odd,
     ibi,
     iterate,
@@ -194,7 +195,13 @@ def bottom_up(config: BottomUp, run: Run) -> Result:
     reference, simulation = config.reference, config.simulation
     mapping = MappingConfig(beads=config.beads, unassigned=config.unassigned, masses=config.masses)
     options = {"start": reference.start, "stop": reference.stop, "step": reference.step, "damaged": reference.damaged}
+    engine(simulation.engine, simulation.threads)  # one that is missing is said before anything runs
     frames = run.stage("beads", read_reference, reference.topology, reference.trajectory, mapping, options)
+    if config.reach > 0.5 * frames.box.min():
+        raise ValueError(
+            f"reach = {config.reach:g} nm exceeds half the shortest box edge, {0.5 * frames.box.min():g} nm: "
+            "set reach (and cutoff) below it"
+        )
     target = run.stage("target", pair_distribution, frames, cutoff=config.reach, width=config.width)
     even, odd = even_and_odd(target)
     match = (
@@ -240,7 +247,9 @@ def bottom_up(config: BottomUp, run: Run) -> Result:
         seed=run.seed + 9000, keep=200,
     )  # fmt: skip
     assert final.frames is not None
-    left = left_open(best.potential, even, final.distribution, final.singles, config.temperature)
+    left = left_open(
+        best.potential, even, best.sample.distribution, final.distribution, final.singles, config.temperature
+    )
     matched = None
     if match is not None:
         matched = run.stage(

@@ -53,36 +53,38 @@ class LeftOpen:
 def left_open(
     potential: PairPotential,
     target: PairDistribution,
-    model: PairDistribution,
-    frames: PairDistribution,
+    fitted: PairDistribution,
+    fresh: PairDistribution,
+    singles: PairDistribution,
     temperature: float,
     *,
     spacing: float = 0.02,
     least_counts: int = 20,
 ) -> LeftOpen:
-    """Standard error of a matched potential and of its pressure, given that g agrees.
+    """Standard error of a matched potential and of its pressure.
 
-    ``target`` and ``model``: the distributions that were compared, with error bars; ``frames``: the model's again,
-    with one block for each
-    frame, 500 at least. The pressure error is that of P = -(2 pi / 3) rho^2 int r^3 U'(r) g(r) dr at fixed g.
+    ``target`` and ``fitted``: the distributions that were compared in the last step, whose noise is in the potential;
+    ``fresh``: a new simulation of the potential, and ``singles`` the same with one block for each frame, at least
+    500. Where ``fresh`` is further from ``target`` than their noise (mean chi^2 above 1), the variances grow by
+    chi^2. The pressure error is that of P = -(2 pi / 3) rho^2 int r^3 U'(r) g(r) dr at fixed g.
 
-    Returns a `LeftOpen`. Raises ValueError for unlike bins, or too few frames. Where target and model differ by more
-    than their noise the
-    potential is wrong by more than this.
+    Returns a `LeftOpen`. Raises ValueError for unlike bins, or too few frames.
     """
-    if not (np.array_equal(target.edges, model.edges) and np.array_equal(target.edges, frames.edges)):
+    if not all(np.array_equal(target.edges, other.edges) for other in (fitted, fresh, singles)):
         raise ValueError("the distributions have different bins; measure all with one cutoff and width")
-    if len(frames) < 500:
+    if len(singles) < 500:
         raise ValueError(
-            f"the answer of g to U needs 500 frames or more, one block each; these are {len(frames)} blocks"
+            f"the answer of g to U needs 500 frames or more, one block each; these are {len(singles)} blocks"
         )
     thermal, cutoff = BOLTZMANN * temperature, potential.cutoff
-    used, lower = used_bins(np.minimum(target.counts.sum(axis=0), model.counts.sum(axis=0)), target, least_counts)
+    counts = np.minimum(target.counts.sum(axis=0), fresh.counts.sum(axis=0))
+    used, lower = used_bins(counts, target, least_counts)
     inside = (target.r > lower) & (target.r < cutoff)
     values = spline_basis(target.r[inside], lower, cutoff, spacing)
-    white = whitening(target, model, frames, used)
-    half = len(frames) // 2
-    parts = [frames.select(part) for part in (slice(0, half), slice(half, None))]
+    chi2 = float(np.mean((whitening(target, fresh, singles, used) @ (target.g - fresh.g)[used]) ** 2))
+    white = whitening(target, fitted, singles, used) / np.sqrt(max(chi2, 1.0))
+    half = len(singles) // 2
+    parts = [singles.select(part) for part in (slice(0, half), slice(half, None))]
     one, two = (white @ measured_response(part, used, part.counts[:, inside] @ values, temperature) for part in parts)
     information = 0.5 * (one.T @ two + two.T @ one)
     strength, directions = linalg.eigh(information)

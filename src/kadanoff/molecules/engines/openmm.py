@@ -20,10 +20,11 @@ from kadanoff.molecules.frames import Frames
 from kadanoff.molecules.potentials import Model
 from kadanoff.molecules.tables import hermite_coefficients, openmm_expression
 
-__all__ = ["OpenMMEngine", "bead_system"]
+__all__ = ["OpenMMEngine", "bead_system", "require_openmm"]
 
 
-def _openmm() -> Any:
+def require_openmm() -> Any:
+    """The module openmm. Raises ValueError with the pip line where it is missing."""
     try:
         import openmm
     except ImportError as error:
@@ -36,7 +37,7 @@ def bead_system(model: Model, frame: Frames) -> Any:
 
     Save it for OpenMM alone with ``openmm.XmlSerializer.serialize``; there, drop force 1 or integrate group 0 only.
     """
-    mm = _openmm()
+    mm = require_openmm()
     types = check_start(model, frame)
     system = mm.System()
     edges = frame.box[0].tolist()
@@ -75,7 +76,7 @@ class OpenMMEngine:
 
     def evaluate(self, model: Model, frame: Frames) -> PointValue:
         """Energy, forces and virial of one frame, in double precision."""
-        mm = _openmm()
+        mm = require_openmm()
         context = mm.Context(bead_system(model, frame), mm.VerletIntegrator(0.001), _platform("Reference"))
         context.setPositions(np.asarray(frame.positions[0], dtype=np.float64))
         state = context.getState(energy=True, forces=True, groups={0})
@@ -96,7 +97,7 @@ class OpenMMEngine:
         period), None velocity Verlet. The first two keep velocities half a step behind the positions, as OpenMM does.
         """
         total = check_plan(steps, timestep, every)
-        mm = _openmm()
+        mm = require_openmm()
         system = bead_system(model, start)
         integrator = _integrator(mm, thermostat, timestep, seed)
         integrator.setIntegrationForceGroups({0})
@@ -134,7 +135,7 @@ class OpenMMEngine:
 
 
 def _platform(name: str | None) -> Any:
-    mm = _openmm()
+    mm = require_openmm()
     have = [mm.Platform.getPlatform(i) for i in range(mm.Platform.getNumPlatforms())]
     if name is None:
         return max(have, key=lambda platform: platform.getSpeed())
