@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "kadanoff"
 MODULES = sorted(path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists())
-FIELDS = sorted(name for name in MODULES if (PACKAGE / name / "studies.py").exists())
+FIELDS = sorted(name for name in MODULES if list((PACKAGE / name).glob("studies*")))
 HEAVY = {"numpy", "scipy", "numba", "xarray", "matplotlib", "MDAnalysis", "openmm", "pydantic", "h5netcdf", "dask"}
 
 

@@ -24,8 +24,8 @@ class Study(NamedTuple):
 
 
 KINDS: dict[str, str] = {
-    "molecules.bottom-up": "kadanoff.molecules.studies:bottom_up",
-    "molecules.water-reference": "kadanoff.molecules.studies:water_reference",
+    "molecules.bottom-up": "kadanoff.molecules.studies.bottom_up:bottom_up",
+    "molecules.water-reference": "kadanoff.molecules.studies.water_reference:water_reference",
     "lattices.block-spins": "kadanoff.lattices.studies:block_spins",
     "dynamics.hidden-cycle": "kadanoff.dynamics.studies:hidden_cycle",
     "networks.regions": "kadanoff.networks.studies:regions",

@@ -12,14 +12,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from kadanoff.molecules.local_density import LocalDensity
+from kadanoff.molecules.splines import Knots
 from kadanoff.molecules.tabulation import Samples, complete, edge_from_energy, edge_from_force, uniform_grid
+from kadanoff.molecules.three_body import AngularTriplet, SplineTriplet, Triplet
 
 __all__ = ["Model", "PairPotential", "lennard_jones", "two_well"]
 
@@ -264,12 +267,16 @@ class Model:
     """A bead model: ``names`` and ``masses`` (amu) of the bead types, and one potential for each pair of types.
 
     ``pairs`` maps (name, name), in either order, to a `PairPotential`; all on one grid, because engines walk one table.
-    Raises `ValueError` for a pair that is missing, given twice or unknown, and for unequal grids.
+    ``triplets`` (`three_body`) and ``densities`` (`local_density`): further terms, added to the pairs.
+    Raises `ValueError` for a pair that is missing, given twice or unknown, for unequal grids, and for a term of a type
+    that is unknown.
     """
 
     names: tuple[str, ...]
     masses: tuple[float, ...]
     pairs: Mapping[tuple[str, str], PairPotential] = field(repr=False)
+    triplets: tuple[Triplet, ...] = ()
+    densities: tuple[LocalDensity, ...] = ()
 
     def __post_init__(self) -> None:
         names, masses = tuple(self.names), tuple(float(m) for m in self.masses)
@@ -296,9 +303,16 @@ class Model:
                     f"the pairs {wanted[0]} and {pair} have unequal grids: step {one.step} and {potential.step} nm, "
                     f"cut-off {one.cutoff} and {potential.cutoff} nm; use .resampled(step) and .padded(cutoff)"
                 )
+        for term in (*self.triplets, *self.densities):
+            others = term.neighbours if isinstance(term, LocalDensity) else term.ends
+            unknown = [name for name in (term.center, *others) if name not in names]
+            if unknown:
+                raise ValueError(f"a {type(term).__name__} names the bead type {unknown[0]!r}, not among {names}")
         object.__setattr__(self, "names", names)
         object.__setattr__(self, "masses", masses)
         object.__setattr__(self, "pairs", {pair: ordered[pair] for pair in wanted})
+        object.__setattr__(self, "triplets", tuple(self.triplets))
+        object.__setattr__(self, "densities", tuple(self.densities))
 
     @classmethod
     def single(cls, potential: PairPotential, mass: float, name: str = "A") -> Model:
@@ -321,8 +335,18 @@ class Model:
 
     @property
     def cutoff(self) -> float:
-        """The common cut-off in nm."""
+        """The common cut-off of the pair potentials in nm."""
         return next(iter(self.pairs.values())).cutoff
+
+    @property
+    def pairwise(self) -> bool:
+        """Whether pair potentials are all there is."""
+        return not self.triplets and not self.densities
+
+    @property
+    def reach(self) -> float:
+        """The longest cut-off of all terms in nm."""
+        return max(self.cutoff, *(term.cutoff for term in (*self.triplets, *self.densities)), 0.0)
 
     @property
     def step(self) -> float:
@@ -342,6 +366,7 @@ class Model:
         head: dict[str, Any] = {
             "format": "kadanoff model 1", "units": "nm, kJ/mol, amu", "names": self.names, "masses": self.masses,
         }  # fmt: skip
+        head |= {"triplets": [_term(t) for t in self.triplets], "densities": [_term(d) for d in self.densities]}
         arrays = ("energy", "slope", "band", "force_band")
         entries = []
         for (a, b), p in self.pairs.items():
@@ -379,7 +404,24 @@ class Model:
             low, high = entry.pop("supported")
             given = [np.array(entry[k], dtype=np.float64) if k in entry else None for k in ("band", "force_band")]
             pairs[a, b] = PairPotential(entry["step"], entry["energy"], entry["slope"], (low, high), *given)
-        return cls(tuple(head["names"]), tuple(head["masses"]), pairs)
+        triplets = tuple(_triplet(entry) for entry in head.get("triplets", []))
+        densities = tuple(LocalDensity(**entry) for entry in head.get("densities", []))
+        return cls(tuple(head["names"]), tuple(head["masses"]), pairs, triplets, densities)
+
+
+def _term(term: Triplet | LocalDensity) -> dict[str, Any]:
+    """A term as JSON has it: its fields, arrays as lists (floats keep their bits)."""
+    plain = {name: getattr(term, name) for name in term.__dataclass_fields__}
+    return {
+        name: value.tolist() if isinstance(value, np.ndarray) else asdict(value) if isinstance(value, Knots) else value
+        for name, value in plain.items()
+    }
+
+
+def _triplet(entry: dict[str, Any]) -> Triplet:
+    if "near" not in entry:
+        return AngularTriplet(**entry)
+    return SplineTriplet(**entry | {name: Knots(**entry[name]) for name in ("near", "far")})
 
 
 def _plain(array: _Array) -> list[float | None]:

@@ -27,6 +27,8 @@ def check_start(model: Model, frame: Frames) -> NDArray[np.int64]:
         raise ValueError("some start velocities are not numbers")
     if not np.all(np.isfinite(box) & (box > 0)):
         raise ValueError(f"every box edge must be positive, not {box} nm")
+    if not model.pairwise:
+        raise ValueError("this engine runs pair potentials only; the model has three-body or local-density terms")
     if model.cutoff > 0.5 * box.min() * (1 + 1e-9):
         raise ValueError(f"the cut-off {model.cutoff} nm is more than half the shortest box edge, {box.min()} nm")
     unknown = [name for name in frame.beads.names if name not in model.names]
