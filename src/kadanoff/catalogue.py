@@ -26,6 +26,7 @@ class Study(NamedTuple):
 KINDS: dict[str, str] = {
     "molecules.bottom-up": "kadanoff.molecules.studies.bottom_up:bottom_up",
     "molecules.water-reference": "kadanoff.molecules.studies.water_reference:water_reference",
+    "molecules.force-floor": "kadanoff.molecules.studies.force_floor:force_floor",
     "lattices.block-spins": "kadanoff.lattices.studies:block_spins",
     "dynamics.hidden-cycle": "kadanoff.dynamics.studies:hidden_cycle",
     "networks.regions": "kadanoff.networks.studies:regions",
@@ -49,6 +50,13 @@ STUDIES: tuple[Study, ...] = (
         "molecules.water-reference",
         "makes the shipped SPC/E water with OpenMM (extra: openmm)",
         2400,
+        flagship=False,
+    ),
+    Study(
+        "spce-floor",
+        "molecules.force-floor",
+        "makes the shipped floor of force matching: forces on beads that stand still (extra: openmm)",
+        900,
         flagship=False,
     ),
 )

@@ -111,6 +111,20 @@ def _system(settings: WaterReference, edge: float) -> tuple[Any, Any, Any]:
     return topology, system, barostat
 
 
+def water_context(settings: WaterReference, edge: float, seed: int) -> tuple[Any, Any, Any]:
+    """OpenMM context on the CPU platform, its Langevin integrator, and the barostat that only measures."""
+    import openmm
+    from openmm import unit
+
+    _, system, barostat = _system(settings, edge)
+    integrator = openmm.LangevinMiddleIntegrator(
+        settings.temperature * unit.kelvin, settings.friction / unit.picosecond, settings.timestep * unit.picosecond
+    )
+    integrator.setRandomNumberSeed(seed % 2**31)
+    platform = openmm.Platform.getPlatformByName("CPU")
+    return openmm.Context(system, integrator, platform, {"Threads": str(settings.threads)}), integrator, barostat
+
+
 def simulate_water(
     settings: WaterReference, checkpoint: bytes | None = None, *, frames: int | None = None
 ) -> Iterator[ReferenceFrame | bytes]:
@@ -124,13 +138,7 @@ def simulate_water(
     from openmm import unit
 
     positions, edge = build_water_box(settings.molecules, settings.density, settings.seed)
-    _, system, barostat = _system(settings, edge)
-    integrator = openmm.LangevinMiddleIntegrator(
-        settings.temperature * unit.kelvin, settings.friction / unit.picosecond, settings.timestep * unit.picosecond
-    )
-    integrator.setRandomNumberSeed(settings.seed % 2**31)
-    platform = openmm.Platform.getPlatformByName("CPU")
-    context = openmm.Context(system, integrator, platform, {"Threads": str(settings.threads)})
+    context, integrator, barostat = water_context(settings, edge, settings.seed)
     if checkpoint is None:
         context.setPositions(positions)
         openmm.LocalEnergyMinimizer.minimize(context, 10.0, 500)
@@ -227,13 +235,7 @@ def seconds_per_ns(settings: WaterReference, steps: int = 300) -> Estimate:
     from openmm import unit
 
     positions, edge = build_water_box(settings.molecules, settings.density, settings.seed)
-    _, system, _ = _system(settings, edge)
-    integrator = openmm.LangevinMiddleIntegrator(
-        settings.temperature * unit.kelvin, settings.friction / unit.picosecond, settings.timestep * unit.picosecond
-    )
-    context = openmm.Context(
-        system, integrator, openmm.Platform.getPlatformByName("CPU"), {"Threads": str(settings.threads)}
-    )
+    context, integrator, _ = water_context(settings, edge, settings.seed)
     context.setPositions(positions)
     openmm.LocalEnergyMinimizer.minimize(context, 100.0, 50)
     context.setVelocitiesToTemperature(settings.temperature * unit.kelvin, settings.seed % 2**31)
