@@ -43,7 +43,9 @@ SETTINGS = """<cg>
 </cg>
 """
 TOPOLOGY = """<topology>
- <molecules><molecule name="W" nmols="{n}" nbeads="1"><bead name="W" type="W" mass="18.015" q="0.0" /></molecule></molecules>
+ <molecules><molecule name="W" nmols="{n}" nbeads="1">
+  <bead name="W" type="W" mass="18.015" q="0.0" />
+ </molecule></molecules>
  <box xx="{box}" yy="{box}" zz="{box}" />
 </topology>
 """
@@ -68,6 +70,7 @@ def main() -> int:
     if shutil.which("csg_inverse") is None:
         print("csg_inverse (Debian: votca) is not here: nothing to compare with")
         return 0
+    import kadanoff.molecules as package
     from kadanoff.molecules.boltzmann import LEAST_COUNTS
     from kadanoff.molecules.comparison import centred
     from kadanoff.molecules.engines.lammps import find_lammps
@@ -78,14 +81,11 @@ def main() -> int:
         even_and_odd,
         iterate,
         newton,
-        rdf_difference,
         sample,
         starting_frame,
     )
     from kadanoff.molecules.mapping import MappingConfig, read_all_beads
     from kadanoff.molecules.pair_distributions import pair_distribution
-
-    import kadanoff.molecules as package
 
     data = Path(package.__file__).parent / "data"
     frames = read_all_beads(data / "spce.gro", data / "spce.trr", MappingConfig(beads={"W": {"per": "residue"}}))
