@@ -24,7 +24,8 @@ from scipy.special import stdtrit
 
 from kadanoff.estimates import Estimate
 from kadanoff.molecules._kernels.force_matching import accumulate
-from kadanoff.molecules.frames import Frames
+from kadanoff.molecules.force_frames import parts
+from kadanoff.molecules.frames import Beads, Frames
 from kadanoff.molecules.potentials import PairPotential
 from kadanoff.molecules.splines import Knots
 from kadanoff.molecules.time_blocks import TimeBlocks
@@ -179,52 +180,21 @@ class _Stream:
 
     def __init__(self, knots: Knots) -> None:
         self.knots = knots
-        self.first: Frames | None = None
-        self.seen = 0
+        self.beads: Beads | None = None
         self.sums = TimeBlocks()
 
     def tasks(self, chunks: Iterator[Frames]) -> Iterator[_Task]:
-        for chunk in chunks:
-            self._check(chunk)
-            step = int(np.clip(20_000 / max(len(chunk.beads), 1), 1, 64))
-            for start in range(0, len(chunk), step):
-                part = slice(start, start + step)
-                positions, forces, box = (
-                    np.ascontiguousarray(array[part], dtype=np.float64)
-                    for array in (chunk.positions, chunk.forces, chunk.box)
-                    if array is not None
-                )
-                for name, array in (("position", positions), ("force", forces)):
-                    bad = ~np.isfinite(array)
-                    if bad.any():
-                        frame, bead, _ = np.argwhere(bad)[0]
-                        raise ValueError(
-                            f"the {name} of bead {bead} in frame {self.seen + start + frame} is not a finite number"
-                        )
-                yield self.knots, positions, forces, box
-            self.seen += len(chunk)
-
-    def _check(self, chunk: Frames) -> None:
-        if chunk.forces is None:
-            raise ValueError(
-                f"the frames from number {self.seen} on hold no forces: force matching needs a trajectory with forces "
-                "(TRR, for example; in GROMACS set nstfout)"
-            )
-        if self.first is None:
-            self.first = chunk[:0]
-            kinds = np.unique(chunk.beads.types)
-            if len(kinds) > 1:
-                names = [chunk.beads.names[kind] for kind in kinds]
-                raise ValueError(f"force matching fits one bead type, not {len(kinds)}: {names}. Map to one type first")
-        elif chunk.beads is not self.first.beads and not np.array_equal(chunk.beads.types, self.first.beads.types):
-            raise ValueError(f"the chunk at frame {self.seen} holds other beads than the first one")
-        half = 0.5 * chunk.box.min(axis=1) if len(chunk) else np.array([np.inf])
-        if not np.all(half >= self.knots.cutoff * (1.0 - 1e-12)):
-            frame = int(np.argmin(np.nan_to_num(half, nan=-1.0)))
-            raise ValueError(
-                f"the cut-off {self.knots.cutoff:g} nm exceeds half the shortest box edge, {half[frame]:g} nm, in "
-                f"frame {self.seen + frame} (box {chunk.box[frame]} nm): choose a shorter cut-off"
-            )
+        for part in parts(chunks, self.knots.cutoff):
+            if self.beads is None:
+                self.beads = part.beads
+                kinds = np.unique(part.beads.types)
+                if len(kinds) > 1:
+                    names = [part.beads.names[kind] for kind in kinds]
+                    raise ValueError(
+                        f"force matching fits one bead type, not {len(kinds)}: {names}. Map to one type first, or use "
+                        "term_equations, which fits any number"
+                    )
+            yield self.knots, part.positions, part.forces, part.box
 
     def add(self, sums: _Sums) -> None:
         *arrays, closest = sums
@@ -239,8 +209,8 @@ class _Stream:
 
     def close(self, blocks: int | None) -> NormalEquations:
         frames, (gram, moment, square, net, pairs) = self.sums.close(blocks)
-        assert self.first is not None  # else there were no frames, which `TimeBlocks.close` refuses
-        beads = self.first.beads
+        assert self.beads is not None  # else there were no frames, which `TimeBlocks.close` refuses
+        beads = self.beads
         name = beads.names[int(beads.types[0])]
         return NormalEquations(self.knots, gram, moment, square, net, pairs, frames, len(beads), name)
 
