@@ -61,6 +61,7 @@ def parts(chunks: Iterator[Frames], cutoff: float) -> Iterator[Part]:
                 bad = ~np.isfinite(array)
                 if bad.any():
                     frame, bead, _ = np.argwhere(bad)[0]
-                    raise ValueError(f"the {name} of bead {bead} in frame {seen + start + frame} is not a finite number")
+                    where = f"bead {bead} in frame {seen + start + frame}"
+                    raise ValueError(f"the {name} of {where} is not a finite number")
             yield Part(seen + start, beads, positions, forces, box)
         seen += len(chunk)

@@ -272,6 +272,6 @@ def to_plain(term: Term) -> dict[str, Any]:
 def from_plain(entry: Mapping[str, Any]) -> Term:
     """What `to_plain` made."""
     fields = {key: Knots(**value) if isinstance(value, dict) else value for key, value in entry.items()}
-    fields = {key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()}
-    term: Term = _FORMS[fields.pop("form")](**fields)
+    form = _FORMS[str(fields.pop("form"))]
+    term: Term = form(**{key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()})
     return term

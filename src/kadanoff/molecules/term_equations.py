@@ -24,6 +24,7 @@ from kadanoff.molecules._kernels import force_terms as kernels
 from kadanoff.molecules.force_frames import Part, parts
 from kadanoff.molecules.force_terms import (
     AngularBasis,
+    DensityBasis,
     PairBasis,
     Term,
     TripletBasis,
@@ -89,14 +90,14 @@ class TermEquations:
     def select(self, blocks: slice | ArrayLike) -> TermEquations:
         """Some of the blocks, e.g. ``slice(0, None, 2)`` for the even ones, or an array of indices."""
         which = blocks if isinstance(blocks, slice) else np.asarray(blocks)
-        return replace(self, **{name: getattr(self, name)[which] for name in _PER_BLOCK})
+        return self._with({name: getattr(self, name)[which] for name in _PER_BLOCK})
 
     def reblock(self, blocks: int) -> TermEquations:
         """The same data in fewer, longer blocks of neighbours."""
         if not 1 <= blocks <= len(self):
             raise ValueError(f"{len(self)} blocks cannot be merged into {blocks}")
         starts = np.array([part[0] for part in np.array_split(np.arange(len(self)), blocks)])
-        return replace(self, **{name: np.add.reduceat(getattr(self, name), starts) for name in _PER_BLOCK})
+        return self._with({name: np.add.reduceat(getattr(self, name), starts) for name in _PER_BLOCK})
 
     def only(self, terms: Iterable[Term]) -> TermEquations:
         """The same data for some of the terms, in the order given here."""
@@ -126,13 +127,17 @@ class TermEquations:
                 raise ValueError(f"cannot merge normal equations of different {name}")
         columns = np.union1d(self.columns, other.columns)
         two = [one._spread(columns) for one in (self, other)]
-        return replace(
-            self, columns=columns, **{n: np.concatenate([getattr(one, n) for one in two]) for n in _PER_BLOCK}
+        return self._with(
+            {"columns": columns, **{n: np.concatenate([getattr(one, n) for one in two]) for n in _PER_BLOCK}}
         )
+
+    def _with(self, changes: dict[str, Any]) -> TermEquations:
+        return replace(self, **changes)
 
     def _spread(self, columns: NDArray[np.int64]) -> TermEquations:
         place = np.searchsorted(columns, self.columns)
-        gram, moment = zip(*(_larger(len(columns), place, *one) for one in zip(self.gram, self.moment)), strict=True)
+        both = zip(self.gram, self.moment, strict=True)
+        gram, moment = zip(*(_larger(len(columns), place, *one) for one in both), strict=True)
         return replace(self, columns=columns, gram=np.stack(gram), moment=np.stack(moment))
 
     def save(self, path: str | PathLike[str]) -> None:
@@ -229,7 +234,7 @@ def _design(
     if len(squared) and squared.min() == 0.0:
         raise ValueError(f"two beads are at one place in frame {number}: they have no force of finite size")
     many = [term for term in terms if not isinstance(term, PairBasis)]
-    around = kernels.surroundings(
+    starts, who, away = kernels.surroundings(
         x, box, first, second, squared, max((term.reach for term in many), default=0.0)
     )  # fmt: skip
 
@@ -237,10 +242,10 @@ def _design(
     for which, term in enumerate(terms):
         if isinstance(term, TripletBasis):
             tables[which] = table = term.table
-            ends = [index[end] for end in term.ends]
+            one, two = (index[end] for end in term.ends)
             kernels.touch_triplets(
-                types, *around, index[term.center], *ends, term.near.cutoff, term.near.intervals, term.far.cutoff,
-                term.far.intervals, table, int(cell[which]), counts,
+                types, starts, who, away, index[term.center], one, two, term.near.cutoff, term.near.intervals,
+                term.far.cutoff, term.far.intervals, table, int(cell[which]), counts,
             )  # fmt: skip
             touched.append(start[which] + np.flatnonzero(counts[cell[which] : cell[which + 1]]))
         else:
@@ -273,22 +278,25 @@ def _design(
         if isinstance(term, PairBasis):
             continue
         center, at, count = index[term.center], int(begin[which]), int(cell[which])
+        if not isinstance(term, DensityBasis):
+            one, two = (index[end] for end in term.ends)
         if isinstance(term, AngularBasis):
             kernels.add_angles(
-                types, *around, center, *(index[end] for end in term.ends), term.cutoff, term.decay, term.cells,
+                types, starts, who, away, center, one, two, term.cutoff, term.decay, term.cells,
                 not term.intervals, at, count, design, counts,
             )  # fmt: skip
         elif isinstance(term, TripletBasis):
-            place = np.full(term.columns, -1, np.int64)
-            place[touched[which] - start[which]] = np.arange(begin[which], begin[which + 1])
+            columns = np.full(term.columns, -1, np.int64)
+            columns[touched[which] - start[which]] = np.arange(begin[which], begin[which + 1])
             kernels.add_triplets(
-                types, *around, center, *(index[end] for end in term.ends), term.near.cutoff, term.near.intervals,
-                term.far.cutoff, term.far.intervals, tables[which], place, design,
+                types, starts, who, away, center, one, two, term.near.cutoff, term.near.intervals,
+                term.far.cutoff, term.far.intervals, tables[which], columns, design,
             )  # fmt: skip
         else:
             counted = np.array([name in term.neighbours for name in names])
             kernels.add_densities(
-                types, *around, center, counted, term.inner, term.outer, weight_coefficients(term.inner, term.outer),
+                types, starts, who, away, center, counted, term.inner, term.outer,
+                weight_coefficients(term.inner, term.outer),
                 term.knots.start, term.knots.spacing, term.knots.intervals, at, count, design, counts,
             )  # fmt: skip
     return design, np.concatenate(touched), counts

@@ -21,8 +21,8 @@ def default_blocks(frames: int) -> int:
 class TimeBlocks:
     """Adds up arrays of every frame in groups of neighbouring frames; the grouping depends on the frame's number alone.
 
-    At most 4096 groups (by default) are held; then neighbours are merged in pairs, so that a stream of any length fits in memory and
-    gives the same bits however it was cut into chunks.
+    At most 4096 groups (by default) are held; then neighbours are merged in pairs, so that a stream of any length fits
+    in memory and gives the same bits however it was cut into chunks.
     """
 
     def __init__(self, groups: int = _GROUPS) -> None:

@@ -112,7 +112,7 @@ def _near(
     number = 0
     for p in range(starts[i], starts[i + 1]):
         kind = types[who[p]]
-        if away[p, 3] < cutoff and (kind == one or kind == two):
+        if away[p, 3] < cutoff and (kind in (one, two)):
             chosen[number] = p
             number += 1
     return number
