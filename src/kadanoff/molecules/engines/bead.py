@@ -24,6 +24,7 @@ from kadanoff.molecules._kernels import dynamics
 from kadanoff.molecules._kernels.lanes import WIDTH
 from kadanoff.molecules.engines import Exploded, Langevin, NoseHoover, PointValue, Thermostat
 from kadanoff.molecules.engines.checks import check_plan, check_start, start_velocities
+from kadanoff.molecules.engines.many_body import bodies_of
 from kadanoff.molecules.frames import BOLTZMANN, Frames
 from kadanoff.molecules.potentials import Model
 
@@ -233,6 +234,7 @@ class _State:
         self.places, self.spare, self.spare_int = np.zeros(n, np.int64), np.zeros(n), np.zeros(n, np.int32)
         self.middle, self.half = (np.zeros(3 * (2 * blocks + WIDTH), np.float32) for _ in range(2))
         self.rows, self.filled = np.zeros((pad, min(48, blocks // 2 + 2)), np.int32), np.zeros(pad, np.int32)
+        self.bodies = bodies_of(model, pad=pad, chunks=self.chunks, room=32, exact=exact)
         self.far, self.sums = np.zeros(self.chunks, np.int64), np.zeros((6, self.chunks))
         self.sums[5, 0] = float(np.sum(mass[:, None] * velocities**2))
         self.chain = np.zeros_like(self.weights)
@@ -240,7 +242,9 @@ class _State:
         self.out_x, self.out_v = np.empty((frames, n, 3)), np.empty((frames, n, 3))
         self.out_values = np.empty((2, frames))
 
-    def walk(self, *, until: int, every: int, threads: int, pool: ThreadPoolExecutor | None) -> int:
+    def walk(
+        self, *, until: int, every: int, threads: int, pool: ThreadPoolExecutor | None, weigh: bool = False
+    ) -> int:
         """Go on to step ``until``; the frames recorded on the way are in ``out_x`` and its like from 0."""
         self.counters[dynamics.FRAME] = 0
         while True:
@@ -255,7 +259,7 @@ class _State:
                     self.g_exact, self.noise, chains, self.weights, self.places, self.spare, self.spare_int,
                     self.middle, self.half, self.rows, self.filled, self.far, self.sums, self.types, self.span,
                     self.base, self.shift, self.low, self.high, self.table, self.integral, self.energy, self.slope,
-                    self.step_r, self.out_x, self.out_v, self.out_values,
+                    self.step_r, self.out_x, self.out_v, self.out_values, self.bodies, weigh,
                 )  # fmt: skip
                 return ended
 
@@ -264,6 +268,12 @@ class _State:
             for other in others:
                 other.result()
             self.chain = chains[0]
-            if ended != dynamics.ROOM:
+            if ended == dynamics.ROOM:
+                self.rows = np.zeros((self.pad, int(1.5 * self.rows.shape[1]) + 1), np.int32)
+            elif ended == dynamics.CROWD:
+                assert self.bodies is not None
+                self.bodies = self.bodies._replace(
+                    near=np.zeros((self.pad, int(1.5 * self.bodies.near.shape[1]) + 1), np.int32)
+                )
+            else:
                 return ended
-            self.rows = np.zeros((self.pad, int(1.5 * self.rows.shape[1]) + 1), np.int32)

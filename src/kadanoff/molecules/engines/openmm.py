@@ -38,7 +38,7 @@ def bead_system(model: Model, frame: Frames) -> Any:
     Save it for OpenMM alone with ``openmm.XmlSerializer.serialize``; there, drop force 1 or integrate group 0 only.
     """
     mm = require_openmm()
-    types = check_start(model, frame)
+    types = check_start(model, frame, pairs_only="OpenMMEngine")
     system = mm.System()
     edges = frame.box[0].tolist()
     system.setDefaultPeriodicBoxVectors((edges[0], 0, 0), (0, edges[1], 0), (0, 0, edges[2]))
