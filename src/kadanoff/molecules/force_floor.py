@@ -69,7 +69,7 @@ class FixedBeads:
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> FixedBeads:
-        """Read an npz file with arrays of the names above. Raises ValueError where one of the first three is missing."""
+        """Read an npz file with arrays of these names. Raises ValueError where one of the first three is missing."""
         with np.load(path, allow_pickle=False) as file:
             missing = {"lags", "structure", "square"} - set(file.files)
             if missing:

@@ -317,7 +317,7 @@ class _Stream:
         self.terms = terms
         self.part: Part | None = None
         self.columns = np.empty(0, np.int64)
-        most = sum(term.columns for term in terms)
+        most = max(1, sum(term.columns for term in terms))
         groups = int(np.clip(_MEMORY // (8 * most * most), 64, 2048))
         self.sums = TimeBlocks(2 * groups)
 

@@ -250,7 +250,8 @@ def fit_terms(
     stays that of the pair fit. strengths: ridge and curvature of the regularisation by name of a term; what is not
     given is chosen by cross-validation over ``folds`` runs of blocks (`choose_strengths`). end: of every pair force at
     its cut-off, see `force_matching.solve`. A cell counts as sampled with at least ``minimum_samples`` in all and one
-    in half of the blocks. confidence: of the bands; resamples, seed: of the bootstrap over blocks.
+    in half of the blocks. confidence: of the bands; resamples, seed: of the bootstrap over blocks, to which is added
+    what the chosen smoothing may hide (`System.smoothing`).
 
     Raises ValueError with fewer than three blocks, for fewer force components than coefficients, a term without data,
     a pair force without data at its cut-off, and where all forces are zero. Warns (`DataWarning`, and `notes`) of gaps
@@ -293,6 +294,7 @@ def fit_terms(
     best = system.solve(np.ones((1, blocks)), penalty)[0]
     draws = np.random.default_rng(seed).multinomial(blocks - 1, np.full(blocks, 1.0 / blocks), size=resamples)
     samples = system.solve(draws.astype(np.float64), penalty)
+    samples += system.smoothing(best, chosen, risks, resamples, np.random.default_rng((seed, 1)))
 
     notes: list[str] = []
     fits = tuple(

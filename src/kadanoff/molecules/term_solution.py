@@ -9,7 +9,7 @@ that the pairs leave, then densities to the rest (Scherer & Andrienko, Phys. Che
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -141,21 +141,25 @@ class System:
         return np.asarray(self.equations.moment @ self.whole)
 
     @cached_property
-    def penalties(self) -> tuple[tuple[Array, Array], ...]:
-        """Ridge and curvature matrix of every term in its parameters, at strength one."""
+    def penalised(self) -> tuple[tuple[Array, Array], ...]:
+        """What ridge and curvature of every term square at strength one: (numbers, parameters of the term)."""
         found = []
-        diagonal = np.diagonal(self.equations.gram.sum(axis=0))
-        for term, rows, basis in zip(self.terms, self.rows, self.bases, strict=True):
-            own = diagonal[rows]
+        diagonal = np.diagonal(self.gram.sum(axis=0))
+        for term, rows, basis, place in zip(self.terms, self.rows, self.bases, self.places, strict=True):
+            own = diagonal[place]
             scale = float(np.median(own[own > 0.0])) if np.any(own > 0.0) else 1.0
             bent = _differences(term, self.equations, rows) @ basis
-            found.append((scale * basis.T @ basis, scale * bent.T @ bent))
+            found.append((np.sqrt(scale) * basis, np.sqrt(scale) * bent))
         return tuple(found)
+
+    @cached_property
+    def _penalties(self) -> tuple[tuple[Array, Array], ...]:
+        return tuple((ridge.T @ ridge, curvature.T @ curvature) for ridge, curvature in self.penalised)
 
     def penalty(self, strengths: Mapping[str, Strength]) -> Array:
         """(p, p) for the strengths of the terms by name."""
         total = np.zeros((self.parameters, self.parameters))
-        for term, place, (ridge, curvature) in zip(self.terms, self.places, self.penalties, strict=True):
+        for term, place, (ridge, curvature) in zip(self.terms, self.places, self._penalties, strict=True):
             strength = strengths[term.name]
             total[place, place] += strength.ridge * ridge + strength.curvature * curvature
         return total
@@ -197,6 +201,37 @@ class System:
         squares = np.einsum("bi,bi->b", parameters, (self.gram @ parameters[..., None])[..., 0])
         return np.asarray(self.equations.square - 2.0 * np.einsum("bi,bi->b", parameters, self.moment) + squares)
 
+    def smoothing(self, best: Array, strengths: Mapping[str, Strength], chosen: Iterable[tuple[str, str]],
+                  number: int, rng: np.random.Generator) -> Array:  # fmt: skip
+        """What regularisation may have moved the parameters by: (number, p) draws around zero.
+
+        A strength that predicts best is the prior width of what it penalises, in units of the noise; the curves that
+        this prior and the data leave open are wider than the spread over resampled data by H^-1 P H^-1 sigma^2 (Wahba,
+        J. R. Stat. Soc. B 45, 133, 1983; Nychka, J. Am. Stat. Assoc. 83, 1134, 1988). ``chosen``: the penalties, (name
+        of a term, "ridge" or "curvature"), that cross-validation chose. sigma^2 comes from the spread of the blocks.
+        """
+        gram = self.gram.sum(axis=0)
+        whole = gram + self.penalty(strengths)
+        score = self.moment - self.gram @ best
+        score -= score.mean(axis=0)
+        blocks = len(score)
+        solved = np.linalg.solve(whole, np.concatenate([score.T, gram], axis=1))
+        noise = np.einsum("bi,ib->", score, solved[:, :blocks]) * blocks / (blocks - 1)
+        sigma = np.sqrt(max(float(noise / np.trace(solved[:, blocks:])), 0.0))
+        moment = np.zeros((number, self.parameters))
+        wanted = set(chosen)
+        for term, place, matrices in zip(self.terms, self.places, self.penalised, strict=True):
+            for name, matrix in zip(Strength._fields, matrices, strict=True):
+                if (term.name, name) in wanted:
+                    draws = rng.normal(size=(number, len(matrix)))
+                    moment[:, place] += sigma * np.sqrt(getattr(strengths[term.name], name)) * draws @ matrix
+        found, solved_for = np.zeros_like(moment), np.empty(0, np.intp)
+        for stage in self.stages:
+            left = moment[:, stage] - found[:, solved_for] @ whole[solved_for[:, None], stage]
+            found[:, stage] = np.linalg.solve(whole[stage[:, None], stage], left.T).T
+            solved_for = np.concatenate([solved_for, stage])
+        return found
+
     def unseen(self, penalty: Array) -> Array:
         """Sum of squares left in each block by the fit to all others."""
         return self.residual(self.solve(1.0 - np.eye(len(self.equations)), penalty))
@@ -207,15 +242,15 @@ def choose_strengths(
 ) -> tuple[dict[str, Strength], dict[tuple[str, str], Risk]]:
     """Strengths by cross-validation, one penalty after the other, and the risk curves by (term, penalty).
 
-    Folds are runs of neighbouring blocks. Taken is the weakest strength whose risk exceeds the least by no more than
-    one standard error of their difference over the folds: what data can decide is not smoothed away, so that bands
-    from the bootstrap need not hold a bias.
+    Folds are runs of neighbouring blocks. In a residual fit a term is judged before later kinds are added. Taken is
+    the weakest strength whose risk exceeds the least by no more than one standard error of their difference over folds: what data can decide is not smoothed away.
     """
     coarse = system.reblock(min(folds, len(system.equations)))
     square = coarse.equations.square.sum()
     strengths = dict(start)
     curves: dict[tuple[str, str], Risk] = {}
     for term in system.terms:
+        part = coarse if system.mode == "joint" else coarse.subset(KINDS[: KINDS.index(term.kind) + 1])
         for penalty, grid in (("curvature", _CURVATURES), ("ridge", _RIDGES)):
             if penalty == "curvature" and isinstance(term, AngularBasis) and not term.intervals:
                 continue
@@ -224,7 +259,7 @@ def choose_strengths(
             left = []
             for strength in grid:
                 tried = {**strengths, term.name: strengths[term.name]._replace(**{penalty: strength})}
-                left.append(coarse.unseen(coarse.penalty(tried)))
+                left.append(part.unseen(part.penalty(tried)))
             risks = np.array(left)
             risk = risks.sum(axis=1) / square
             best = int(np.argmin(risk))
