@@ -14,6 +14,7 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 from numpy.typing import NDArray
 
+from kadanoff.molecules.lammps_terms import write_lammps_terms
 from kadanoff.molecules.potentials import Model, PairPotential
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ def write_lammps(model: Model, path: str | Path, *, points: int = 20_000) -> tup
 
     The rows are uniform in r^2 (``RSQ``) and ``points`` equals the N of the pair style: LAMMPS then takes them as
     they are, without a spline of its own in between. It interpolates energy and F/r linearly in r^2, so the error
-    falls as 1 / points^2. Returns both paths. Units: real. Source: LAMMPS manual, pair_style table.
+    falls as 1 / points^2. Terms beyond pairs are overlaid (``hybrid/overlay``), from files beside ``path`` that
+    `lammps_terms` writes. Returns both paths. Units: real. Source: LAMMPS manual, pair_style table.
     """
     path = Path(path)
     if points < 100:
@@ -67,11 +69,15 @@ def write_lammps(model: Model, path: str | Path, *, points: int = 20_000) -> tup
     lines = [
         "# kadanoff bead model for LAMMPS; include this after read_data (units real, atom_style atomic)",
         f"# bead types: {', '.join(f'{i} = {name}' for i, name in enumerate(model.names, 1))}",
-        f"pair_style table linear {points}",
     ]
+    styles, more = write_lammps_terms(model, path)
+    table = f"table linear {points}"
+    lines.append(f"pair_style hybrid/overlay {table} {' '.join(styles)}" if styles else f"pair_style {table}")
+    word = " table" if styles else ""
     for a, b in model.pairs:
         i, j = sorted((model.names.index(a) + 1, model.names.index(b) + 1))
-        lines.append(f"pair_coeff {i} {j} {path.name} {a}-{b}")
+        lines.append(f"pair_coeff {i} {j}{word} {path.name} {a}-{b}")
+    lines += more
     lines += [f"mass {i} {mass:.15g}" for i, mass in enumerate(model.masses, 1)]
     lines += ["pair_modify tail no", "neighbor 1.0 bin", "neigh_modify every 1 delay 0 check yes"]
     snippet.write_text("\n".join(lines) + "\n")
