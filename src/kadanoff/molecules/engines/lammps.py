@@ -21,8 +21,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from kadanoff.molecules.engines import Exploded, Langevin, NoseHoover, PointValue, Thermostat
-from kadanoff.molecules.engines.checks import check_plan, check_start, start_velocities
+from kadanoff.molecules.engines import Barostat, Exploded, Langevin, NoseHoover, PointValue, Thermostat
+from kadanoff.molecules.engines.checks import check_plan, check_start, refuse_barostat, start_velocities
 from kadanoff.molecules.frames import BOLTZMANN, Frames
 from kadanoff.molecules.potentials import Model
 from kadanoff.molecules.tables import ANGSTROM, KCAL, write_lammps, write_lammps_data
@@ -90,7 +90,7 @@ class LammpsEngine:
 
     def run(
         self, model: Model, start: Frames, *, steps: int, timestep: float, every: int, thermostat: Thermostat | None,
-        seed: int,
+        barostat: Barostat | None = None, seed: int,
     ) -> Iterator[Frames]:  # fmt: skip
         """Run from the single frame ``start``; chunks, with forces, energy and virial, are read while LAMMPS works.
 
@@ -100,6 +100,7 @@ class LammpsEngine:
         """
         check_start(model, start)
         total = check_plan(steps, timestep, every)
+        refuse_barostat(barostat, "LammpsEngine")
         temperature = None if thermostat is None else thermostat.temperature
         velocities = start_velocities(start, temperature, seed)
         if isinstance(thermostat, NoseHoover):  # LAMMPS counts 3n - 3 degrees of freedom
