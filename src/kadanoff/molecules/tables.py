@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ANGSTROM", "KCAL", "hermite_coefficients", "openmm_expression", "read_gromacs", "read_lammps", "read_votca",
-    "write_gromacs", "write_lammps", "write_lammps_data", "write_openmm", "write_votca",
+    "type_masses", "write_gromacs", "write_lammps", "write_lammps_data", "write_openmm", "write_votca",
 ]  # fmt: skip
 
 _Array = NDArray[np.float64]
@@ -112,12 +112,8 @@ def write_lammps_data(model: Model, frame: Frames, path: str | Path) -> Path:
     box = frame.box[0] / ANGSTROM
     x = np.asarray(frame.positions[0], dtype=np.float64) / ANGSTROM
     x = x - box * np.floor(x / box)
-    masses = []
-    for i, (name, mass) in enumerate(zip(model.names, model.masses, strict=True), 1):
-        own = np.unique(frame.beads.masses[types == i])
-        if len(own) > 1:
-            raise ValueError(f"beads of type {name} have masses {own[0]} to {own[-1]} amu; LAMMPS takes one a type")
-        masses.append(f"{i} {own[0] if len(own) else mass:.17g} # {name}\n")
+    weights = zip(type_masses(model, frame), model.names, strict=True)
+    masses = [f"{i} {mass:.17g} # {name}\n" for i, (mass, name) in enumerate(weights, 1)]
     parts = [
         "kadanoff beads, units real, atom_style atomic\n\n",
         f"{len(x)} atoms\n{len(model.names)} atom types\n\n",
@@ -131,6 +127,21 @@ def write_lammps_data(model: Model, frame: Frames, path: str | Path) -> Path:
         parts += ["\nVelocities\n\n", *(f"{i} {_three(p)}\n" for i, p in enumerate(v.tolist(), 1))]
     path.write_text("".join(parts))
     return path
+
+
+def type_masses(model: Model, frame: Frames) -> list[float]:
+    """Mass (amu) of each type as the frame's beads have it, or the model's where there are none of a type.
+
+    Raises `ValueError` where beads of one type have several masses.
+    """
+    masses = []
+    for name, mass in zip(model.names, model.masses, strict=True):
+        of_name = [k for k, other in enumerate(frame.beads.names) if other == name]
+        own = np.unique(frame.beads.masses[np.isin(frame.beads.types, of_name)])
+        if len(own) > 1:
+            raise ValueError(f"beads of type {name} have masses {own[0]} to {own[-1]} amu; LAMMPS takes one a type")
+        masses.append(float(own[0]) if len(own) else mass)
+    return masses
 
 
 def _three(point: list[float]) -> str:

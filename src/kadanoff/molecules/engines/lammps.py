@@ -25,7 +25,7 @@ from kadanoff.molecules.engines import Barostat, Exploded, Langevin, NoseHoover,
 from kadanoff.molecules.engines.checks import check_plan, check_start, refuse_barostat, start_velocities
 from kadanoff.molecules.frames import BOLTZMANN, Frames
 from kadanoff.molecules.potentials import Model
-from kadanoff.molecules.tables import ANGSTROM, KCAL, write_lammps, write_lammps_data
+from kadanoff.molecules.tables import ANGSTROM, KCAL, type_masses, write_lammps, write_lammps_data
 
 __all__ = ["LammpsEngine", "find_lammps"]
 
@@ -171,6 +171,7 @@ class _Job:
         keep = "x y z vx vy vz fx fy fz"
         script = [
             "units real", "atom_style atomic", "boundary p p p", "read_data start.data", "include model.in",
+            *(f"mass {i} {mass:.17g}" for i, mass in enumerate(type_masses(model, start), 1)),
             f"neighbor {engine.skin / ANGSTROM:.17g} bin",
             *commands,
             "compute virial all pressure NULL virial",
