@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from kadanoff.molecules.engines import Barostat
 from kadanoff.molecules.frames import BOLTZMANN, Frames
 from kadanoff.molecules.potentials import Model
 
-__all__ = ["check_plan", "check_start", "start_velocities"]
+__all__ = ["check_plan", "check_start", "refuse_barostat", "start_velocities"]
 
 
 def check_start(model: Model, frame: Frames, *, pairs_only: str | None = None) -> NDArray[np.int64]:
@@ -54,6 +55,12 @@ def check_plan(steps: int, timestep: float, every: int) -> int:
     if every > steps:
         raise ValueError(f"a run of {steps} steps that saves every {every} holds no frame")
     return steps // every
+
+
+def refuse_barostat(barostat: Barostat | None, engine: str) -> None:
+    """Raises `ValueError` where an engine that keeps the volume is asked to change it."""
+    if barostat is not None:
+        raise ValueError(f"{engine} runs at constant volume only; take BeadEngine for a run with a barostat")
 
 
 def start_velocities(frame: Frames, temperature: float | None, seed: int) -> NDArray[np.float64]:
