@@ -37,6 +37,7 @@ from kadanoff.molecules.three_body import AngularTriplet, SplineTriplet, Triplet
 __all__ = ["FittedTerm", "TermMatch", "fit_terms"]
 
 Array = NDArray[np.float64]
+_RARE = 0.01  # of the mean cell: fewer samples support nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,7 +251,7 @@ def fit_terms(
     stays that of the pair fit. strengths: ridge and curvature of the regularisation by name of a term; what is not
     given is chosen by cross-validation over ``folds`` runs of blocks (`choose_strengths`). end: of every pair force at
     its cut-off, see `force_matching.solve`. A cell counts as sampled with at least ``minimum_samples`` in all and one
-    in half of the blocks. confidence: of the bands; resamples, seed: of the bootstrap over blocks, to which is added
+    in half of the blocks, and of other terms than pairs with a hundredth of the mean cell. confidence: of the bands; resamples, seed: of the bootstrap over blocks, to which is added
     what the chosen smoothing may hide (`System.smoothing`).
 
     Raises ValueError with fewer than three blocks, for fewer force components than coefficients, a term without data,
@@ -324,6 +325,8 @@ def _fitted(system: System, index: int, best: Array, samples: Array, minimum: in
     counts = equations.counts[:, cell : cell + term.cells]
     total = counts.sum(axis=0)
     sampled = (total >= minimum) & (np.count_nonzero(counts, axis=0) >= 0.5 * len(counts))
+    if not isinstance(term, PairBasis):  # the tails of a distribution hold samples, but decide nothing
+        sampled &= total >= _RARE * total.mean()
     if isinstance(term, PairBasis) and not sampled[-1]:
         raise ValueError(
             f"{term.name}: the last knot interval before the cut-off holds {total[-1]} pairs (in "

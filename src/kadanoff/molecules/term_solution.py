@@ -243,7 +243,8 @@ def choose_strengths(
     """Strengths by cross-validation, one penalty after the other, and the risk curves by (term, penalty).
 
     Folds are runs of neighbouring blocks. In a residual fit a term is judged before later kinds are added. Taken is
-    the weakest strength whose risk exceeds the least by no more than one standard error of their difference over folds: what data can decide is not smoothed away.
+    the weakest strength whose risk exceeds the least by no more than one standard error of their difference over
+    folds: what data can decide is not smoothed away.
     """
     coarse = system.reblock(min(folds, len(system.equations)))
     square = coarse.equations.square.sum()
