@@ -139,7 +139,11 @@ def match_many_body(
     near = round(1.4 * around, 3)
     triplet = TripletBasis(center, ends, Knots(0.0, near, _NEAR), Knots(0.0, 2.0 * near, _FAR))
     crowd = density_basis(first, center, ends, round(_CROWDED * around, 3))
-    extra = [*([triplet] if splines else []), *([crowd] if density else [])]
+    extra: list[TripletBasis | DensityBasis] = []
+    if splines:
+        extra.append(triplet)
+    if density:
+        extra.append(crowd)
     equations = term_equations(
         chain((first,), chunks), [*pairs, *angular, *extra], blocks=blocks, executor=executor
     )  # fmt: skip

@@ -73,6 +73,8 @@ class FittedTerm:
         if not len(runs):
             return (self.nodes[0], self.nodes[0])
         low, high = runs[int(np.argmax(runs[:, 1] - runs[:, 0]))]
+        if high - low < len(self.sampled) and high - low > 2:  # the rim of the data lies somewhere inside its cell
+            low, high = low + (low > 0), high - (high < len(self.sampled))
         return float(self.nodes[low]), float(self.nodes[high])
 
     @property
@@ -251,8 +253,8 @@ def fit_terms(
     stays that of the pair fit. strengths: ridge and curvature of the regularisation by name of a term; what is not
     given is chosen by cross-validation over ``folds`` runs of blocks (`choose_strengths`). end: of every pair force at
     its cut-off, see `force_matching.solve`. A cell counts as sampled with at least ``minimum_samples`` in all and one
-    in half of the blocks, and of other terms than pairs with a hundredth of the mean cell. confidence: of the bands; resamples, seed: of the bootstrap over blocks, to which is added
-    what the chosen smoothing may hide (`System.smoothing`).
+    in half of the blocks, and of other terms than pairs with a hundredth of the mean cell. confidence: of the bands;
+    resamples, seed: of the bootstrap over blocks, to which is added what the chosen smoothing may hide (`System.smoothing`).
 
     Raises ValueError with fewer than three blocks, for fewer force components than coefficients, a term without data,
     a pair force without data at its cut-off, and where all forces are zero. Warns (`DataWarning`, and `notes`) of gaps
