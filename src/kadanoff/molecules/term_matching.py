@@ -254,7 +254,7 @@ def fit_terms(
     given is chosen by cross-validation over ``folds`` runs of blocks (`choose_strengths`). end: of every pair force at
     its cut-off, see `force_matching.solve`. A cell counts as sampled with at least ``minimum_samples`` in all and one
     in half of the blocks, and of other terms than pairs with a hundredth of the mean cell. confidence: of the bands;
-    resamples, seed: of the bootstrap over blocks, to which is added what the chosen smoothing may hide (`System.smoothing`).
+    resamples, seed: of the bootstrap over blocks, to which is added what the smoothing may hide (`System.smoothing`).
 
     Raises ValueError with fewer than three blocks, for fewer force components than coefficients, a term without data,
     a pair force without data at its cut-off, and where all forces are zero. Warns (`DataWarning`, and `notes`) of gaps

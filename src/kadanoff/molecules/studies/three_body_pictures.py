@@ -82,6 +82,7 @@ def angles(found: Comparison) -> Picture:
     left.set(xlabel="cosine of the angle between two neighbours", ylabel="probability density", ylim=(0, None))
     right.set(xlabel="tetrahedral order q", ylabel="probability density", xlim=(lowest - 0.05, 1), ylim=(0, None))
     _above(left, 3)
+    right.set_ylim(0, 1.4 * right.get_ylim()[1])  # room for the legend
     right.legend(loc="upper left")
     off = [
         f"{NAMES[name]} {angle_rms(found.fine, run.shape)}" for name, run in found.runs.items() if run.shape is not None
@@ -164,7 +165,8 @@ def mw(recovered: Recovered) -> Picture:
     x = np.linspace(-1.0, 1.0, 200)
     truth = recovered.truth.triplets[0].angular(x)[0]  # type: ignore[union-attr]
     left.plot(x, truth, color=plotting.BLACK, linestyle="--", linewidth=1.2, label="truth")
-    left.legend()
+    left.set_ylim(-0.1 * float(truth.max()), 1.3 * float(truth.max()))
+    left.legend(loc="upper left")
     r = np.linspace(pair.supported[0], pair.knots.cutoff, 400)
     value = pair.value(r)
     plotting.band(right, r, value, pair.band(r), label="force matching", color=plotting.BLUE)
