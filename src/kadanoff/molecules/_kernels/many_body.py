@@ -23,12 +23,10 @@ from numba import njit
 
 from kadanoff.molecules._kernels.lanes import (
     WIDTH,
-    absolute,
     bits,
     from_bits,
     largest,
     least,
-    less,
     line_at,
     load,
     load_halves,
@@ -36,7 +34,6 @@ from kadanoff.molecules._kernels.lanes import (
     root,
     spread,
     store,
-    to_float,
     total,
 )
 from kadanoff.molecules._kernels.neighbours import TURN
@@ -76,82 +73,6 @@ class Bodies(NamedTuple):
     g: np.ndarray
     g_exact: np.ndarray
     sums: np.ndarray
-
-
-# ---- the list ------------------------------------------------------------------------------------------------------
-
-
-@njit(cache=True, nogil=True)
-def list_near(first, last, u, n, pad, box, reach, middle, half, near, count):
-    """Beads nearer than ``reach`` to each bead of the blocks first..last-1, itself left out; returns (fits, farthest
-    block step back, ahead)."""
-    blocks, room = pad // WIDTH, near.shape[1] - WIDTH
-    long = 2 * blocks + WIDTH
-    s0 = spread(np.float32((box[0] / TURN) ** 2))
-    s1 = spread(np.float32((box[1] / TURN) ** 2))
-    s2 = spread(np.float32((box[2] / TURN) ** 2))
-    limit = spread(np.float32(reach * reach * 1.00001))
-    b0, b1, b2 = spread(np.float32(box[0])), spread(np.float32(box[1])), spread(np.float32(box[2]))
-    zero = spread(np.float32(0.0))
-    fits, back, ahead = True, 0, 0
-    for block in range(first, last):
-        low, high = block * WIDTH, min(n, (block + 1) * WIDTH)
-        for i in range(low, low + WIDTH):
-            count[i] = 0
-        m0, m1, m2 = spread(middle[block]), spread(middle[long + block]), spread(middle[2 * long + block])
-        h0, h1, h2 = spread(half[block]), spread(half[long + block]), spread(half[2 * long + block])
-        for far in range(0, blocks, WIDTH):
-            k = block + far
-            d0, d1, d2 = (
-                absolute(load(middle, k) - m0),
-                absolute(load(middle, long + k) - m1),
-                absolute(load(middle, 2 * long + k) - m2),
-            )
-            d0 = largest(least(d0, b0 - d0) - (load(half, k) + h0), zero)
-            d1 = largest(least(d1, b1 - d1) - (load(half, long + k) + h1), zero)
-            d2 = largest(least(d2, b2 - d2) - (load(half, 2 * long + k) + h2), zero)
-            mask = less(d0 * d0 + d1 * d1 + d2 * d2, limit)
-            for lane in range(min(WIDTH, blocks - far)):
-                if not (mask >> np.uint32(lane)) & np.uint32(1):
-                    continue
-                step = far + lane
-                j = block + step
-                j = (j - blocks if j >= blocks else j) * WIDTH
-                xj, yj, zj = load(u, j), load(u, pad + j), load(u, 2 * pad + j)
-                valid = np.uint32(255) if j + WIDTH <= n else np.uint32((1 << (n - j)) - 1)
-                for i in range(low, high):
-                    dx, dy, dz = (
-                        to_float(xj - spread(u[i])),
-                        to_float(yj - spread(u[pad + i])),
-                        to_float(zj - spread(u[2 * pad + i])),
-                    )
-                    hits = less(dx * dx * s0 + dy * dy * s1 + dz * dz * s2, limit) & valid
-                    if step == 0:
-                        hits &= np.uint32(255 ^ (1 << (i - low)))
-                    if hits:
-                        at = np.int64(count[i])
-                        if at > room:
-                            fits = False
-                            continue
-                        for bit in range(WIDTH):  # written whether it hits or not: nothing to guess
-                            near[i, at] = j + bit
-                            at += np.int64((hits >> np.uint32(bit)) & np.uint32(1))
-                        count[i] = at
-                        if 2 * step <= blocks:
-                            ahead = max(ahead, step)
-                        else:
-                            back = max(back, blocks - step)
-    return fits, back, ahead
-
-
-@njit(nogil=True)
-def touched(chunk, chunks, blocks, back, ahead):
-    """First block (on the ring) and number of blocks that a chunk writes to."""
-    first, last = chunk * blocks // chunks, (chunk + 1) * blocks // chunks
-    number = last - first + back + ahead
-    if number >= blocks:
-        return 0, blocks
-    return (first - back) % blocks, number
 
 
 @njit(nogil=True)
@@ -424,10 +345,13 @@ def many_forces(first, last, u, n, pad, box, t, span, bodies, g):
     sx, sy, sz = np.float32(box[0] / TURN), np.float32(box[1] / TURN), np.float32(box[2] / TURN)
     room = 2 * bodies.near.shape[1] + 2 * WIDTH
     index = np.empty(room, np.int32)
-    dx, dy, dz, ss = np.empty(room, np.float32), np.empty(room, np.float32), np.empty(room, np.float32), np.empty(
-        room, np.float32
+    dx, dy, dz = np.empty(room, np.float32), np.empty(room, np.float32), np.empty(room, np.float32)
+    ss, inverse, e, de = (
+        np.empty(room, np.float32),
+        np.empty(room, np.float32),
+        np.empty(room, np.float32),
+        np.empty(room, np.float32),
     )
-    inverse, e, de = np.empty(room, np.float32), np.empty(room, np.float32), np.empty(room, np.float32)
     fx, fy, fz = np.empty(room, np.float32), np.empty(room, np.float32), np.empty(room, np.float32)
     zero = spread(np.float32(0.0))
     near, count, numbers, types_ = bodies.near, bodies.count, bodies.numbers, bodies.ends.shape[1]
@@ -445,15 +369,17 @@ def many_forces(first, last, u, n, pad, box, t, span, bodies, g):
             one = 0
             for other in range(types_):
                 if bodies.ends[term, other] & 1:
-                    one = _gather(i, near, count, u, pad, t, other * span, sx, sy, sz, limit, one, index, dx, dy, dz, ss)
+                    one = _gather(
+                        i, near, count, u, pad, t, other * span, sx, sy, sz, limit, one, index, dx, dy, dz, ss
+                    )
             two = _fill_up(one, limit, dx, dy, dz, ss)
             if kind != DENSITY and one < (2 if alike else 1):
                 continue
             three = two
             if alike:
-                low, middle, high = 0, 0, one
+                middle, high = 0, one
             else:
-                low, middle, high = two, two, two
+                middle, high = two, two
                 for other in range(types_):
                     if bodies.ends[term, other] & 2:
                         high = _gather(
@@ -482,9 +408,7 @@ def many_forces(first, last, u, n, pad, box, t, span, bodies, g):
                 if alike:
                     energy *= 0.5
                 else:
-                    _angle(
-                        middle, high, 0, two, alike, table, begin, nodes, dx, dy, dz, inverse, e, de, fx, fy, fz
-                    )
+                    _angle(middle, high, 0, two, alike, table, begin, nodes, dx, dy, dz, inverse, e, de, fx, fy, fz)
             elif kind == SPLINE:
                 for c in range(0, three, WIDTH):
                     store(inverse, c, spread(np.float32(1.0)) / root(load(ss, c)))
