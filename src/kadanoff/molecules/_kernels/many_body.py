@@ -34,6 +34,8 @@ from kadanoff.molecules._kernels.lanes import (
     root,
     spread,
     store,
+    to_float,
+    to_whole,
     total,
 )
 from kadanoff.molecules._kernels.neighbours import TURN
@@ -227,59 +229,74 @@ def _angle(low, high, one, three, alike, table, start, nodes, ux, uy, uz, invers
     return energy
 
 
-@njit(nogil=True, error_model="numpy")
-def _spline(one, two, three, alike, table, start, per_near, cells, per_far, far, far_cells, dx, dy, dz, ss, inverse,
-            fx, fy, fz):  # fmt: skip
+@njit(nogil=True)
+def _near_splines(end, per_near, cells, ss, inverse, fx, fy, fz, cell, rest, basis):
+    """1/r of the neighbours 0..end, and of each 32 numbers in ``basis``: the splines of its distance as lanes (0000
+    1111, 2222 3333), and their slopes a cell. Clears the forces."""
+    p0, p1, p2, p3 = load(_BASIS, 32), load(_BASIS, 40), load(_BASIS, 48), load(_BASIS, 56)
+    q0, q1, q2, q3 = load(_BASIS, 64), load(_BASIS, 72), load(_BASIS, 80), load(_BASIS, 88)
+    sp1, sp2, sp3 = load(_SLOPE, 24), load(_SLOPE, 32), load(_SLOPE, 40)
+    sq1, sq2, sq3 = load(_SLOPE, 48), load(_SLOPE, 56), load(_SLOPE, 64)
+    zero, one, scale = spread(np.float32(0.0)), spread(np.float32(1.0)), spread(np.float32(per_near))
+    top = spread(np.float32(cells - 0.5))
+    for c in range(0, end, WIDTH):
+        r = root(load(ss, c))
+        store(inverse, c, one / r)
+        place = r * scale
+        first = to_whole(least(place, top))
+        store(cell, c, first)
+        store(rest, c, place - to_float(first))
+        store(fx, c, zero)
+        store(fy, c, zero)
+        store(fz, c, zero)
+    for c in range(end):
+        t = spread(rest[c])
+        store(basis, 32 * c, ((p3 * t + p2) * t + p1) * t + p0)
+        store(basis, 32 * c + 8, ((q3 * t + q2) * t + q1) * t + q0)
+        store(basis, 32 * c + 16, (sp3 * t + sp2) * t + sp1)
+        store(basis, 32 * c + 24, (sq3 * t + sq2) * t + sq1)
+
+
+@njit(nogil=True)
+def _spline(one, two, three, alike, table, start, per_near, cells, per_far, far_cells, dx, dy, dz, inverse, fx, fy, fz,
+            cell, basis, far_cell, rest, bend, push):  # fmt: skip
     """Tensor splines of r_ij, r_ik, r_jk: each pair of neighbours once; returns the energy.
 
     For one pair four lanes hold the splines of r_jk, twice, beside two splines of r_ik: 64 coefficients are 16
-    contiguous quadruples, contracted with those of r_ij first."""
+    contiguous quadruples, contracted with those of r_ij first. What depends on distances alone is done for eight k at
+    once, before and after: ``bend`` and ``push`` are dU/dr_ik (a cell) and dU/dr_jk / r_jk."""
     near_row, far_row = far_cells + 3, (cells + 3) * (far_cells + 3)
     f0, f1, f2, f3 = load(_BASIS, 0), load(_BASIS, 8), load(_BASIS, 16), load(_BASIS, 24)
-    p0, p1, p2, p3 = load(_BASIS, 32), load(_BASIS, 40), load(_BASIS, 48), load(_BASIS, 56)
-    q0, q1, q2, q3 = load(_BASIS, 64), load(_BASIS, 72), load(_BASIS, 80), load(_BASIS, 88)
     sf1, sf2, sf3 = load(_SLOPE, 0), load(_SLOPE, 8), load(_SLOPE, 16)
-    sp1, sp2, sp3 = load(_SLOPE, 24), load(_SLOPE, 32), load(_SLOPE, 40)
-    sq1, sq2, sq3 = load(_SLOPE, 48), load(_SLOPE, 56), load(_SLOPE, 64)
-    per_n, per_f, limit = np.float32(per_near), np.float32(per_far), np.float32(far * far)
-    sixth, unit, three_, four, six = (
-        np.float32(1.0 / 6.0), np.float32(1.0), np.float32(3.0), np.float32(4.0), np.float32(6.0),
-    )  # fmt: skip
+    zero, tiny = spread(np.float32(0.0)), spread(np.float32(1e-12))
+    scale, per_cell = spread(np.float32(per_far)), spread(np.float32(per_near))
+    most, top = spread(np.float32(far_cells)), spread(np.float32(far_cells - 0.5))
     energy = 0.0
     for j in range(one):
-        x, y, z = dx[j], dy[j], dz[j]
-        r = ss[j] * inverse[j]
-        place = r * per_n
-        cell_j = min(int(place), cells - 1)
-        t = place - np.float32(cell_j)
-        v = unit - t
-        a0, a1, a2, a3 = (
-            spread(sixth * v * v * v), spread(sixth * ((three_ * t - six) * t * t + four)),
-            spread(sixth * ((three_ * v - six) * v * v + four)), spread(sixth * t * t * t),
-        )  # fmt: skip
-        half = np.float32(0.5) * per_n
-        b0, b1, b2, b3 = (
-            spread(-half * v * v), spread(half * (three_ * t - four) * t),
-            spread(-half * (three_ * v - four) * v), spread(half * t * t),
-        )  # fmt: skip
-        pull, sx, sy, sz = np.float32(0.0), np.float32(0.0), np.float32(0.0), np.float32(0.0)
-        for k in range(j + 1 if alike else two, three):
-            ex, ey, ez = dx[k] - x, dy[k] - y, dz[k] - z
-            s = ex * ex + ey * ey + ez * ez
-            if s >= limit:
-                continue
-            r = np.sqrt(s)
-            place = r * per_f
-            cell = min(int(place), far_cells - 1)
-            t = spread(place - np.float32(cell))
+        low = j + 1 if alike else two
+        begin = low // WIDTH * WIDTH
+        if low >= three:
+            break
+        x, y, z = spread(dx[j]), spread(dy[j]), spread(dz[j])
+        for c in range(begin, three, WIDTH):
+            ex, ey, ez = load(dx, c) - x, load(dy, c) - y, load(dz, c) - z
+            r = root(largest(ex * ex + ey * ey + ez * ez, tiny))
+            place = least(r * scale, most)  # farther than the knots the last coefficients are zero
+            first = to_whole(least(place, top))
+            store(far_cell, c, first)
+            store(rest, c, place - to_float(first))
+            store(push, c, zero)
+            store(bend, c, zero)
+        at = 32 * j
+        a0, a1, a2, a3 = spread(basis[at]), spread(basis[at + 4]), spread(basis[at + 8]), spread(basis[at + 12])
+        b0, b1, b2, b3 = spread(basis[at + 16]), spread(basis[at + 20]), spread(basis[at + 24]), spread(basis[at + 28])
+        base = start + cell[j] * far_row
+        along, height = zero, zero
+        for k in range(low, three):
+            t = spread(rest[k])
             bf = ((f3 * t + f2) * t + f1) * t + f0
             sf = (sf3 * t + sf2) * t + sf1
-            place = ss[k] * inverse[k] * per_n
-            cell_k = min(int(place), cells - 1)
-            t = spread(place - np.float32(cell_k))
-            bp, bq = ((p3 * t + p2) * t + p1) * t + p0, ((q3 * t + q2) * t + q1) * t + q0
-            sp, sq = (sp3 * t + sp2) * t + sp1, (sq3 * t + sq2) * t + sq1
-            at = start + cell_j * far_row + cell_k * near_row + cell
+            at = base + cell[k] * near_row + far_cell[k]
             c = load_halves(table, at, at + near_row)
             mp, np_ = c * a0, c * b0
             c = load_halves(table, at + 2 * near_row, at + 3 * near_row)
@@ -299,20 +316,28 @@ def _spline(one, two, three, alike, table, start, per_near, cells, per_far, far,
             mp, np_ = mp + c * a3, np_ + c * b3
             c = load_halves(table, at + 2 * near_row, at + 3 * near_row)
             mq, nq = mq + c * a3, nq + c * b3
+            bp, bq = load(basis, 32 * k), load(basis, 32 * k + 8)
             both = mp * bp + mq * bq
-            energy += total(both * bf)
-            along_j = total((np_ * bp + nq * bq) * bf)
-            along_k = total((mp * sp + mq * sq) * bf) * per_n * inverse[k]
-            between = total(both * sf) * per_f / r
-            pull += along_j
-            sx, sy, sz = sx + between * ex, sy + between * ey, sz + between * ez
-            fx[k] -= along_k * dx[k] + between * ex
-            fy[k] -= along_k * dy[k] + between * ey
-            fz[k] -= along_k * dz[k] + between * ez
-        pull *= inverse[j]
-        fx[j] += sx - pull * x
-        fy[j] += sy - pull * y
-        fz[j] += sz - pull * z
+            along = along + (np_ * bp + nq * bq) * bf
+            height = height + both * bf
+            bend[k] = total((mp * load(basis, 32 * k + 16) + mq * load(basis, 32 * k + 24)) * bf)
+            push[k] = total(both * sf)
+        energy += np.float64(total(height))
+        sx, sy, sz = zero, zero, zero
+        for c in range(begin, three, WIDTH):
+            kx, ky, kz = load(dx, c), load(dy, c), load(dz, c)
+            ex, ey, ez = kx - x, ky - y, kz - z
+            between = load(push, c) * (scale / root(largest(ex * ex + ey * ey + ez * ez, tiny)))
+            radial = load(bend, c) * load(inverse, c) * per_cell
+            ex, ey, ez = between * ex, between * ey, between * ez
+            sx, sy, sz = sx + ex, sy + ey, sz + ez
+            store(fx, c, load(fx, c) - (radial * kx + ex))
+            store(fy, c, load(fy, c) - (radial * ky + ey))
+            store(fz, c, load(fz, c) - (radial * kz + ez))
+        pull = total(along) * np.float32(per_near) * inverse[j]
+        fx[j] += total(sx) - pull * dx[j]
+        fy[j] += total(sy) - pull * dy[j]
+        fz[j] += total(sz) - pull * dz[j]
     return energy
 
 
@@ -353,7 +378,7 @@ def many_forces(first, last, u, n, pad, box, t, span, bodies, g):
         np.empty(room, np.float32),
     )
     fx, fy, fz = np.empty(room, np.float32), np.empty(room, np.float32), np.empty(room, np.float32)
-    zero = spread(np.float32(0.0))
+    cell, far_cell, basis = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(32 * room, np.float32)
     near, count, numbers, types_ = bodies.near, bodies.count, bodies.numbers, bodies.ends.shape[1]
     sum_energy, sum_virial = 0.0, 0.0
     for term in range(len(bodies.kinds)):
@@ -410,14 +435,12 @@ def many_forces(first, last, u, n, pad, box, t, span, bodies, g):
                 else:
                     _angle(middle, high, 0, two, alike, table, begin, nodes, dx, dy, dz, inverse, e, de, fx, fy, fz)
             elif kind == SPLINE:
-                for c in range(0, three, WIDTH):
-                    store(inverse, c, spread(np.float32(1.0)) / root(load(ss, c)))
-                    store(fx, c, zero)
-                    store(fy, c, zero)
-                    store(fz, c, zero)
+                _near_splines(three, numbers[term, 1], int(numbers[term, 2]), ss, inverse, fx, fy, fz, cell, de,
+                              basis)  # fmt: skip
                 energy = _spline(
                     one, middle, high, alike, bodies.table, begin, numbers[term, 1], int(numbers[term, 2]),
-                    numbers[term, 3], numbers[term, 4], int(numbers[term, 5]), dx, dy, dz, ss, inverse, fx, fy, fz,
+                    numbers[term, 3], int(numbers[term, 5]), dx, dy, dz, inverse, fx, fy, fz, cell, basis, far_cell, e,
+                    de, ss,
                 )  # fmt: skip
             else:
                 energy = _density(
