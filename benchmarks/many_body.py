@@ -48,7 +48,7 @@ SW = "W W W 6.189 2.3925 1.8 23.15 1.2 -0.33333333333333333 7.049556277 0.602224
 
 def splines() -> Model:
     near, far = Knots(0.0, 0.4, 10), Knots(0.0, 0.8, 20)
-    c = np.random.default_rng(0).normal(size=(near.splines, near.splines, far.splines))
+    c = np.random.default_rng(0).normal(scale=0.2, size=(near.splines, near.splines, far.splines))
     c = c + c.transpose(1, 0, 2)
     c[-3:], c[:, -3:] = 0.0, 0.0
     return Model(("W",), (18.0154,), {("W", "W"): two_well(0.9)}, (SplineTriplet("W", ("W", "W"), near, far, c),))

@@ -96,21 +96,24 @@ def hermite(table, begin, nodes, place):
 
 @njit(nogil=True)
 def _gather(i, near, count, u, pad, t, want, sx, sy, sz, limit, at, index, dx, dy, dz, ss):
-    """Append the near beads of a type inside the cut-off; returns the new end."""
+    """Append the near beads of a type inside the cut-off; returns the new end. Unsigned places spare the test for
+    negative ones."""
     x, y, z = u[i], u[pad + i], u[2 * pad + i]
+    row, end = near[i], np.uint64(at)
+    p1, p2, one, none = np.uint64(pad), np.uint64(2 * pad), np.uint64(1), np.uint64(0)
     for c in range(count[i]):
-        j = near[i, c]
+        j = np.uint64(row[np.uint64(c)])
         a = np.float32(np.int32(u[j] - x)) * sx
-        b = np.float32(np.int32(u[pad + j] - y)) * sy
-        d = np.float32(np.int32(u[2 * pad + j] - z)) * sz
+        b = np.float32(np.int32(u[p1 + j] - y)) * sy
+        d = np.float32(np.int32(u[p2 + j] - z)) * sz
         s = a * a + b * b + d * d
-        index[at] = j
-        dx[at] = a
-        dy[at] = b
-        dz[at] = d
-        ss[at] = s
-        at += (s < limit) & (t[j] == want)
-    return at
+        index[end] = j
+        dx[end] = a
+        dy[end] = b
+        dz[end] = d
+        ss[end] = s
+        end += one if (s < limit) & (t[j] == want) else none
+    return np.int64(end)
 
 
 @njit(nogil=True)
@@ -292,7 +295,8 @@ def _spline(one, two, three, alike, table, start, per_near, cells, per_far, far_
         b0, b1, b2, b3 = spread(basis[at + 16]), spread(basis[at + 20]), spread(basis[at + 24]), spread(basis[at + 28])
         base = start + cell[j] * far_row
         along, height = zero, zero
-        for k in range(low, three):
+        for place_of_k in range(low, three):
+            k = np.uint64(place_of_k)  # unsigned places spare the test for negative ones
             t = spread(rest[k])
             bf = ((f3 * t + f2) * t + f1) * t + f0
             sf = (sf3 * t + sf2) * t + sf1
@@ -316,11 +320,12 @@ def _spline(one, two, three, alike, table, start, per_near, cells, per_far, far_
             mp, np_ = mp + c * a3, np_ + c * b3
             c = load_halves(table, at + 2 * near_row, at + 3 * near_row)
             mq, nq = mq + c * a3, nq + c * b3
-            bp, bq = load(basis, 32 * k), load(basis, 32 * k + 8)
+            own = 32 * place_of_k
+            bp, bq = load(basis, own), load(basis, own + 8)
             both = mp * bp + mq * bq
             along = along + (np_ * bp + nq * bq) * bf
             height = height + both * bf
-            bend[k] = total((mp * load(basis, 32 * k + 16) + mq * load(basis, 32 * k + 24)) * bf)
+            bend[k] = total((mp * load(basis, own + 16) + mq * load(basis, own + 24)) * bf)
             push[k] = total(both * sf)
         energy += np.float64(total(height))
         sx, sy, sz = zero, zero, zero
@@ -448,16 +453,19 @@ def many_forces(first, last, u, n, pad, box, t, span, bodies, g):
                     int(numbers[term, 4]), bodies.exact, begin, dx, dy, dz, ss, fx, fy, fz,
                 )  # fmt: skip
             vx, vy, vz, virial = np.float32(0.0), np.float32(0.0), np.float32(0.0), np.float32(0.0)
+            p1, p2 = np.uint64(pad), np.uint64(2 * pad)
             unit = kind == QUADRATIC or kind == ANGLE  # there dx holds directions
             for part in range(1 if alike else 2):
-                for c in range(0 if part == 0 else middle, one if part == 0 else high):
-                    j = index[c]
-                    along = dx[c] * fx[c] + dy[c] * fy[c] + dz[c] * fz[c]
+                for place in range(0 if part == 0 else middle, one if part == 0 else high):
+                    c = np.uint64(place)
+                    j = np.uint64(index[c])
+                    qx, qy, qz = fx[c], fy[c], fz[c]
+                    along = dx[c] * qx + dy[c] * qy + dz[c] * qz
                     virial += along * ss[c] * inverse[c] if unit else along
-                    g[j] += fx[c]
-                    g[pad + j] += fy[c]
-                    g[2 * pad + j] += fz[c]
-                    vx, vy, vz = vx + fx[c], vy + fy[c], vz + fz[c]
+                    g[j] += qx
+                    g[p1 + j] += qy
+                    g[p2 + j] += qz
+                    vx, vy, vz = vx + qx, vy + qy, vz + qz
             g[i] -= vx
             g[pad + i] -= vy
             g[2 * pad + i] -= vz
