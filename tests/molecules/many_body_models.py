@@ -53,7 +53,8 @@ MIXTURE = (
 )  # fmt: skip
 
 TERMS = {
-    "quadratic": ((bend(),), ()), "angle": ((wave(),), ()), "spline": ((SPLINE,), ()), "spline cut": ((CUT_SPLINE,), ()),
+    "quadratic": ((bend(),), ()), "angle": ((wave(),), ()),
+    "spline": ((SPLINE,), ()), "spline cut": ((CUT_SPLINE,), ()),
     "density": ((), (crowd(),)), "long density": ((), (crowd(inner=0.3, outer=0.8),)),
 }  # fmt: skip
 CASES = {name: (*terms, ("A",)) for name, terms in TERMS.items()} | {

@@ -1,4 +1,4 @@
-"""The barostat against the ideal gas, in closed form, and a Lennard-Jones fluid against its own runs at constant volume."""
+"""The barostat: an ideal gas in closed form, and a Lennard-Jones fluid against its own runs at constant volume."""
 
 from dataclasses import replace
 

@@ -84,8 +84,8 @@ def _stillinger_weber(model: Model, term: AngularTriplet, table: str | None = No
         legs = i == center and j == k and j in (first, second)
         bent = i == center and (j, k) in ((first, second), (second, first))
         sigma, gamma = (term.cutoff / _ANGSTROM, term.decay / term.cutoff) if legs else (0.0, 0.0)
-        words = [i, j, k, f"{height / _KCAL if bent else 0.0:.17g} {sigma:.17g} 1.0 {1.0 if bent else 0.0} {gamma:.17g}"]
-        words.append(f"{cosine if bent else 0.0:.17g} 0.0 0.0 0.0 0.0 0.0")
+        epsilon, strength, angle = (height / _KCAL, 1.0, cosine) if bent else (0.0, 0.0, 0.0)
+        words = [i, j, k, f"{epsilon:.17g} {sigma:.17g} 1.0 {strength} {gamma:.17g} {angle:.17g} 0.0 0.0 0.0 0.0 0.0"]
         if table is not None:
             words.append(f"{table} {'H' if bent else 'NONE'} linear {_POINTS if bent else 5}")
         lines.append(" ".join(words))
@@ -144,8 +144,8 @@ def _uf3(model: Model, term: SplineTriplet) -> str:
                     (near_ends / _ANGSTROM, far_ends / _ANGSTROM, c) if mine else (zero_ends, 2 * zero_ends, nothing)
                 )
                 order = own if mine else (i, j, k)
-                edge = reach if mine else 0.1
-                blocks.append(f"{head}\n3B {' '.join(order)} 0 3 uk\n{2 * edge:.17g} {edge:.17g} {edge:.17g} ")
+                cut = reach if mine else 0.1
+                blocks.append(f"{head}\n3B {' '.join(order)} 0 3 uk\n{2 * cut:.17g} {cut:.17g} {cut:.17g} ")
                 blocks.append(f"{len(across)} {len(legs)} {len(legs)}\n")
                 blocks += [" ".join(f"{x:.17g}" for x in line) + "\n" for line in (across, legs, legs)]
                 blocks.append(" ".join(map(str, table.shape)) + "\n")

@@ -269,7 +269,7 @@ def write_openmm(model: Model, path: str | Path) -> Path:
     lines += [" </Residues>", f" <InitializationScript>\n{script}\n </InitializationScript>"]
     lines += [f' <CustomNonbondedForce energy={quoteattr(energy)} bondCutoff="0">']
     lines.append('  <PerParticleParameter name="species"/>')
-    lines += [f"  <Atom type={quoteattr(name)} species=\"{i}\"/>" for i, name in enumerate(model.names)]
+    lines += [f'  <Atom type={quoteattr(name)} species="{i}"/>' for i, name in enumerate(model.names)]
     for i in range(4):
         values = " ".join(map(repr, cells[i].tolist()))
         lines.append(f'  <Function name="c{i}" type="Discrete1D">{values}</Function>')

@@ -36,8 +36,9 @@ from kadanoff.molecules._kernels.lanes import (
     to_float,
     total,
 )
-from kadanoff.molecules._kernels.many_body import list_near, many_forces, touched
+from kadanoff.molecules._kernels.many_body import many_forces
 from kadanoff.molecules._kernels.many_body_exact import exact_many_forces
+from kadanoff.molecules._kernels.near_beads import list_near, touched
 from kadanoff.molecules._kernels.neighbours import TURN, bound, list_rows, order
 from kadanoff.random import normal3
 

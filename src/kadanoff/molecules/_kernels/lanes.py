@@ -166,6 +166,7 @@ def _conversion(source: Lanes, target: Lanes, convert: Any, text: str) -> Any:
 
 
 to_float = _conversion(I32, F32, lambda b, x: b.sitofp(x, _VECTORS["f32"]), "int32 to float32.")
+to_whole = _conversion(F32, I32, lambda b, x: b.fptosi(x, _VECTORS["i32"]), "float32 to int32, towards zero.")
 to_double = _conversion(F32, F64, lambda b, x: b.fpext(x, _VECTORS["f64"]), "float32 to float64.")
 bits = _conversion(F32, I32, lambda b, x: b.bitcast(x, _VECTORS["i32"]), "The bits of float32 as int32.")
 from_bits = _conversion(I32, F32, lambda b, x: b.bitcast(x, _VECTORS["f32"]), "int32 read as the bits of float32.")

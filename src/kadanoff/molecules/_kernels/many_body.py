@@ -23,12 +23,10 @@ from numba import njit
 
 from kadanoff.molecules._kernels.lanes import (
     WIDTH,
-    absolute,
     bits,
     from_bits,
     largest,
     least,
-    less,
     line_at,
     load,
     load_halves,
@@ -37,6 +35,7 @@ from kadanoff.molecules._kernels.lanes import (
     spread,
     store,
     to_float,
+    to_whole,
     total,
 )
 from kadanoff.molecules._kernels.neighbours import TURN
@@ -78,82 +77,6 @@ class Bodies(NamedTuple):
     sums: np.ndarray
 
 
-# ---- the list ------------------------------------------------------------------------------------------------------
-
-
-@njit(cache=True, nogil=True)
-def list_near(first, last, u, n, pad, box, reach, middle, half, near, count):
-    """Beads nearer than ``reach`` to each bead of the blocks first..last-1, itself left out; returns (fits, farthest
-    block step back, ahead)."""
-    blocks, room = pad // WIDTH, near.shape[1] - WIDTH
-    long = 2 * blocks + WIDTH
-    s0 = spread(np.float32((box[0] / TURN) ** 2))
-    s1 = spread(np.float32((box[1] / TURN) ** 2))
-    s2 = spread(np.float32((box[2] / TURN) ** 2))
-    limit = spread(np.float32(reach * reach * 1.00001))
-    b0, b1, b2 = spread(np.float32(box[0])), spread(np.float32(box[1])), spread(np.float32(box[2]))
-    zero = spread(np.float32(0.0))
-    fits, back, ahead = True, 0, 0
-    for block in range(first, last):
-        low, high = block * WIDTH, min(n, (block + 1) * WIDTH)
-        for i in range(low, low + WIDTH):
-            count[i] = 0
-        m0, m1, m2 = spread(middle[block]), spread(middle[long + block]), spread(middle[2 * long + block])
-        h0, h1, h2 = spread(half[block]), spread(half[long + block]), spread(half[2 * long + block])
-        for far in range(0, blocks, WIDTH):
-            k = block + far
-            d0, d1, d2 = (
-                absolute(load(middle, k) - m0),
-                absolute(load(middle, long + k) - m1),
-                absolute(load(middle, 2 * long + k) - m2),
-            )
-            d0 = largest(least(d0, b0 - d0) - (load(half, k) + h0), zero)
-            d1 = largest(least(d1, b1 - d1) - (load(half, long + k) + h1), zero)
-            d2 = largest(least(d2, b2 - d2) - (load(half, 2 * long + k) + h2), zero)
-            mask = less(d0 * d0 + d1 * d1 + d2 * d2, limit)
-            for lane in range(min(WIDTH, blocks - far)):
-                if not (mask >> np.uint32(lane)) & np.uint32(1):
-                    continue
-                step = far + lane
-                j = block + step
-                j = (j - blocks if j >= blocks else j) * WIDTH
-                xj, yj, zj = load(u, j), load(u, pad + j), load(u, 2 * pad + j)
-                valid = np.uint32(255) if j + WIDTH <= n else np.uint32((1 << (n - j)) - 1)
-                for i in range(low, high):
-                    dx, dy, dz = (
-                        to_float(xj - spread(u[i])),
-                        to_float(yj - spread(u[pad + i])),
-                        to_float(zj - spread(u[2 * pad + i])),
-                    )
-                    hits = less(dx * dx * s0 + dy * dy * s1 + dz * dz * s2, limit) & valid
-                    if step == 0:
-                        hits &= np.uint32(255 ^ (1 << (i - low)))
-                    if hits:
-                        at = np.int64(count[i])
-                        if at > room:
-                            fits = False
-                            continue
-                        for bit in range(WIDTH):  # written whether it hits or not: nothing to guess
-                            near[i, at] = j + bit
-                            at += np.int64((hits >> np.uint32(bit)) & np.uint32(1))
-                        count[i] = at
-                        if 2 * step <= blocks:
-                            ahead = max(ahead, step)
-                        else:
-                            back = max(back, blocks - step)
-    return fits, back, ahead
-
-
-@njit(nogil=True)
-def touched(chunk, chunks, blocks, back, ahead):
-    """First block (on the ring) and number of blocks that a chunk writes to."""
-    first, last = chunk * blocks // chunks, (chunk + 1) * blocks // chunks
-    number = last - first + back + ahead
-    if number >= blocks:
-        return 0, blocks
-    return (first - back) % blocks, number
-
-
 @njit(nogil=True)
 def hermite(table, begin, nodes, place):
     """Value and slope (per cell) at ``place`` cells of nodes (value, slope times step) from ``begin``; straight
@@ -173,21 +96,24 @@ def hermite(table, begin, nodes, place):
 
 @njit(nogil=True)
 def _gather(i, near, count, u, pad, t, want, sx, sy, sz, limit, at, index, dx, dy, dz, ss):
-    """Append the near beads of a type inside the cut-off; returns the new end."""
+    """Append the near beads of a type inside the cut-off; returns the new end. Unsigned places spare the test for
+    negative ones."""
     x, y, z = u[i], u[pad + i], u[2 * pad + i]
+    row, end = near[i], np.uint64(at)
+    p1, p2, one, none = np.uint64(pad), np.uint64(2 * pad), np.uint64(1), np.uint64(0)
     for c in range(count[i]):
-        j = near[i, c]
+        j = np.uint64(row[np.uint64(c)])
         a = np.float32(np.int32(u[j] - x)) * sx
-        b = np.float32(np.int32(u[pad + j] - y)) * sy
-        d = np.float32(np.int32(u[2 * pad + j] - z)) * sz
+        b = np.float32(np.int32(u[p1 + j] - y)) * sy
+        d = np.float32(np.int32(u[p2 + j] - z)) * sz
         s = a * a + b * b + d * d
-        index[at] = j
-        dx[at] = a
-        dy[at] = b
-        dz[at] = d
-        ss[at] = s
-        at += (s < limit) & (t[j] == want)
-    return at
+        index[end] = j
+        dx[end] = a
+        dy[end] = b
+        dz[end] = d
+        ss[end] = s
+        end += one if (s < limit) & (t[j] == want) else none
+    return np.int64(end)
 
 
 @njit(nogil=True)
@@ -306,59 +232,75 @@ def _angle(low, high, one, three, alike, table, start, nodes, ux, uy, uz, invers
     return energy
 
 
-@njit(nogil=True, error_model="numpy")
-def _spline(one, two, three, alike, table, start, per_near, cells, per_far, far, far_cells, dx, dy, dz, ss, inverse,
-            fx, fy, fz):  # fmt: skip
+@njit(nogil=True)
+def _near_splines(end, per_near, cells, ss, inverse, fx, fy, fz, cell, rest, basis):
+    """1/r of the neighbours 0..end, and of each 32 numbers in ``basis``: the splines of its distance as lanes (0000
+    1111, 2222 3333), and their slopes a cell. Clears the forces."""
+    p0, p1, p2, p3 = load(_BASIS, 32), load(_BASIS, 40), load(_BASIS, 48), load(_BASIS, 56)
+    q0, q1, q2, q3 = load(_BASIS, 64), load(_BASIS, 72), load(_BASIS, 80), load(_BASIS, 88)
+    sp1, sp2, sp3 = load(_SLOPE, 24), load(_SLOPE, 32), load(_SLOPE, 40)
+    sq1, sq2, sq3 = load(_SLOPE, 48), load(_SLOPE, 56), load(_SLOPE, 64)
+    zero, one, scale = spread(np.float32(0.0)), spread(np.float32(1.0)), spread(np.float32(per_near))
+    top = spread(np.float32(cells - 0.5))
+    for c in range(0, end, WIDTH):
+        r = root(load(ss, c))
+        store(inverse, c, one / r)
+        place = r * scale
+        first = to_whole(least(place, top))
+        store(cell, c, first)
+        store(rest, c, place - to_float(first))
+        store(fx, c, zero)
+        store(fy, c, zero)
+        store(fz, c, zero)
+    for c in range(end):
+        t = spread(rest[c])
+        store(basis, 32 * c, ((p3 * t + p2) * t + p1) * t + p0)
+        store(basis, 32 * c + 8, ((q3 * t + q2) * t + q1) * t + q0)
+        store(basis, 32 * c + 16, (sp3 * t + sp2) * t + sp1)
+        store(basis, 32 * c + 24, (sq3 * t + sq2) * t + sq1)
+
+
+@njit(nogil=True)
+def _spline(one, two, three, alike, table, start, per_near, cells, per_far, far_cells, dx, dy, dz, inverse, fx, fy, fz,
+            cell, basis, far_cell, rest, bend, push):  # fmt: skip
     """Tensor splines of r_ij, r_ik, r_jk: each pair of neighbours once; returns the energy.
 
     For one pair four lanes hold the splines of r_jk, twice, beside two splines of r_ik: 64 coefficients are 16
-    contiguous quadruples, contracted with those of r_ij first."""
+    contiguous quadruples, contracted with those of r_ij first. What depends on distances alone is done for eight k at
+    once, before and after: ``bend`` and ``push`` are dU/dr_ik (a cell) and dU/dr_jk / r_jk."""
     near_row, far_row = far_cells + 3, (cells + 3) * (far_cells + 3)
     f0, f1, f2, f3 = load(_BASIS, 0), load(_BASIS, 8), load(_BASIS, 16), load(_BASIS, 24)
-    p0, p1, p2, p3 = load(_BASIS, 32), load(_BASIS, 40), load(_BASIS, 48), load(_BASIS, 56)
-    q0, q1, q2, q3 = load(_BASIS, 64), load(_BASIS, 72), load(_BASIS, 80), load(_BASIS, 88)
     sf1, sf2, sf3 = load(_SLOPE, 0), load(_SLOPE, 8), load(_SLOPE, 16)
-    sp1, sp2, sp3 = load(_SLOPE, 24), load(_SLOPE, 32), load(_SLOPE, 40)
-    sq1, sq2, sq3 = load(_SLOPE, 48), load(_SLOPE, 56), load(_SLOPE, 64)
-    per_n, per_f, limit = np.float32(per_near), np.float32(per_far), np.float32(far * far)
-    sixth, unit, three_, four, six = (
-        np.float32(1.0 / 6.0), np.float32(1.0), np.float32(3.0), np.float32(4.0), np.float32(6.0),
-    )  # fmt: skip
+    zero, tiny = spread(np.float32(0.0)), spread(np.float32(1e-12))
+    scale, per_cell = spread(np.float32(per_far)), spread(np.float32(per_near))
+    most, top = spread(np.float32(far_cells)), spread(np.float32(far_cells - 0.5))
     energy = 0.0
     for j in range(one):
-        x, y, z = dx[j], dy[j], dz[j]
-        r = ss[j] * inverse[j]
-        place = r * per_n
-        cell_j = min(int(place), cells - 1)
-        t = place - np.float32(cell_j)
-        v = unit - t
-        a0, a1, a2, a3 = (
-            spread(sixth * v * v * v), spread(sixth * ((three_ * t - six) * t * t + four)),
-            spread(sixth * ((three_ * v - six) * v * v + four)), spread(sixth * t * t * t),
-        )  # fmt: skip
-        half = np.float32(0.5) * per_n
-        b0, b1, b2, b3 = (
-            spread(-half * v * v), spread(half * (three_ * t - four) * t),
-            spread(-half * (three_ * v - four) * v), spread(half * t * t),
-        )  # fmt: skip
-        pull, sx, sy, sz = np.float32(0.0), np.float32(0.0), np.float32(0.0), np.float32(0.0)
-        for k in range(j + 1 if alike else two, three):
-            ex, ey, ez = dx[k] - x, dy[k] - y, dz[k] - z
-            s = ex * ex + ey * ey + ez * ez
-            if s >= limit:
-                continue
-            r = np.sqrt(s)
-            place = r * per_f
-            cell = min(int(place), far_cells - 1)
-            t = spread(place - np.float32(cell))
+        low = j + 1 if alike else two
+        begin = low // WIDTH * WIDTH
+        if low >= three:
+            break
+        x, y, z = spread(dx[j]), spread(dy[j]), spread(dz[j])
+        for c in range(begin, three, WIDTH):
+            ex, ey, ez = load(dx, c) - x, load(dy, c) - y, load(dz, c) - z
+            r = root(largest(ex * ex + ey * ey + ez * ez, tiny))
+            place = least(r * scale, most)  # farther than the knots the last coefficients are zero
+            first = to_whole(least(place, top))
+            store(far_cell, c, first)
+            store(rest, c, place - to_float(first))
+            store(push, c, zero)
+            store(bend, c, zero)
+        at = 32 * j
+        a0, a1, a2, a3 = spread(basis[at]), spread(basis[at + 4]), spread(basis[at + 8]), spread(basis[at + 12])
+        b0, b1, b2, b3 = spread(basis[at + 16]), spread(basis[at + 20]), spread(basis[at + 24]), spread(basis[at + 28])
+        base = start + cell[j] * far_row
+        along, height = zero, zero
+        for place_of_k in range(low, three):
+            k = np.uint64(place_of_k)  # unsigned places spare the test for negative ones
+            t = spread(rest[k])
             bf = ((f3 * t + f2) * t + f1) * t + f0
             sf = (sf3 * t + sf2) * t + sf1
-            place = ss[k] * inverse[k] * per_n
-            cell_k = min(int(place), cells - 1)
-            t = spread(place - np.float32(cell_k))
-            bp, bq = ((p3 * t + p2) * t + p1) * t + p0, ((q3 * t + q2) * t + q1) * t + q0
-            sp, sq = (sp3 * t + sp2) * t + sp1, (sq3 * t + sq2) * t + sq1
-            at = start + cell_j * far_row + cell_k * near_row + cell
+            at = base + cell[k] * near_row + far_cell[k]
             c = load_halves(table, at, at + near_row)
             mp, np_ = c * a0, c * b0
             c = load_halves(table, at + 2 * near_row, at + 3 * near_row)
@@ -378,20 +320,29 @@ def _spline(one, two, three, alike, table, start, per_near, cells, per_far, far,
             mp, np_ = mp + c * a3, np_ + c * b3
             c = load_halves(table, at + 2 * near_row, at + 3 * near_row)
             mq, nq = mq + c * a3, nq + c * b3
+            own = 32 * place_of_k
+            bp, bq = load(basis, own), load(basis, own + 8)
             both = mp * bp + mq * bq
-            energy += total(both * bf)
-            along_j = total((np_ * bp + nq * bq) * bf)
-            along_k = total((mp * sp + mq * sq) * bf) * per_n * inverse[k]
-            between = total(both * sf) * per_f / r
-            pull += along_j
-            sx, sy, sz = sx + between * ex, sy + between * ey, sz + between * ez
-            fx[k] -= along_k * dx[k] + between * ex
-            fy[k] -= along_k * dy[k] + between * ey
-            fz[k] -= along_k * dz[k] + between * ez
-        pull *= inverse[j]
-        fx[j] += sx - pull * x
-        fy[j] += sy - pull * y
-        fz[j] += sz - pull * z
+            along = along + (np_ * bp + nq * bq) * bf
+            height = height + both * bf
+            bend[k] = total((mp * load(basis, own + 16) + mq * load(basis, own + 24)) * bf)
+            push[k] = total(both * sf)
+        energy += np.float64(total(height))
+        sx, sy, sz = zero, zero, zero
+        for c in range(begin, three, WIDTH):
+            kx, ky, kz = load(dx, c), load(dy, c), load(dz, c)
+            ex, ey, ez = kx - x, ky - y, kz - z
+            between = load(push, c) * (scale / root(largest(ex * ex + ey * ey + ez * ez, tiny)))
+            radial = load(bend, c) * load(inverse, c) * per_cell
+            ex, ey, ez = between * ex, between * ey, between * ez
+            sx, sy, sz = sx + ex, sy + ey, sz + ez
+            store(fx, c, load(fx, c) - (radial * kx + ex))
+            store(fy, c, load(fy, c) - (radial * ky + ey))
+            store(fz, c, load(fz, c) - (radial * kz + ez))
+        pull = total(along) * np.float32(per_near) * inverse[j]
+        fx[j] += total(sx) - pull * dx[j]
+        fy[j] += total(sy) - pull * dy[j]
+        fz[j] += total(sz) - pull * dz[j]
     return energy
 
 
@@ -424,12 +375,15 @@ def many_forces(first, last, u, n, pad, box, t, span, bodies, g):
     sx, sy, sz = np.float32(box[0] / TURN), np.float32(box[1] / TURN), np.float32(box[2] / TURN)
     room = 2 * bodies.near.shape[1] + 2 * WIDTH
     index = np.empty(room, np.int32)
-    dx, dy, dz, ss = np.empty(room, np.float32), np.empty(room, np.float32), np.empty(room, np.float32), np.empty(
-        room, np.float32
+    dx, dy, dz = np.empty(room, np.float32), np.empty(room, np.float32), np.empty(room, np.float32)
+    ss, inverse, e, de = (
+        np.empty(room, np.float32),
+        np.empty(room, np.float32),
+        np.empty(room, np.float32),
+        np.empty(room, np.float32),
     )
-    inverse, e, de = np.empty(room, np.float32), np.empty(room, np.float32), np.empty(room, np.float32)
     fx, fy, fz = np.empty(room, np.float32), np.empty(room, np.float32), np.empty(room, np.float32)
-    zero = spread(np.float32(0.0))
+    cell, far_cell, basis = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(32 * room, np.float32)
     near, count, numbers, types_ = bodies.near, bodies.count, bodies.numbers, bodies.ends.shape[1]
     sum_energy, sum_virial = 0.0, 0.0
     for term in range(len(bodies.kinds)):
@@ -445,15 +399,17 @@ def many_forces(first, last, u, n, pad, box, t, span, bodies, g):
             one = 0
             for other in range(types_):
                 if bodies.ends[term, other] & 1:
-                    one = _gather(i, near, count, u, pad, t, other * span, sx, sy, sz, limit, one, index, dx, dy, dz, ss)
+                    one = _gather(
+                        i, near, count, u, pad, t, other * span, sx, sy, sz, limit, one, index, dx, dy, dz, ss
+                    )
             two = _fill_up(one, limit, dx, dy, dz, ss)
             if kind != DENSITY and one < (2 if alike else 1):
                 continue
             three = two
             if alike:
-                low, middle, high = 0, 0, one
+                middle, high = 0, one
             else:
-                low, middle, high = two, two, two
+                middle, high = two, two
                 for other in range(types_):
                     if bodies.ends[term, other] & 2:
                         high = _gather(
@@ -482,18 +438,14 @@ def many_forces(first, last, u, n, pad, box, t, span, bodies, g):
                 if alike:
                     energy *= 0.5
                 else:
-                    _angle(
-                        middle, high, 0, two, alike, table, begin, nodes, dx, dy, dz, inverse, e, de, fx, fy, fz
-                    )
+                    _angle(middle, high, 0, two, alike, table, begin, nodes, dx, dy, dz, inverse, e, de, fx, fy, fz)
             elif kind == SPLINE:
-                for c in range(0, three, WIDTH):
-                    store(inverse, c, spread(np.float32(1.0)) / root(load(ss, c)))
-                    store(fx, c, zero)
-                    store(fy, c, zero)
-                    store(fz, c, zero)
+                _near_splines(three, numbers[term, 1], int(numbers[term, 2]), ss, inverse, fx, fy, fz, cell, de,
+                              basis)  # fmt: skip
                 energy = _spline(
                     one, middle, high, alike, bodies.table, begin, numbers[term, 1], int(numbers[term, 2]),
-                    numbers[term, 3], numbers[term, 4], int(numbers[term, 5]), dx, dy, dz, ss, inverse, fx, fy, fz,
+                    numbers[term, 3], int(numbers[term, 5]), dx, dy, dz, inverse, fx, fy, fz, cell, basis, far_cell, e,
+                    de, ss,
                 )  # fmt: skip
             else:
                 energy = _density(
@@ -501,16 +453,19 @@ def many_forces(first, last, u, n, pad, box, t, span, bodies, g):
                     int(numbers[term, 4]), bodies.exact, begin, dx, dy, dz, ss, fx, fy, fz,
                 )  # fmt: skip
             vx, vy, vz, virial = np.float32(0.0), np.float32(0.0), np.float32(0.0), np.float32(0.0)
+            p1, p2 = np.uint64(pad), np.uint64(2 * pad)
             unit = kind == QUADRATIC or kind == ANGLE  # there dx holds directions
             for part in range(1 if alike else 2):
-                for c in range(0 if part == 0 else middle, one if part == 0 else high):
-                    j = index[c]
-                    along = dx[c] * fx[c] + dy[c] * fy[c] + dz[c] * fz[c]
+                for place in range(0 if part == 0 else middle, one if part == 0 else high):
+                    c = np.uint64(place)
+                    j = np.uint64(index[c])
+                    qx, qy, qz = fx[c], fy[c], fz[c]
+                    along = dx[c] * qx + dy[c] * qy + dz[c] * qz
                     virial += along * ss[c] * inverse[c] if unit else along
-                    g[j] += fx[c]
-                    g[pad + j] += fy[c]
-                    g[2 * pad + j] += fz[c]
-                    vx, vy, vz = vx + fx[c], vy + fy[c], vz + fz[c]
+                    g[j] += qx
+                    g[p1 + j] += qy
+                    g[p2 + j] += qz
+                    vx, vy, vz = vx + qx, vy + qy, vz + qz
             g[i] -= vx
             g[pad + i] -= vy
             g[2 * pad + i] -= vz

@@ -62,8 +62,8 @@ def _encoded(term: Triplet | LocalDensity, exact: bool) -> tuple[int, tuple[floa
         return DENSITY, (term.outer, term.inner, term.start, term.step, len(term.energy)), nothing, nodes
     if isinstance(term, SplineTriplet):
         near, far, flat = term.near, term.far, term.coefficients.ravel()
-        values = (near.cutoff, 1.0 / near.spacing, near.intervals, 1.0 / far.spacing, far.cutoff, far.intervals)
-        return SPLINE, values, flat.astype(np.float32), flat
+        cells = (near.cutoff, 1.0 / near.spacing, near.intervals, 1.0 / far.spacing, far.cutoff, far.intervals)
+        return SPLINE, cells, flat.astype(np.float32), flat
     assert isinstance(term, AngularTriplet)
     count = len(term.energy)
     width = 2.0 / (count - 1)
@@ -75,5 +75,5 @@ def _encoded(term: Triplet | LocalDensity, exact: bool) -> tuple[int, tuple[floa
         return QUADRATIC, values, nothing, np.zeros(0)
     du = np.diff(u)
     c0, c1, c2, c3 = u[:-1], v[:-1], 3 * du - 2 * v[:-1] - v[1:], v[:-1] + v[1:] - 2 * du
-    cells = np.stack([c0, c1, c2, c3, c1 / width, 2 * c2 / width, 3 * c3 / width, 0.0 * c0], axis=1)
-    return ANGLE, (term.cutoff, term.decay, count), cells.ravel().astype(np.float32), np.stack([u, v], 1).ravel()
+    pieces = np.stack([c0, c1, c2, c3, c1 / width, 2 * c2 / width, 3 * c3 / width, 0.0 * c0], axis=1)
+    return ANGLE, (term.cutoff, term.decay, count), pieces.ravel().astype(np.float32), np.stack([u, v], 1).ravel()
