@@ -7,42 +7,49 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray
-from test_term_matching import COARSE, CUTOFF, DECAY, REACH, fluid, pair_part, stillinger_weber, with_forces  # noqa: F401
+from fluid_forces import CUTOFF, DECAY, REACH, angular_part, make_fluid, pair_part, with_forces
 
 import kadanoff.molecules
-from kadanoff.molecules.force_terms import AngularBasis
+from kadanoff.molecules.force_terms import AngularBasis, PairBasis
 from kadanoff.molecules.many_body_matching import angular_candidates, match_many_body, nearest_distance, scan_terms
 from kadanoff.molecules.potentials import Model
-from kadanoff.molecules.studies.three_body_report import angle_rms
+from kadanoff.molecules.splines import Knots
 from kadanoff.molecules.structure import structure
+from kadanoff.molecules.studies.three_body_report import angle_rms
 from kadanoff.molecules.term_equations import TermEquations, term_equations
 from kadanoff.molecules.term_matching import fit_terms
 from kadanoff.study import ConfigError, Stopped, execute
 
 DATA = Path(kadanoff.molecules.__file__).parent / "data"
 QUICK = (
-    "reference.stop=60", 'three_body_cutoff="0.37 nm"', 'three_body_decay="0.15 nm"', "simulation.steps=3000",
+    "reference.stop=40", 'three_body_cutoff="0.37 nm"', 'three_body_decay="0.15 nm"', "simulation.steps=2000",
     "simulation.equilibration=1000", "recovery.molecules=125", "recovery.frames=12",
 )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def fluid():
+    return make_fluid()
 
 
 # ---- the whole fit ----
 
 
-def test_the_scan_finds_the_form_that_made_the_forces(fluid):  # noqa: F811
+def test_the_scan_finds_the_form_that_made_the_forces(fluid):
     """Held-out variance is highest at the true cut-off and decay, among neighbours on both sides."""
-    frames = with_forces(fluid, stillinger_weber, noise=0.2)
+    pair = PairBasis(("A", "A"), Knots(0.0, CUTOFF, 25))
+    frames = with_forces(fluid, lambda u, r: pair_part(u, r) + angular_part(u, r), noise=0.2)
     tried = [
         AngularBasis("A", ("A", "A"), cutoff, decay, 8)
         for cutoff in (0.9 * REACH, REACH, 1.1 * REACH)
         for decay in (0.7 * DECAY, DECAY, 1.4 * DECAY)
     ]
-    found = scan_terms(term_equations(frames, (COARSE, *tried)), (COARSE,), tried)
+    found = scan_terms(term_equations(frames, (pair, *tried)), (pair,), tried)
     assert (found[0].term.cutoff, found[0].term.decay) == (REACH, DECAY)
     assert found[0].held_out.value > found[1].held_out.value > found[-1].held_out.value
 
 
-def test_one_call_fits_all_and_gives_nothing_to_a_pair_fluid(fluid):  # noqa: F811
+def test_one_call_fits_all_and_gives_nothing_to_a_pair_fluid(fluid):
     """Negative control of the whole recipe: among thirty candidates, splines and a density, none gains by chance."""
     frames = with_forces(fluid, pair_part, noise=0.7)
     match = match_many_body(frames, cutoff=CUTOFF, spacing=0.1, intervals=6, resamples=20)
@@ -65,7 +72,7 @@ def test_one_call_fits_all_and_gives_nothing_to_a_pair_fluid(fluid):  # noqa: F8
     assert len(angular_candidates("A", ("A", "A"), 0.28, cutoffs=[0.4], decays=[0.1, 0.2])) == 2
 
 
-def test_angle_rms_of_one_liquid_with_itself_is_noise(fluid):  # noqa: F811
+def test_angle_rms_of_one_liquid_with_itself_is_noise(fluid):
     one, two = (structure(fluid[half], 1.5, blocks=10) for half in (slice(0, 15), slice(15, 30)))
     same = angle_rms(one, two)
     assert same.value < 4.0 * same.error
@@ -123,6 +130,7 @@ def test_other_fits_are_solved_from_what_the_study_left(water):
         assert np.all(np.isfinite(data["h"]))
 
 
+@pytest.mark.slow
 def test_a_measured_floor_bounds_what_is_explained(tmp_path):
     lags = np.linspace(0.05, 2.0, 40)
     rng = np.random.default_rng(0)

@@ -68,14 +68,19 @@ class FittedTerm:
         """Where data stand behind the function: from the last gap to the cut-off, or the longest run in cos or rho."""
         if isinstance(self.term, PairBasis):
             return supported_range(self.knots, self.sampled)
-        edges = np.flatnonzero(np.diff(np.concatenate([[False], self.sampled, [False]]).astype(int)))
-        runs = edges.reshape(-1, 2)
-        if not len(runs):
-            return (self.nodes[0], self.nodes[0])
-        low, high = runs[int(np.argmax(runs[:, 1] - runs[:, 0]))]
-        if high - low < len(self.sampled) and high - low > 2:  # the rim of the data lies somewhere inside its cell
+        low, high = self._run
+        if high - low > 2:  # the rim of the data lies somewhere inside its cell
             low, high = low + (low > 0), high - (high < len(self.sampled))
         return float(self.nodes[low]), float(self.nodes[high])
+
+    @cached_property
+    def _run(self) -> tuple[int, int]:
+        """First cell of the longest run of sampled ones, and the one after it."""
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], self.sampled, [False]]).astype(int))).reshape(-1, 2)
+        if not len(edges):
+            return 0, 0
+        low, high = edges[int(np.argmax(edges[:, 1] - edges[:, 0]))]
+        return int(low), int(high)
 
     @property
     def nodes(self) -> Array:
@@ -132,7 +137,7 @@ class FittedTerm:
         return pair_table(self, step)
 
     def triplet(self) -> Triplet:
-        """The three-body term of a model. Beyond the cosines that data support, h goes over into a constant."""
+        """The three-body term of a model. Beyond the cells with data h goes over into a constant."""
         term = self.term
         if isinstance(term, TripletBasis):
             table = term.table
@@ -146,19 +151,19 @@ class FittedTerm:
             return AngularTriplet(term.center, term.ends, term.cutoff, term.decay, energy, slope)
         width = self.knots.spacing
         slope = self.knots.slopes(self.knots.r) @ self.coefficients
-        low, high = (round((edge + 1.0) / width) for edge in self.supported)
+        low, high = self._run
         energy[:low] = energy[low] - 0.5 * width * slope[low]  # a quadratic over one interval, then flat
         energy[high + 1 :] = energy[high] + 0.5 * width * slope[high]
         slope[:low] = slope[high + 1 :] = 0.0
         return AngularTriplet(term.center, term.ends, term.cutoff, term.decay, energy, slope)
 
     def density(self) -> LocalDensity:
-        """The local-density term of a model: F on four nodes an interval, F' constant beyond the data."""
+        """The local-density term of a model: F on four nodes an interval, F' constant beyond cells with data."""
         term = self.term
         if not isinstance(term, DensityBasis):
             raise ValueError(f"{term.name} is no local density")
         nodes = np.linspace(term.knots.start, term.knots.cutoff, 4 * term.knots.intervals + 1)
-        inside = np.clip(nodes, *self.supported)
+        inside = np.clip(nodes, *(self.nodes[cell] for cell in self._run))
         energy = term.knots.integrals(inside[:1]) - term.knots.integrals(inside)
         slope = self.value(inside)
         return LocalDensity(

@@ -118,8 +118,8 @@ def forces(found: Comparison) -> Picture:
     return Picture(
         drawing,
         f"Left: pair forces with their 95 % bands; beside a three-body term the pair force has another meaning. Right: "
-        f"h(cos theta) of the three-body term with cut-off {angle.term.reach:g} nm, with its 95 % band; grey: too few "
-        "triplets, where the model's h goes over into a constant.",
+        f"h(cos theta) of the three-body term with cut-off {angle.term.reach:g} nm, with its 95 % band; grey: few or "
+        "no triplets; where there are none the model's h goes over into a constant.",
     )
 
 
