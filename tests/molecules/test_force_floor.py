@@ -35,7 +35,7 @@ def test_known_floor_comes_back_and_a_plateau_is_seen():
 
 def test_the_estimate_is_unbiased_and_its_error_calibrated():
     found = [
-        force_floor(FixedBeads.of(forces_of(0.05, 100, configurations=12, beads=20, seed=s), 0.01)).floor
+        force_floor(FixedBeads.of(forces_of(0.05, 60, configurations=12, beads=10, seed=s), 0.01)).floor
         for s in range(60)
     ]
     pulls = np.array([(one.value - FLOOR) / one.error for one in found])

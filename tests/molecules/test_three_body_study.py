@@ -23,7 +23,7 @@ from kadanoff.study import ConfigError, Stopped, execute
 DATA = Path(kadanoff.molecules.__file__).parent / "data"
 QUICK = (
     "reference.stop=40", 'three_body_cutoff="0.37 nm"', 'three_body_decay="0.15 nm"', "simulation.steps=2000",
-    "simulation.equilibration=1000", "recovery.molecules=125", "recovery.frames=12",
+    "simulation.equilibration=1000", "recovery.molecules=125", "recovery.frames=8",
 )  # fmt: skip
 
 
