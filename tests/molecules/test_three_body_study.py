@@ -11,11 +11,13 @@ from fluid_forces import CUTOFF, DECAY, REACH, angular_part, make_fluid, pair_pa
 
 import kadanoff.molecules
 from kadanoff.molecules.force_terms import AngularBasis, PairBasis
+from kadanoff.molecules.frames import Beads, Frames
 from kadanoff.molecules.many_body_matching import angular_candidates, match_many_body, nearest_distance, scan_terms
-from kadanoff.molecules.potentials import Model
+from kadanoff.molecules.potentials import Model, PairPotential
 from kadanoff.molecules.splines import Knots
 from kadanoff.molecules.structure import structure
 from kadanoff.molecules.studies.three_body_report import angle_rms
+from kadanoff.molecules.studies.three_body_water import Plan, Walk, simulate
 from kadanoff.molecules.term_equations import TermEquations, term_equations
 from kadanoff.molecules.term_matching import fit_terms
 from kadanoff.study import ConfigError, Stopped, execute
@@ -162,3 +164,12 @@ def test_a_trajectory_without_forces_is_refused(tmp_path):
         execute("three-body-water", tmp_path / "out2", overrides=['mode="both"'])
     with pytest.raises(Stopped, match="half the shortest box edge"):
         execute("three-body-water", tmp_path / "out3", overrides=['reach="1.4 nm"', "reference.stop=10"])
+
+
+def test_an_unstable_model_is_said_not_hidden():
+    positions = 2.0 * np.random.default_rng(0).random((1, 27, 3))
+    start = Frames(Beads.alike(27, 18.0), positions, np.full((1, 3), 2.0), np.zeros(1))
+    wall = PairPotential.from_function(lambda r: 1e9 * (0.9 - r) ** 2, lambda r: -2e9 * (0.9 - r), 0.9)
+    found = simulate(Model.single(wall, 18.0), start, Plan(Walk(steps=1000), 300.0, 0.9, 0.01, 0.4), seed=1)
+    assert found.shape is None
+    assert "explode" in found.trouble
