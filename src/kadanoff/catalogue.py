@@ -25,6 +25,7 @@ class Study(NamedTuple):
 
 KINDS: dict[str, str] = {
     "molecules.bottom-up": "kadanoff.molecules.studies.bottom_up:bottom_up",
+    "molecules.three-body": "kadanoff.molecules.studies.three_body_water:three_body",
     "molecules.water-reference": "kadanoff.molecules.studies.water_reference:water_reference",
     "molecules.force-floor": "kadanoff.molecules.studies.force_floor:force_floor",
     "lattices.block-spins": "kadanoff.lattices.studies:block_spins",
@@ -39,6 +40,12 @@ STUDIES: tuple[Study, ...] = (
         "molecules.bottom-up",
         "atomistic water to one-bead water: what structure alone keeps, and what it loses",
         200,
+    ),
+    Study(
+        "three-body-water",
+        "molecules.three-body",
+        "pair forces against pair and three-body forces: explained variance, angles and order regained",
+        150,
     ),
     Study(
         "block-spins", "lattices.block-spins", "spins to blocks by majority: nats kept and lost per block, exactly", 3

@@ -16,7 +16,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from os import PathLike
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,7 +24,18 @@ from scipy.special import stdtrit
 
 from kadanoff.estimates import Estimate
 from kadanoff.molecules._kernels.force_matching import accumulate
-from kadanoff.molecules.frames import Frames
+from kadanoff.molecules.force_frames import parts
+from kadanoff.molecules.frames import Beads, Frames
+from kadanoff.molecules.pair_forces import (
+    DataWarning,
+    End,
+    gaps,
+    net_force,
+    pair_columns,
+    pair_table,
+    ratio_error,
+    supported_range,
+)
 from kadanoff.molecules.potentials import PairPotential
 from kadanoff.molecules.splines import Knots
 from kadanoff.molecules.time_blocks import TimeBlocks
@@ -32,10 +43,6 @@ from kadanoff.molecules.time_blocks import TimeBlocks
 __all__ = ["DataWarning", "ForceMatch", "Knots", "NormalEquations", "normal_equations", "solve"]
 
 Array = NDArray[np.float64]
-
-
-class DataWarning(UserWarning):
-    """Something about the data that a user should know; the result stands."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,52 +186,21 @@ class _Stream:
 
     def __init__(self, knots: Knots) -> None:
         self.knots = knots
-        self.first: Frames | None = None
-        self.seen = 0
+        self.beads: Beads | None = None
         self.sums = TimeBlocks()
 
     def tasks(self, chunks: Iterator[Frames]) -> Iterator[_Task]:
-        for chunk in chunks:
-            self._check(chunk)
-            step = int(np.clip(20_000 / max(len(chunk.beads), 1), 1, 64))
-            for start in range(0, len(chunk), step):
-                part = slice(start, start + step)
-                positions, forces, box = (
-                    np.ascontiguousarray(array[part], dtype=np.float64)
-                    for array in (chunk.positions, chunk.forces, chunk.box)
-                    if array is not None
-                )
-                for name, array in (("position", positions), ("force", forces)):
-                    bad = ~np.isfinite(array)
-                    if bad.any():
-                        frame, bead, _ = np.argwhere(bad)[0]
-                        raise ValueError(
-                            f"the {name} of bead {bead} in frame {self.seen + start + frame} is not a finite number"
-                        )
-                yield self.knots, positions, forces, box
-            self.seen += len(chunk)
-
-    def _check(self, chunk: Frames) -> None:
-        if chunk.forces is None:
-            raise ValueError(
-                f"the frames from number {self.seen} on hold no forces: force matching needs a trajectory with forces "
-                "(TRR, for example; in GROMACS set nstfout)"
-            )
-        if self.first is None:
-            self.first = chunk[:0]
-            kinds = np.unique(chunk.beads.types)
-            if len(kinds) > 1:
-                names = [chunk.beads.names[kind] for kind in kinds]
-                raise ValueError(f"force matching fits one bead type, not {len(kinds)}: {names}. Map to one type first")
-        elif chunk.beads is not self.first.beads and not np.array_equal(chunk.beads.types, self.first.beads.types):
-            raise ValueError(f"the chunk at frame {self.seen} holds other beads than the first one")
-        half = 0.5 * chunk.box.min(axis=1) if len(chunk) else np.array([np.inf])
-        if not np.all(half >= self.knots.cutoff * (1.0 - 1e-12)):
-            frame = int(np.argmin(np.nan_to_num(half, nan=-1.0)))
-            raise ValueError(
-                f"the cut-off {self.knots.cutoff:g} nm exceeds half the shortest box edge, {half[frame]:g} nm, in "
-                f"frame {self.seen + frame} (box {chunk.box[frame]} nm): choose a shorter cut-off"
-            )
+        for part in parts(chunks, self.knots.cutoff):
+            if self.beads is None:
+                self.beads = part.beads
+                kinds = np.unique(part.beads.types)
+                if len(kinds) > 1:
+                    names = [part.beads.names[kind] for kind in kinds]
+                    raise ValueError(
+                        f"force matching fits one bead type, not {len(kinds)}: {names}. Map to one type first, or use "
+                        "term_equations, which fits any number"
+                    )
+            yield self.knots, part.positions, part.forces, part.box
 
     def add(self, sums: _Sums) -> None:
         *arrays, closest = sums
@@ -239,8 +215,8 @@ class _Stream:
 
     def close(self, blocks: int | None) -> NormalEquations:
         frames, (gram, moment, square, net, pairs) = self.sums.close(blocks)
-        assert self.first is not None  # else there were no frames, which `TimeBlocks.close` refuses
-        beads = self.first.beads
+        assert self.beads is not None  # else there were no frames, which `TimeBlocks.close` refuses
+        beads = self.beads
         name = beads.names[int(beads.types[0])]
         return NormalEquations(self.knots, gram, moment, square, net, pairs, frames, len(beads), name)
 
@@ -280,12 +256,12 @@ class ForceMatch:
     @cached_property
     def potential(self) -> PairPotential:
         """The table, with the standard errors of U and f: the fit from its first well sampled knot on, a wall below."""
-        return _potential(self)
+        return pair_table(self)
 
     @property
     def supported(self) -> tuple[float, float]:
         """From the first knot of an unbroken run of well sampled intervals to the cut-off, nm."""
-        return _supported(self.knots, self.sampled)
+        return supported_range(self.knots, self.sampled)
 
     @property
     def supported_knots(self) -> NDArray[np.bool_]:
@@ -311,6 +287,14 @@ class ForceMatch:
         """Half width of the pointwise band of U(r), kJ/mol."""
         return self._width(self.knots.integrals(r))
 
+    def error(self, r: ArrayLike) -> Array:
+        """Standard error of f(r), kJ/mol/nm."""
+        return self.band(r) / self._reach
+
+    def energy_error(self, r: ArrayLike) -> Array:
+        """Standard error of U(r), kJ/mol."""
+        return self.energy_band(r) / self._reach
+
     def _width(self, values: Array) -> Array:
         variance = np.einsum("...a,ab,...b->...", values, self.covariance, values)
         return np.asarray(self._reach * np.sqrt(variance.clip(0.0)))
@@ -318,9 +302,6 @@ class ForceMatch:
     @property
     def _reach(self) -> float:
         return float(stdtrit(self.blocks - 1, 0.5 + 0.5 * self.confidence))
-
-
-End = Literal["zero", "smooth", "free"]
 
 
 def solve(
@@ -372,7 +353,7 @@ def solve(
             "few to match a force. Use more frames, a wider spacing or another cut-off"
         )
 
-    basis = _basis(knots, int(np.flatnonzero(pairs)[0]), end)
+    basis = pair_columns(knots, int(np.flatnonzero(pairs)[0]), end)
     gram = np.einsum("ai,bac,cj->bij", basis, equations.gram, basis, optimize=True)
     moment = equations.moment @ basis
     second = np.diff(basis, 2, axis=0)
@@ -396,17 +377,17 @@ def solve(
     unseen = residual(without)
     seen = residual(np.broadcast_to(best, without.shape))
     remains = max(float(seen.sum()) / square, 0.0)
-    net, notes = _net_force(equations, seen.sum())
-    notes += _gaps(knots, sampled)
+    net, notes = net_force(equations.net, equations.square, int(equations.frames.sum()), seen.sum())
+    notes += gaps(knots, sampled)
     for note in notes:
         warnings.warn(note, DataWarning, stacklevel=2)
 
     def explained(left: Array, method: str) -> Estimate:
-        return Estimate(1.0 - float(left.sum()) / square, _ratio_error(left, equations.square), blocks, "", method)
+        return Estimate(1.0 - float(left.sum()) / square, ratio_error(left, equations.square), blocks, "", method)
 
     samples = samples @ basis.T
     fraction = float(np.sqrt(remains))
-    spread = _ratio_error(seen, equations.square) / (2.0 * fraction) if remains else 0.0
+    spread = ratio_error(seen, equations.square) / (2.0 * fraction) if remains else 0.0
     return ForceMatch(
         knots, basis @ best, np.cov(samples, rowvar=False), samples, sampled, pairs,
         explained_variance=explained(0.5 * (seen + unseen), "blocks, in sample and held out"),
@@ -414,72 +395,3 @@ def solve(
         residual_fraction=Estimate(fraction, spread, blocks, "", "blocks, in sample"),
         net_force=net, blocks=blocks, confidence=confidence, notes=tuple(notes),
     )  # fmt: skip
-
-
-def _basis(knots: Knots, first: int, end: End) -> Array:
-    """Columns that span the allowed coefficients (splines, free): none below the data, and the condition at the end."""
-    full = np.eye(knots.splines)
-    if end == "free":
-        return full[:, first:]
-    if end == "zero":  # (c_(k-3) + 4 c_(k-2) + c_(k-1)) / 6 = 0
-        full[-1, -3:-1] = -1.0, -4.0
-        return full[:, first:-1]
-    if end == "smooth":  # and c_(k-1) = c_(k-3)
-        full[-2:, -3] = -0.5, 1.0
-        return full[:, first:-2]
-    raise ValueError(f"end must be 'zero', 'smooth' or 'free', not {end!r}")
-
-
-def _ratio_error(numerator: Array, denominator: Array) -> float:
-    """Standard error of sum(numerator) / sum(denominator) over blocks, to first order."""
-    b = len(numerator)
-    deviation = numerator - numerator.sum() / denominator.sum() * denominator
-    return float(np.sqrt(np.sum(deviation**2) * b / (b - 1)) / denominator.sum())
-
-
-def _net_force(equations: NormalEquations, residual: float) -> tuple[Estimate, list[str]]:
-    """Relative net force, and a note where it is larger than independent noise of the residual's size makes it."""
-    square, frames = float(equations.square.sum()), int(equations.frames.sum())
-    ratio = float(equations.net.sum()) / square
-    value = np.sqrt(ratio)
-    error = _ratio_error(equations.net, equations.square) / (2.0 * value) if value > 0.0 else 0.0
-    noise = max(residual / square, 1e-12)
-    if ratio <= noise * (1.0 + 5.0 * np.sqrt(2.0 / (3.0 * frames))):
-        return Estimate(value, error, len(equations), "", "blocks"), []
-    note = (
-        f"the total force of a frame is {np.sqrt(ratio / noise):.3g} times what independent noise of the size of the "
-        "residual would give. Pair forces add up to zero, so something else acts on all beads together: an external "
-        "field, a part of the system that was left out, or forces of other units or other beads"
-    )
-    return Estimate(value, error, len(equations), "", "blocks"), [note]
-
-
-def _supported(knots: Knots, sampled: NDArray[np.bool_]) -> tuple[float, float]:
-    missing = np.flatnonzero(~sampled)
-    return float(knots.r[missing[-1] + 1 if len(missing) else 0]), knots.cutoff
-
-
-def _gaps(knots: Knots, sampled: NDArray[np.bool_]) -> list[str]:
-    """A note on poorly sampled intervals beyond the first good one: the core below is expected to be empty."""
-    first = int(np.argmax(sampled))
-    holes = first + np.flatnonzero(~sampled[first:])
-    if not len(holes):
-        return []
-    where = ", ".join(f"{knots.r[hole]:.4g}-{knots.r[hole + 1]:.4g}" for hole in holes)
-    return [
-        f"too few pairs in the knot intervals {where} nm: the force there is a straight continuation, not data, and "
-        f"the potential counts as supported only from {_supported(knots, sampled)[0]:.4g} nm on"
-    ]
-
-
-def _potential(match: ForceMatch, step: float = 0.002) -> PairPotential:
-    """The table: the fit from its first well sampled knot on; counted as supported from the last gap on."""
-    first = float(match.knots.r[int(np.argmax(match.sampled))])
-    last = match.knots.cutoff
-    r = np.append(np.arange(np.ceil(first / step - 1e-9), last / step - 1e-6) * step, last)
-    error = match.band(r) / match._reach
-    smooth = min(0.05, 0.5 * (last - first))
-    potential = PairPotential.from_force(r, match.force(r), cutoff=last, step=step, smooth=smooth, band=error)
-    inside = potential.r >= first - 1e-9
-    band = np.where(inside, match.energy_band(np.maximum(potential.r, first)) / match._reach, np.nan)
-    return replace(potential, supported=match.supported, band=band)

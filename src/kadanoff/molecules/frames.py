@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BOLTZMANN", "Beads", "Frames"]
+__all__ = ["BAR", "BOLTZMANN", "Beads", "Frames"]
 
 BOLTZMANN = 0.00831446261815324
 """Boltzmann constant in kJ/mol/K (CODATA 2018, exact)."""

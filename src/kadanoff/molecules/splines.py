@@ -52,6 +52,14 @@ class Knots:
         inside = (at >= self.start) & (at <= self.cutoff)
         return self._scatter(index, [np.where(inside, piece / 6.0, 0.0) for piece in pieces])
 
+    def slopes(self, r: ArrayLike) -> Array:
+        """dB_a/dr, shape r.shape + (splines,); zero outside the knots, the limit from the left at the cut-off."""
+        at, index, t = self._locate(r)
+        u = 1.0 - t
+        pieces = (-0.5 * u**2, (1.5 * t - 2.0) * t, (2.0 - 1.5 * u) * u, 0.5 * t**2)
+        inside = (at >= self.start) & (at <= self.cutoff)
+        return self._scatter(index, [np.where(inside, piece / self.spacing, 0.0) for piece in pieces])
+
     def integrals(self, r: ArrayLike) -> Array:
         """Integral of B_a from r to the cut-off, shape r.shape + (splines,); below the start, from the start."""
         _, index, t = self._locate(r)

@@ -14,6 +14,7 @@ from xml.sax.saxutils import quoteattr
 import numpy as np
 from numpy.typing import NDArray
 
+from kadanoff.molecules.lammps_terms import write_lammps_terms
 from kadanoff.molecules.potentials import Model, PairPotential
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ANGSTROM", "KCAL", "hermite_coefficients", "openmm_expression", "read_gromacs", "read_lammps", "read_votca",
-    "write_gromacs", "write_lammps", "write_lammps_data", "write_openmm", "write_votca",
+    "type_masses", "write_gromacs", "write_lammps", "write_lammps_data", "write_openmm", "write_votca",
 ]  # fmt: skip
 
 _Array = NDArray[np.float64]
@@ -41,7 +42,8 @@ def write_lammps(model: Model, path: str | Path, *, points: int = 20_000) -> tup
 
     The rows are uniform in r^2 (``RSQ``) and ``points`` equals the N of the pair style: LAMMPS then takes them as
     they are, without a spline of its own in between. It interpolates energy and F/r linearly in r^2, so the error
-    falls as 1 / points^2. Returns both paths. Units: real. Source: LAMMPS manual, pair_style table.
+    falls as 1 / points^2. Terms beyond pairs are overlaid (``hybrid/overlay``), from files beside ``path`` that
+    `lammps_terms` writes. Returns both paths. Units: real. Source: LAMMPS manual, pair_style table.
     """
     path = Path(path)
     if points < 100:
@@ -67,11 +69,15 @@ def write_lammps(model: Model, path: str | Path, *, points: int = 20_000) -> tup
     lines = [
         "# kadanoff bead model for LAMMPS; include this after read_data (units real, atom_style atomic)",
         f"# bead types: {', '.join(f'{i} = {name}' for i, name in enumerate(model.names, 1))}",
-        f"pair_style table linear {points}",
     ]
+    styles, more = write_lammps_terms(model, path)
+    table = f"table linear {points}"
+    lines.append(f"pair_style hybrid/overlay {table} {' '.join(styles)}" if styles else f"pair_style {table}")
+    word = " table" if styles else ""
     for a, b in model.pairs:
         i, j = sorted((model.names.index(a) + 1, model.names.index(b) + 1))
-        lines.append(f"pair_coeff {i} {j} {path.name} {a}-{b}")
+        lines.append(f"pair_coeff {i} {j}{word} {path.name} {a}-{b}")
+    lines += more
     lines += [f"mass {i} {mass:.15g}" for i, mass in enumerate(model.masses, 1)]
     lines += ["pair_modify tail no", "neighbor 1.0 bin", "neigh_modify every 1 delay 0 check yes"]
     snippet.write_text("\n".join(lines) + "\n")
@@ -106,12 +112,8 @@ def write_lammps_data(model: Model, frame: Frames, path: str | Path) -> Path:
     box = frame.box[0] / ANGSTROM
     x = np.asarray(frame.positions[0], dtype=np.float64) / ANGSTROM
     x = x - box * np.floor(x / box)
-    masses = []
-    for i, (name, mass) in enumerate(zip(model.names, model.masses, strict=True), 1):
-        own = np.unique(frame.beads.masses[types == i])
-        if len(own) > 1:
-            raise ValueError(f"beads of type {name} have masses {own[0]} to {own[-1]} amu; LAMMPS takes one a type")
-        masses.append(f"{i} {own[0] if len(own) else mass:.17g} # {name}\n")
+    weights = zip(type_masses(model, frame), model.names, strict=True)
+    masses = [f"{i} {mass:.17g} # {name}\n" for i, (mass, name) in enumerate(weights, 1)]
     parts = [
         "kadanoff beads, units real, atom_style atomic\n\n",
         f"{len(x)} atoms\n{len(model.names)} atom types\n\n",
@@ -125,6 +127,21 @@ def write_lammps_data(model: Model, frame: Frames, path: str | Path) -> Path:
         parts += ["\nVelocities\n\n", *(f"{i} {_three(p)}\n" for i, p in enumerate(v.tolist(), 1))]
     path.write_text("".join(parts))
     return path
+
+
+def type_masses(model: Model, frame: Frames) -> list[float]:
+    """Mass (amu) of each type as the frame's beads have it, or the model's where there are none of a type.
+
+    Raises `ValueError` where beads of one type have several masses.
+    """
+    masses = []
+    for name, mass in zip(model.names, model.masses, strict=True):
+        of_name = [k for k, other in enumerate(frame.beads.names) if other == name]
+        own = np.unique(frame.beads.masses[np.isin(frame.beads.types, of_name)])
+        if len(own) > 1:
+            raise ValueError(f"beads of type {name} have masses {own[0]} to {own[-1]} amu; LAMMPS takes one a type")
+        masses.append(float(own[0]) if len(own) else mass)
+    return masses
 
 
 def _three(point: list[float]) -> str:
@@ -252,7 +269,7 @@ def write_openmm(model: Model, path: str | Path) -> Path:
     lines += [" </Residues>", f" <InitializationScript>\n{script}\n </InitializationScript>"]
     lines += [f' <CustomNonbondedForce energy={quoteattr(energy)} bondCutoff="0">']
     lines.append('  <PerParticleParameter name="species"/>')
-    lines += [f"  <Atom type={quoteattr(name)} species=\"{i}\"/>" for i, name in enumerate(model.names)]
+    lines += [f'  <Atom type={quoteattr(name)} species="{i}"/>' for i, name in enumerate(model.names)]
     for i in range(4):
         values = " ".join(map(repr, cells[i].tolist()))
         lines.append(f'  <Function name="c{i}" type="Discrete1D">{values}</Function>')

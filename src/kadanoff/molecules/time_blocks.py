@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,13 @@ def default_blocks(frames: int) -> int:
 class TimeBlocks:
     """Adds up arrays of every frame in groups of neighbouring frames; the grouping depends on the frame's number alone.
 
-    At most 4096 groups are held; then neighbours are merged in pairs, so that a stream of any length fits in memory and
-    gives the same bits however it was cut into chunks.
+    At most 4096 groups (by default) are held; then neighbours are merged in pairs, so that a stream of any length fits
+    in memory and gives the same bits however it was cut into chunks.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, groups: int = _GROUPS) -> None:
+        """``groups``: an even number of groups to hold at most, fewer where the arrays are large."""
+        self._limit = groups
         self._sums: list[tuple[NDArray[Any], ...]] = []
         self._frames: list[int] = []
         self._size = 1
@@ -40,13 +43,17 @@ class TimeBlocks:
             self._sums[-1] = tuple(a + b for a, b in zip(self._sums[-1], arrays, strict=True))
             self._frames[-1] += 1
             return
-        if len(self._frames) == _GROUPS:
+        if len(self._frames) == self._limit:
             halves = zip(self._sums[::2], self._sums[1::2], strict=True)
             self._sums = [tuple(a + b for a, b in zip(one, two, strict=True)) for one, two in halves]
             self._frames = [a + b for a, b in zip(self._frames[::2], self._frames[1::2], strict=True)]
             self._size *= 2
         self._sums.append(arrays)
         self._frames.append(1)
+
+    def change(self, function: Callable[..., tuple[NDArray[Any], ...]]) -> None:
+        """Replace the arrays of every group by what ``function(*arrays)`` makes of them, such as larger ones."""
+        self._sums = [function(*sums) for sums in self._sums]
 
     def close(self, blocks: int | None = None) -> tuple[NDArray[np.int64], tuple[NDArray[Any], ...]]:
         """Frames in each block (b,), and the sums of every value over each block (b, ...).

@@ -36,12 +36,15 @@ from kadanoff.molecules._kernels.lanes import (
     to_float,
     total,
 )
+from kadanoff.molecules._kernels.many_body import many_forces
+from kadanoff.molecules._kernels.many_body_exact import exact_many_forces
+from kadanoff.molecules._kernels.near_beads import list_near, touched
 from kadanoff.molecules._kernels.neighbours import TURN, bound, list_rows, order
 from kadanoff.random import normal3
 
 _give_way = types.ExternalFunction("SwitchToThread" if sys.platform == "win32" else "sched_yield", types.int32())
 
-DONE, ROOM, EXPLODED = 0, 1, 2  # how `advance` ends
+DONE, ROOM, EXPLODED, CROWD = 0, 1, 2, 3  # how `advance` ends; ROOM and CROWD: a list is too short
 STEP, FRAME, MODE, BUILDS, WORST = 0, 1, 2, 3, 4  # its counters
 AFRESH = 2  # MODE: the forces of the start are missing; 1: the middle of a step, the list is missing; 0: between steps
 NVE, LANGEVIN, CHAIN = 0, 1, 2
@@ -245,10 +248,13 @@ def advance(
     thread, threads, sync, counters, until, every, exact, n, pad, chunks, box, reach, skin, dt, kind, kt, friction,
     freedom, seed, x, v, f, m, t, identity, u, built, g, g_exact, noise, chains, weights, places, spare, spare_int,
     middle, half, rows, filled, far, sums, types_, span, base, shift, low, high, table, integral, energy, slope,
-    step_r, out_x, out_v, out_values,
+    step_r, out_x, out_v, out_values, bodies, weigh,
 ):  # fmt: skip
     """Walk to step ``until`` and record each ``every``-th; every thread calls this with its number. Returns how it
     ended.
+
+    ``bodies``: terms beyond pairs; None compiles a loop that knows nothing of them. ``weigh``: energy and virial of the
+    last step are wanted, recorded or not.
 
     ``sums`` (6, chunks) of each chunk: displacement^2, wild beads, twice the kinetic energy, energy, virial; and,
     first in the last row, twice the kinetic energy of all."""
@@ -257,6 +263,9 @@ def advance(
     chain = chains[thread]
     goal = 0
     kinetic = sums[5, 0]
+    furthest = 0.25 * reach
+    if bodies is not None:
+        furthest = max(furthest, 0.25 * bodies.reach)
     while True:
         rebuild = mode != 0
         if mode == 0:
@@ -272,7 +281,7 @@ def advance(
                             v[i] *= scale
                 sums[0, c], sums[1, c] = move(
                     begin, end, pad, step, seed, kind, dt, kt, friction, box, x, v, f, m, u, built, identity, noise,
-                    0.25 * reach,
+                    furthest,
                 )  # fmt: skip
             if threads > 1:
                 goal += threads
@@ -308,6 +317,12 @@ def advance(
                     filled,
                 )
                 far[c] = farthest if fits else -1
+                if bodies is not None:
+                    fits, back, ahead = list_near(
+                        c * blocks // chunks, (c + 1) * blocks // chunks, u, n, pad, box, bodies.reach + skin, middle,
+                        half, bodies.near, bodies.count,
+                    )  # fmt: skip
+                    bodies.back[c], bodies.ahead[c] = back if fits else -1, ahead
             if threads > 1:
                 goal += threads
                 wait(sync, goal)
@@ -316,6 +331,12 @@ def advance(
                     if thread == 0:
                         counters[STEP], counters[FRAME], counters[MODE] = step, frame, max(mode, 1)
                     return ROOM
+            if bodies is not None:
+                for c in range(chunks):
+                    if bodies.back[c] < 0:
+                        if thread == 0:
+                            counters[STEP], counters[FRAME], counters[MODE] = step, frame, max(mode, 1)
+                        return CROWD
         for c in range(thread, chunks, threads):
             begin, end = c * blocks // chunks, (c + 1) * blocks // chunks
             reached = min(blocks, end - begin + far[c])
@@ -333,10 +354,31 @@ def advance(
                 )
             else:
                 pair_forces(begin, end, u, n, pad, box, t, types_, base, shift, low, high, table, rows, filled, g[c])
+            if bodies is not None:
+                from_, number = touched(c, chunks, blocks, bodies.back[c], bodies.ahead[c])
+                for d in range(3):
+                    for lap in range(2):
+                        one = max(0, from_ - lap * blocks) * WIDTH
+                        for i in range(d * pad + one, d * pad + min(blocks, from_ - lap * blocks + number) * WIDTH):
+                            if exact:
+                                bodies.g_exact[c, i] = 0.0
+                            else:
+                                bodies.g[c, i] = np.float32(0.0)
+                if exact:
+                    bodies.sums[0, c], bodies.sums[1, c] = exact_many_forces(
+                        begin, end, x, n, pad, box, t, span, bodies, bodies.g_exact[c]
+                    )
+                    sums[3, c] += bodies.sums[0, c]
+                    sums[4, c] += bodies.sums[1, c]
+                else:
+                    bodies.sums[0, c], bodies.sums[1, c] = many_forces(
+                        begin, end, u, n, pad, box, t, span, bodies, bodies.g[c]
+                    )
         if threads > 1:
             goal += threads
             wait(sync, goal)
         record = mode != 2 and (step + 1) % every == 0
+        measure = record or mode == 2 or (weigh and step + 1 == until)
         for c in range(thread, chunks, threads):
             begin, end = c * blocks // chunks, (c + 1) * blocks // chunks
             a, b = begin * WIDTH, min(n, end * WIDTH)
@@ -357,6 +399,18 @@ def advance(
                         else:
                             for i in range(o + p, o + q):
                                 f[i] += box[d] / TURN * g[k, i]
+                if bodies is not None:
+                    for k in range(chunks):
+                        from_, number = touched(k, chunks, blocks, bodies.back[k], bodies.ahead[k])
+                        for lap in range(2):
+                            p = max(a, (from_ - lap * blocks) * WIDTH)
+                            q = min(b, (from_ - lap * blocks + number) * WIDTH)
+                            if exact:
+                                for i in range(o + p, o + q):
+                                    f[i] += bodies.g_exact[k, i]
+                            else:
+                                for i in range(o + p, o + q):
+                                    f[i] += bodies.g[k, i]
                 if mode != 2:
                     for i in range(o + a, o + b):
                         v[i] += 0.5 * dt * f[i] / m[i - o]
@@ -365,11 +419,14 @@ def advance(
                 for i in range(a, b):
                     twice += m[i] * (v[i] ** 2 + v[pad + i] ** 2 + v[2 * pad + i] ** 2)
             sums[2, c] = twice
-            if (record or mode == 2) and not exact:
+            if measure and not exact:
                 sums[3, c], sums[4, c] = pair_energy(
                     begin, end, u, n, pad, box, t, types_, base, shift, low, high, table, integral, rows, filled
                 )
-        if threads > 1 and (kind == CHAIN or record or mode == 2):
+                if bodies is not None:
+                    sums[3, c] += bodies.sums[0, c]
+                    sums[4, c] += bodies.sums[1, c]
+        if threads > 1 and (kind == CHAIN or measure):
             goal += threads
             wait(sync, goal)
         if mode == 2:

@@ -68,7 +68,7 @@ def _operation(symbol: Any, of_floats: Any, of_integers: Any) -> None:
         return a(a, b), lambda context, builder, signature, arguments: make(builder, *arguments)
 
     def choose(a, b):
-        if isinstance(a, Lanes) and a == b and (of_floats is not None or a.kind == "i32"):
+        if isinstance(a, Lanes) and a == b and (of_integers if a.kind == "i32" else of_floats) is not None:
             return lambda a, b: apply(a, b)
         return None
 
@@ -78,7 +78,9 @@ def _operation(symbol: Any, of_floats: Any, of_integers: Any) -> None:
 _operation(operator.add, lambda b, x, y: b.fadd(x, y, flags=_FLAGS), lambda b, x, y: b.add(x, y))
 _operation(operator.sub, lambda b, x, y: b.fsub(x, y, flags=_FLAGS), lambda b, x, y: b.sub(x, y))
 _operation(operator.mul, lambda b, x, y: b.fmul(x, y, flags=_FLAGS), lambda b, x, y: b.mul(x, y))
+_operation(operator.truediv, lambda b, x, y: b.fdiv(x, y), None)
 _operation(operator.and_, None, lambda b, x, y: b.and_(x, y))
+_operation(operator.lshift, None, lambda b, x, y: b.shl(x, y))
 _operation(operator.rshift, None, lambda b, x, y: b.lshr(x, y))
 
 
@@ -98,6 +100,25 @@ def load(context, array, index):
         return value
 
     return Lanes(kind)(array, types.intp), make
+
+
+@intrinsic
+def load_halves(context, array, low, high):
+    """array[low : low + 4] and array[high : high + 4], side by side."""
+    kind = _KINDS[array.dtype]
+
+    def make(context, builder, signature, arguments):
+        data = context.make_array(array)(context, builder, arguments[0]).data
+        quarter = ir.VectorType(_SCALARS[kind], WIDTH // 2)
+        halves = []
+        for index in arguments[1:]:
+            value = builder.load(builder.bitcast(builder.gep(data, [index]), quarter.as_pointer()))
+            value.align = array.dtype.bitwidth // 8
+            halves.append(value)
+        order = ir.Constant(ir.VectorType(_I32, WIDTH), list(range(WIDTH)))
+        return builder.shuffle_vector(*halves, order)
+
+    return Lanes(kind)(array, types.intp, types.intp), make
 
 
 @intrinsic
@@ -145,6 +166,7 @@ def _conversion(source: Lanes, target: Lanes, convert: Any, text: str) -> Any:
 
 
 to_float = _conversion(I32, F32, lambda b, x: b.sitofp(x, _VECTORS["f32"]), "int32 to float32.")
+to_whole = _conversion(F32, I32, lambda b, x: b.fptosi(x, _VECTORS["i32"]), "float32 to int32, towards zero.")
 to_double = _conversion(F32, F64, lambda b, x: b.fpext(x, _VECTORS["f64"]), "float32 to float64.")
 bits = _conversion(F32, I32, lambda b, x: b.bitcast(x, _VECTORS["i32"]), "The bits of float32 as int32.")
 from_bits = _conversion(I32, F32, lambda b, x: b.bitcast(x, _VECTORS["f32"]), "int32 read as the bits of float32.")
@@ -160,6 +182,16 @@ def absolute(context, value):
 
     def make(context, builder, signature, arguments):
         return _call(builder, f"llvm.fabs.v{WIDTH}{value.kind}", arguments[0].type, list(arguments))
+
+    return value(value), make
+
+
+@intrinsic
+def root(context, value):
+    """Square root of floats."""
+
+    def make(context, builder, signature, arguments):
+        return _call(builder, f"llvm.sqrt.v{WIDTH}{value.kind}", arguments[0].type, list(arguments))
 
     return value(value), make
 

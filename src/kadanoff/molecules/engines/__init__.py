@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from kadanoff.molecules.frames import Frames
     from kadanoff.molecules.potentials import Model
 
-__all__ = ["Engine", "Exploded", "Langevin", "NoseHoover", "PointValue", "Thermostat"]
+__all__ = ["Barostat", "Engine", "Exploded", "Langevin", "NoseHoover", "PointValue", "Thermostat"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,20 @@ class NoseHoover:
 
 
 Thermostat = Langevin | NoseHoover
+
+
+@dataclass(frozen=True)
+class Barostat:
+    """Isotropic Monte Carlo barostat: ``pressure`` in bar, a trial of the volume every ``period`` steps.
+
+    A trial scales box and bead positions, V' = V exp(x), and is accepted with the probability
+    min(1, exp(-(U' - U + P (V' - V)) / kT + (N + 1) x)): the isothermal-isobaric ensemble exactly, whatever the size
+    of the trials. That size is drawn anew each time, log-uniform from 0.05 to 3 / sqrt(N), so nothing is tuned while
+    sampling. Source: Frenkel & Smit, Understanding Molecular Simulation (2002), 5.4.2.
+    """
+
+    pressure: float
+    period: int = 25
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,12 +72,14 @@ class Engine(Protocol):
 
     def run(
         self, model: Model, start: Frames, *, steps: int, timestep: float, every: int,
-        thermostat: Thermostat | None, seed: int,
+        thermostat: Thermostat | None, barostat: Barostat | None = None, seed: int,
     ) -> Iterator[Frames]:  # fmt: skip
         """Run from the single frame ``start`` and yield chunks of frames, one frame each ``every`` steps.
 
-        ``timestep`` is in ps; ``thermostat=None`` is NVE. Velocities are drawn from the thermostat's temperature with
-        ``seed`` where ``start`` has none. The same call gives the same bits. Raises `Exploded`.
+        ``timestep`` is in ps; ``thermostat=None`` is NVE; with a ``barostat`` the box changes from frame to frame.
+        Velocities are drawn from the thermostat's temperature with ``seed`` where ``start`` has none. The same call
+        gives the same bits. Raises `Exploded`, and `ValueError` where the engine knows no barostat or not all terms of
+        the model.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Our own bead engine: molecular dynamics with pair tables on CPUs, compiled by numba.
+"""Our own bead engine: molecular dynamics on CPUs, compiled by numba: pair tables, three-body and density terms.
 
 In mixed precision F(r)/r is piecewise linear in s = r^2, on knots that divide each octave of s alike, and the energy
 is exactly its integral, U(s) = U_k - (w_k t + w'_k t^2 / 2) / 2 with t = s - s_k: no root, no division, and one
@@ -22,9 +22,10 @@ from numpy.typing import NDArray
 
 from kadanoff.molecules._kernels import dynamics
 from kadanoff.molecules._kernels.lanes import WIDTH
-from kadanoff.molecules.engines import Exploded, Langevin, NoseHoover, PointValue, Thermostat
+from kadanoff.molecules.engines import Barostat, Exploded, Langevin, NoseHoover, PointValue, Thermostat
 from kadanoff.molecules.engines.checks import check_plan, check_start, start_velocities
-from kadanoff.molecules.frames import BOLTZMANN, Frames
+from kadanoff.molecules.engines.many_body import bodies_of
+from kadanoff.molecules.frames import BAR, BOLTZMANN, Frames
 from kadanoff.molecules.potentials import Model
 
 __all__ = ["BeadEngine", "FastTable"]
@@ -33,6 +34,7 @@ _Array = NDArray[np.float64]
 _PIECES = 9  # 2^9 pieces an octave of r^2: 2e-5 of the force at the wall of a water-like potential
 _OCTAVES = 8  # of r^2 below the cut-off's; closer than a sixteenth of the cut-off F/r is constant
 _BLOCKS_A_CHUNK = 64
+_SHORT_SKIN = 0.1  # nm: how far beads move between rebuilds hardly depends on a short reach
 _SKIN = 0.13  # of the cut-off: a liquid at room temperature and 4 fs lives about ten steps on a list, the measured best
 
 
@@ -94,11 +96,11 @@ class FastTable:
 
 @dataclass(frozen=True)
 class BeadEngine:
-    """Bead molecular dynamics with tabulated pair potentials.
+    """Bead molecular dynamics with tabulated pair potentials, three-body and local-density terms.
 
     ``precision``: "mixed" (float32 pairs, float64 sums) or "double", of the dynamics; ``threads``: how many cores
-    walk together (0: all); ``skin``: margin of the neighbour list in nm, None for 0.13 of the cut-off. The
-    number of threads changes no bit of the result.
+    walk together (0: all); ``skin``: margin of the neighbour lists in nm, None for 0.13 of the cut-off and, with terms
+    beyond pairs, at least 0.1 nm. The number of threads changes no bit of the result.
 
     Langevin dynamics is BAOAB (Leimkuhler & Matthews, Appl. Math. Res. Express 2013, 34), Nose-Hoover chains follow
     Martyna, Tobias & Klein (1994) and Martyna et al. (1996), and conserve momentum: the centre of mass is brought to
@@ -126,18 +128,28 @@ class BeadEngine:
 
     def run(
         self, model: Model, start: Frames, *, steps: int, timestep: float, every: int, thermostat: Thermostat | None,
-        seed: int,
+        barostat: Barostat | None = None, seed: int,
     ) -> Iterator[Frames]:  # fmt: skip
         """Run from the single frame ``start`` and yield chunks of frames, one frame each ``every`` steps.
 
-        ``timestep`` in ps; ``thermostat=None`` is NVE. Velocities are drawn at the thermostat's temperature with
-        ``seed`` where ``start`` has none. Frames hold positions wrapped into the box, velocities, energy and virial
-        at full steps, the first one after ``every`` steps. The same call gives the same bits whatever ``threads`` is.
-        Raises `Exploded` with the frames of the unfinished chunk, and `ValueError` for positions that are no numbers
-        or a cut-off above half the box."""
+        The model may hold any number of bead types, `AngularTriplet` (Stillinger-Weber form with any h of the cosine),
+        `SplineTriplet` and `LocalDensity` terms beside its pair tables. ``timestep`` in ps; ``thermostat`` `Langevin`,
+        `NoseHoover` or None (NVE); ``barostat`` (with a thermostat): the volume changes at constant pressure, and each
+        frame has its own box. Velocities are drawn at the thermostat's temperature with ``seed`` where ``start`` has
+        none. Frames hold positions wrapped into the box, velocities, energy and virial of all terms at full steps, the
+        first one after ``every`` steps. The same call gives the same bits whatever ``threads`` is. Raises `Exploded`
+        with the frames of the unfinished chunk, also for a box that shrinks below twice the cut-off, and `ValueError`
+        for positions that are no numbers or a cut-off above half the box."""
         n, total = len(start.beads), check_plan(steps, timestep, every)
         size = max(1, min(total, 100, 1_000_000 // n, 1 + 40_000_000 // (n * every)))
-        skin = _SKIN * model.cutoff if self.skin is None else self.skin
+        skin = self.skin
+        if skin is None:
+            skin = _SKIN * model.cutoff if model.pairwise else max(_SKIN * model.reach, _SHORT_SKIN)
+        if barostat is not None:
+            if thermostat is None:
+                raise ValueError("a barostat needs a thermostat: constant pressure is sampled at constant temperature")
+            if barostat.period < 1 or not np.isfinite(barostat.pressure):
+                raise ValueError(f"a barostat needs a finite pressure and a period of one step or more, not {barostat}")
         state = _State(
             model, start, exact=self.precision == "double", skin=skin, steps=steps, frames=size, timestep=timestep,
             thermostat=thermostat, seed=seed,
@@ -146,21 +158,35 @@ class BeadEngine:
         with ThreadPoolExecutor(threads - 1) if threads > 1 else nullcontext() as pool:
             for begin in range(0, total, size):
                 number = min(size, total - begin)
-                ended = state.walk(until=(begin + number) * every, every=every, threads=threads, pool=pool)
-                made = int(state.counters[dynamics.FRAME])
+                boxes, trouble = list[_Array](), ""
+                state.counters[dynamics.FRAME], stop = 0, (begin + number) * every
+                while not trouble and (at := int(state.counters[dynamics.STEP])) < stop:
+                    until = stop if barostat is None else min(stop, (at // barostat.period + 1) * barostat.period)
+                    trial = barostat is not None and until % barostat.period == 0
+                    ended = state.walk(until=until, every=every, threads=threads, pool=pool, weigh=trial)
+                    boxes += [state.box.copy()] * (int(state.counters[dynamics.FRAME]) - len(boxes))
+                    if ended == dynamics.EXPLODED:
+                        trouble = (
+                            f"exploded at step {state.counters[dynamics.STEP]}: a bead moved by more than a quarter of "
+                            "the cut-off in one step. Overlapping start positions, a wall without a core, or too long "
+                            f"a timestep ({timestep} ps) do that"
+                        )
+                    elif trial and barostat is not None and not state.change_volume(barostat, every, threads, pool):
+                        trouble = (
+                            f"was asked for a box of less than twice the cut-off at step {until}, where pairs would be "
+                            "missed; take more beads, or see whether the pressure is right"
+                        )
+                made = len(boxes)
                 time = start.time[0] + every * timestep * np.arange(begin + 1, begin + 1 + made)
                 frames = Frames(
-                    start.beads, state.out_x[:made].copy(), np.tile(state.box, (made, 1)), time,
+                    start.beads, state.out_x[:made].copy(), np.array(boxes).reshape(made, 3), time,
                     velocities=state.out_v[:made].copy(), energy=state.out_values[0, :made].copy(),
                     virial=state.out_values[1, :made].copy(),
                 )  # fmt: skip
-                if ended == dynamics.EXPLODED or not np.all(np.isfinite(state.out_values[:, :made])):
-                    raise Exploded(
-                        f"the simulation exploded at step {state.counters[dynamics.STEP]}: a bead moved by more than "
-                        "a quarter of the cut-off in one step. Overlapping start positions, a wall without a core, or "
-                        f"too long a timestep ({timestep} ps) do that",
-                        frames,
-                    )
+                if not trouble and not np.all(np.isfinite(state.out_values[:, :made])):
+                    trouble = f"exploded before step {stop}: energy or virial are no numbers any more"
+                if trouble:
+                    raise Exploded(f"the simulation {trouble}", frames)
                 yield frames
 
 
@@ -187,6 +213,7 @@ class _State:
         self.base, self.shift = fast.base, fast.shift
         self.low, self.high, self.span = float(fast.knots[0]), float(fast.knots[-2]), fast.lines.shape[2]
         self.reach = max(model.cutoff, float(np.sqrt(self.high)))
+        self.longest = model.reach
         self.energy, self.slope = model.tables()
         self.step_r, self.types = model.step, len(model.names)
 
@@ -233,6 +260,7 @@ class _State:
         self.places, self.spare, self.spare_int = np.zeros(n, np.int64), np.zeros(n), np.zeros(n, np.int32)
         self.middle, self.half = (np.zeros(3 * (2 * blocks + WIDTH), np.float32) for _ in range(2))
         self.rows, self.filled = np.zeros((pad, min(48, blocks // 2 + 2)), np.int32), np.zeros(pad, np.int32)
+        self.bodies = bodies_of(model, pad=pad, chunks=self.chunks, room=32, exact=exact)
         self.far, self.sums = np.zeros(self.chunks, np.int64), np.zeros((6, self.chunks))
         self.sums[5, 0] = float(np.sum(mass[:, None] * velocities**2))
         self.chain = np.zeros_like(self.weights)
@@ -240,9 +268,10 @@ class _State:
         self.out_x, self.out_v = np.empty((frames, n, 3)), np.empty((frames, n, 3))
         self.out_values = np.empty((2, frames))
 
-    def walk(self, *, until: int, every: int, threads: int, pool: ThreadPoolExecutor | None) -> int:
-        """Go on to step ``until``; the frames recorded on the way are in ``out_x`` and its like from 0."""
-        self.counters[dynamics.FRAME] = 0
+    def walk(
+        self, *, until: int, every: int, threads: int, pool: ThreadPoolExecutor | None, weigh: bool = False
+    ) -> int:
+        """Go on to step ``until``; frames recorded on the way go into ``out_x`` and its like from the FRAME-th on."""
         while True:
             sync = np.zeros(1, np.int64)
             chains = np.tile(self.chain, (threads, 1))
@@ -255,7 +284,7 @@ class _State:
                     self.g_exact, self.noise, chains, self.weights, self.places, self.spare, self.spare_int,
                     self.middle, self.half, self.rows, self.filled, self.far, self.sums, self.types, self.span,
                     self.base, self.shift, self.low, self.high, self.table, self.integral, self.energy, self.slope,
-                    self.step_r, self.out_x, self.out_v, self.out_values,
+                    self.step_r, self.out_x, self.out_v, self.out_values, self.bodies, weigh,
                 )  # fmt: skip
                 return ended
 
@@ -264,6 +293,40 @@ class _State:
             for other in others:
                 other.result()
             self.chain = chains[0]
-            if ended != dynamics.ROOM:
+            if ended == dynamics.ROOM:
+                self.rows = np.zeros((self.pad, int(1.5 * self.rows.shape[1]) + 1), np.int32)
+            elif ended == dynamics.CROWD:
+                assert self.bodies is not None
+                self.bodies = self.bodies._replace(
+                    near=np.zeros((self.pad, int(1.5 * self.bodies.near.shape[1]) + 1), np.int32)
+                )
+            else:
                 return ended
-            self.rows = np.zeros((self.pad, int(1.5 * self.rows.shape[1]) + 1), np.int32)
+
+    def change_volume(self, barostat: Barostat, every: int, threads: int, pool: ThreadPoolExecutor | None) -> bool:
+        """One Monte Carlo trial of the volume, after a walk that weighed its last step; False where the box of the
+        trial would be too small for the cut-off."""
+        step, names = int(self.counters[dynamics.STEP]), "x v m t identity f u built rows filled far sums box bodies"
+        rng = np.random.default_rng([int(self.seed), 1, step])
+        size, place, chance = rng.uniform(np.log(0.05), np.log(3.0)), rng.uniform(-1.0, 1.0), rng.uniform()
+        change = place * np.exp(size) / np.sqrt(self.n)
+        before = {name: _copied(getattr(self, name)) for name in names.split()}
+        volume, energy = float(np.prod(self.box)), float(self.sums[3].sum())
+        self.box = self.box * np.exp(change / 3.0)
+        self.x *= np.exp(change / 3.0)
+        if 2.0 * self.longest > self.box.min() * (1 + 1e-9):
+            return False
+        self.counters[dynamics.MODE] = dynamics.AFRESH
+        self.walk(until=step, every=every, threads=threads, pool=pool)
+        work = float(self.sums[3].sum()) - energy + barostat.pressure / BAR * volume * np.expm1(change)
+        if not np.log(chance) < (self.n + 1) * change - work / self.kt:
+            for name, value in before.items():
+                setattr(self, name, value)
+        return True
+
+
+def _copied(value: Any) -> Any:
+    """A copy of an array, or of the arrays in a tuple."""
+    if isinstance(value, tuple):
+        return type(value)(*map(_copied, value))
+    return value.copy() if isinstance(value, np.ndarray) else value

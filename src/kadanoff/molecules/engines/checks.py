@@ -5,16 +5,18 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from kadanoff.molecules.engines import Barostat
 from kadanoff.molecules.frames import BOLTZMANN, Frames
 from kadanoff.molecules.potentials import Model
 
-__all__ = ["check_plan", "check_start", "start_velocities"]
+__all__ = ["check_plan", "check_start", "refuse_barostat", "start_velocities"]
 
 
-def check_start(model: Model, frame: Frames) -> NDArray[np.int64]:
+def check_start(model: Model, frame: Frames, *, pairs_only: str | None = None) -> NDArray[np.int64]:
     """Type of each bead as an index into ``model.names``.
 
-    Raises `ValueError` for several frames, numbers that are none, a cut-off above half the box, a bead type the model
+    ``pairs_only``: name of an engine that knows no terms beyond pairs. Raises `ValueError` for a model that has some
+    there, several frames, numbers that are none, a cut-off above half the box, a bead type the model
     does not know, and two beads on one spot (their force has no direction).
     """
     if len(frame) != 1:
@@ -27,10 +29,11 @@ def check_start(model: Model, frame: Frames) -> NDArray[np.int64]:
         raise ValueError("some start velocities are not numbers")
     if not np.all(np.isfinite(box) & (box > 0)):
         raise ValueError(f"every box edge must be positive, not {box} nm")
-    if not model.pairwise:
-        raise ValueError("this engine runs pair potentials only; the model has three-body or local-density terms")
-    if model.cutoff > 0.5 * box.min() * (1 + 1e-9):
-        raise ValueError(f"the cut-off {model.cutoff} nm is more than half the shortest box edge, {box.min()} nm")
+    if pairs_only is not None and not model.pairwise:
+        terms = sorted({type(term).__name__ for term in (*model.triplets, *model.densities)})
+        raise ValueError(f"{pairs_only} runs pair potentials only; the model has terms of {', '.join(terms)}")
+    if model.reach > 0.5 * box.min() * (1 + 1e-9):
+        raise ValueError(f"the cut-off {model.reach} nm is more than half the shortest box edge, {box.min()} nm")
     unknown = [name for name in frame.beads.names if name not in model.names]
     if unknown:
         raise ValueError(f"the model of {model.names} knows no bead type {unknown[0]!r}")
@@ -52,6 +55,12 @@ def check_plan(steps: int, timestep: float, every: int) -> int:
     if every > steps:
         raise ValueError(f"a run of {steps} steps that saves every {every} holds no frame")
     return steps // every
+
+
+def refuse_barostat(barostat: Barostat | None, engine: str) -> None:
+    """Raises `ValueError` where an engine that keeps the volume is asked to change it."""
+    if barostat is not None:
+        raise ValueError(f"{engine} runs at constant volume only; take BeadEngine for a run with a barostat")
 
 
 def start_velocities(frame: Frames, temperature: float | None, seed: int) -> NDArray[np.float64]:

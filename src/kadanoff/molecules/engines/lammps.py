@@ -21,11 +21,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from kadanoff.molecules.engines import Exploded, Langevin, NoseHoover, PointValue, Thermostat
-from kadanoff.molecules.engines.checks import check_plan, check_start, start_velocities
+from kadanoff.molecules.engines import Barostat, Exploded, Langevin, NoseHoover, PointValue, Thermostat
+from kadanoff.molecules.engines.checks import check_plan, check_start, refuse_barostat, start_velocities
 from kadanoff.molecules.frames import BOLTZMANN, Frames
 from kadanoff.molecules.potentials import Model
-from kadanoff.molecules.tables import ANGSTROM, KCAL, write_lammps, write_lammps_data
+from kadanoff.molecules.tables import ANGSTROM, KCAL, type_masses, write_lammps, write_lammps_data
 
 __all__ = ["LammpsEngine", "find_lammps"]
 
@@ -90,7 +90,7 @@ class LammpsEngine:
 
     def run(
         self, model: Model, start: Frames, *, steps: int, timestep: float, every: int, thermostat: Thermostat | None,
-        seed: int,
+        barostat: Barostat | None = None, seed: int,
     ) -> Iterator[Frames]:  # fmt: skip
         """Run from the single frame ``start``; chunks, with forces, energy and virial, are read while LAMMPS works.
 
@@ -100,6 +100,7 @@ class LammpsEngine:
         """
         check_start(model, start)
         total = check_plan(steps, timestep, every)
+        refuse_barostat(barostat, "LammpsEngine")
         temperature = None if thermostat is None else thermostat.temperature
         velocities = start_velocities(start, temperature, seed)
         if isinstance(thermostat, NoseHoover):  # LAMMPS counts 3n - 3 degrees of freedom
@@ -170,6 +171,7 @@ class _Job:
         keep = "x y z vx vy vz fx fy fz"
         script = [
             "units real", "atom_style atomic", "boundary p p p", "read_data start.data", "include model.in",
+            *(f"mass {i} {mass:.17g}" for i, mass in enumerate(type_masses(model, start), 1)),
             f"neighbor {engine.skin / ANGSTROM:.17g} bin",
             *commands,
             "compute virial all pressure NULL virial",

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from kadanoff.molecules.engines import Exploded, Langevin, NoseHoover, PointValue, Thermostat
-from kadanoff.molecules.engines.checks import check_plan, check_start, start_velocities
+from kadanoff.molecules.engines import Barostat, Exploded, Langevin, NoseHoover, PointValue, Thermostat
+from kadanoff.molecules.engines.checks import check_plan, check_start, refuse_barostat, start_velocities
 from kadanoff.molecules.frames import Frames
 from kadanoff.molecules.potentials import Model
 from kadanoff.molecules.tables import hermite_coefficients, openmm_expression
@@ -38,7 +38,7 @@ def bead_system(model: Model, frame: Frames) -> Any:
     Save it for OpenMM alone with ``openmm.XmlSerializer.serialize``; there, drop force 1 or integrate group 0 only.
     """
     mm = require_openmm()
-    types = check_start(model, frame)
+    types = check_start(model, frame, pairs_only="OpenMMEngine")
     system = mm.System()
     edges = frame.box[0].tolist()
     system.setDefaultPeriodicBoxVectors((edges[0], 0, 0), (0, edges[1], 0), (0, 0, edges[2]))
@@ -89,7 +89,7 @@ class OpenMMEngine:
 
     def run(
         self, model: Model, start: Frames, *, steps: int, timestep: float, every: int, thermostat: Thermostat | None,
-        seed: int,
+        barostat: Barostat | None = None, seed: int,
     ) -> Iterator[Frames]:  # fmt: skip
         """Run from the single frame ``start``; chunks with velocities, forces, energy and virial.
 
@@ -97,6 +97,7 @@ class OpenMMEngine:
         period), None velocity Verlet. The first two keep velocities half a step behind the positions, as OpenMM does.
         """
         total = check_plan(steps, timestep, every)
+        refuse_barostat(barostat, "OpenMMEngine")
         mm = require_openmm()
         system = bead_system(model, start)
         integrator = _integrator(mm, thermostat, timestep, seed)
