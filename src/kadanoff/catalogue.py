@@ -27,7 +27,7 @@ KINDS: dict[str, str] = {
     "molecules.bottom-up": "kadanoff.molecules.studies.bottom_up:bottom_up",
     "molecules.three-body": "kadanoff.molecules.studies.three_body_water:three_body",
     "molecules.water-reference": "kadanoff.molecules.studies.water_reference:water_reference",
-    "molecules.force-floor": "kadanoff.molecules.studies.force_floor:force_floor",
+    "molecules.force-floor": "kadanoff.molecules.studies.force_floor:force_floor_run",
     "lattices.block-spins": "kadanoff.lattices.studies:block_spins",
     "dynamics.hidden-cycle": "kadanoff.dynamics.studies:hidden_cycle",
     "networks.regions": "kadanoff.networks.studies:regions",

@@ -1,17 +1,9 @@
-"""Forces on beads that stand still: how much of the force no function of the bead positions can explain.
+"""Atomistic water whose beads stand still: the forces that `force_floor` needs.
 
 The atoms of each rigid molecule turn about its centre of mass, which is held where a frame of the reference has it;
 the force on a bead, the sum over its atoms, then fluctuates as it does among all fine configurations with these bead
-positions. The mean square fluctuation is what force matching cannot explain with any basis:
-
-    floor = <|f - <f>_R|^2> / <|f|^2>,      <.>_R the mean at fixed bead positions R
-
-(Noid et al., J. Chem. Phys. 128, 244114, 2008, eq. 29: chi^2 of the many-body potential of mean force). Every run
-starts from a frame of the reference, which is a fair draw at its own R, so that nothing need be dropped, and
-
-    D(t) = <|f(t) - f(0)|^2> / 2
-
-rises to the fluctuation from below, as fast as the molecules forget.
+positions. Every run starts from a frame of the reference, a fair draw at its own bead positions, so that nothing need
+be dropped.
 """
 
 from __future__ import annotations
@@ -24,7 +16,7 @@ from numpy.typing import NDArray
 
 from kadanoff.molecules.reference import WaterReference, water_context
 
-__all__ = ["FixedRun", "hold_beads", "structure_function"]
+__all__ = ["FixedRun", "hold_beads"]
 
 Array = NDArray[np.float64]
 
@@ -41,18 +33,6 @@ class FixedRun:
     forces: NDArray[np.float32]
     interval: float
     box: float
-
-    def structure(self, lags: int) -> Array:
-        """D at lags 0..lags - 1 in units of ``interval``, in (kJ/mol/nm)^2: mean over beads and time origins."""
-        return structure_function(self.forces, lags)
-
-
-def structure_function(forces: NDArray[np.float32], lags: int) -> Array:
-    """D(t) = <|f(t) - f(0)|^2> / 2, mean over beads and all time origins, for ``forces`` (times, beads, 3)."""
-    return np.array([
-        0.5 * np.mean(np.sum((forces[lag:].astype(np.float64) - forces[: len(forces) - lag]) ** 2, axis=2))
-        for lag in range(lags)
-    ])  # fmt: skip
 
 
 def hold_beads(

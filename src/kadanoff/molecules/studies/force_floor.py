@@ -12,16 +12,17 @@ import numpy as np
 import xarray
 from pydantic import BaseModel, ConfigDict, Field
 
-from kadanoff.estimates import Estimate, from_blocks
+from kadanoff.estimates import Estimate
 from kadanoff.losses import Ledger
 from kadanoff.molecules.fixed_beads import FixedRun, hold_beads
+from kadanoff.molecules.force_floor import FixedBeads, force_floor, structure_of_forces
 from kadanoff.molecules.reading import open_trajectory
 from kadanoff.molecules.reference import WaterReference
 from kadanoff.plotting import band, figure, label
 from kadanoff.study import InputFile, Picture, Reported, Result, Run, judge
 from kadanoff.units import Length, Temperature, Time
 
-__all__ = ["ForceFloorConfig", "force_floor"]
+__all__ = ["ForceFloorConfig", "force_floor_run"]
 
 
 class ForceFloorConfig(BaseModel):
@@ -56,12 +57,13 @@ def held_run(
 def floor_file(runs: list[FixedRun], lags: int) -> bytes:
     """The sums that `spce_floor.npz` ships: an open npz, described in data/README.md."""
     buffer = io.BytesIO()
+    sums = [structure_of_forces(run.forces, range(lags)) for run in runs]
     np.savez_compressed(
         buffer,
         allow_pickle=False,
         lags=runs[0].interval * np.arange(lags),
-        structure=np.array([run.structure(lags) for run in runs]),
-        square=np.array([np.mean(np.sum(run.forces.astype(np.float64) ** 2, axis=2)) for run in runs]),
+        structure=np.array([structure for structure, _ in sums]),
+        square=np.array([square for _, square in sums]),
         mean_force=np.array([run.forces.mean(axis=0, dtype=np.float64) for run in runs]).astype(np.float32),
         positions=np.array([run.positions for run in runs]).astype(np.float32),
         box=np.array([run.box for run in runs]),
@@ -69,7 +71,7 @@ def floor_file(runs: list[FixedRun], lags: int) -> bytes:
     return buffer.getvalue()
 
 
-def force_floor(config: ForceFloorConfig, run: Run) -> Result:
+def force_floor_run(config: ForceFloorConfig, run: Run) -> Result:
     """Forces of SPC/E water on beads that stand still: what no bead model can explain (about 15 minutes)."""
     if importlib.util.find_spec("openmm") is None:
         raise ValueError("this study runs OpenMM: pip install '.[openmm]' in the clone")
@@ -95,23 +97,18 @@ def force_floor(config: ForceFloorConfig, run: Run) -> Result:
             bar.advance(1)
     content = floor_file(runs, config.lags)
     with np.load(io.BytesIO(content)) as kept:
-        lags, structure = kept["lags"], kept["structure"] / kept["square"].mean()
-    late = lags >= 0.2 * lags[-1]
-    floor = from_blocks(structure[:, late].mean(axis=1))
-    error = structure.std(axis=0, ddof=1) / np.sqrt(len(runs))
+        found_floor = force_floor(FixedBeads(kept["lags"], kept["structure"], kept["square"]))
+    lags, curve, error = found_floor.lags, found_floor.curve, found_floor.error
     picture, (axis,) = figure(1, 1)
-    band(axis, lags, structure.mean(axis=0), error)
-    axis.axhline(floor.value, linestyle="--", color="0.5")
+    band(axis, lags, curve, error)
+    axis.axhline(found_floor.floor.value, linestyle="--", color="0.5")
     axis.set_xlabel(label("time", "ps"))
     axis.set_ylabel("D / mean square force")
     found: dict[str, Estimate | Reported] = {
-        "force_variance_floor": floor,
+        "force_variance_floor": found_floor.floor,
         "configurations": Estimate.exact(len(runs)),
     }
-    text = (
-        f"At fixed bead positions {floor} of the mean square force fluctuates: no function of the bead positions "
-        f"explains more than the rest."
-    )
+    text = f"At fixed bead positions: {found_floor.text}. No function of the bead positions explains any of it."
     record = {
         "what": "sums over forces of SPC/E water at fixed centres of mass",
         "settings": asdict(settings) | {"length": config.length, "interval": config.interval, "seed": run.seed},
@@ -120,7 +117,7 @@ def force_floor(config: ForceFloorConfig, run: Run) -> Result:
     }
     data = xarray.Dataset(
         {
-            "structure": ("lag", structure.mean(axis=0), {"units": "1"}),
+            "structure": ("lag", curve, {"units": "1"}),
             "structure_error": ("lag", error, {"units": "1"}),
         },
         {"lag": ("lag", lags, {"units": "ps"})},
@@ -129,7 +126,7 @@ def force_floor(config: ForceFloorConfig, run: Run) -> Result:
     return Result(
         found, ledger, judge(found, ledger, text), data,
         {"structure": Picture(picture, "Half the mean square change of the force on a bead that stands still, against "
-                              "time; dashed: the floor, the mean over the last four fifths. Band: standard error over "
+                              "time; dashed: the floor, the mean over the last quarter. Band: standard error over "
                               "configurations.")},
         {"spce_floor.npz": content, "spce_floor.json": json.dumps(record, indent=1) + "\n"},
         ["W. G. Noid et al., J. Chem. Phys. 128, 244114 (2008)"],
