@@ -98,9 +98,7 @@ def lammps(style: str, model: Model, start: Frames, steps: int, skin: float, mod
         if mode == "mpi":
             command = [str(Path(sys.executable).with_name("mpiexec")), "-n", str(cores), *command]
         threads = {"OMP_NUM_THREADS": str(cores if mode == "omp" else 1)}
-        done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, check=True, env=os.environ | threads
-        )
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, env=os.environ | threads)
     loop = re.search(r"Loop time of ([\d.]+)", done.stdout)
     assert loop is not None, done.stdout
     rows = [row.split() for row in done.stdout.splitlines() if re.fullmatch(r"\s*\d+\s+-?[\d.]+\s+[\d.]+\s*", row)]
