@@ -2,10 +2,10 @@
 times faster than with its ``uf3``, each at LAMMPS' best setting, one core and two.
 
 mW water: 33.4 beads/nm^3, 300 K, Langevin thermostat (5/ps), 4 fs; LAMMPS runs the whole model as ``sw``, plain, with
-`-sf omp` and on MPI ranks, each with three skins. Spline model: a soft pair table to 0.9 nm and tensor splines to 0.4 nm
-on 10 x 10 x 20 intervals; LAMMPS runs the pair part as a table too (its ``uf3`` gets zeros for it, which is faster than
-the same curve as a uf3 spline), and ``uf3`` has no omp variant. Both start from one liquid frame; energies a bead are
-compared. Rounds alternate, so that a busy machine troubles both alike; the medians count."""
+`-sf omp` and on MPI ranks, each with three skins. Spline model: a soft pair table to 0.9 nm and tensor splines to 0.4
+nm on 10 x 10 x 20 intervals; LAMMPS runs the pair part as a table too (its ``uf3`` gets zeros for it, which is faster
+than the same curve as a uf3 spline), and ``uf3`` has no omp variant. Both start from one liquid frame; energies a bead
+are compared. Rounds alternate, so that a busy machine troubles both alike; the medians count."""
 
 from __future__ import annotations
 
