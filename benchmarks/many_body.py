@@ -2,10 +2,10 @@
 times faster than with its ``uf3``, each at LAMMPS' best setting, one core and two.
 
 mW water: 33.4 beads/nm^3, 300 K, Langevin thermostat (5/ps), 4 fs; LAMMPS runs the whole model as ``sw``, plain, with
-`-sf omp` and on MPI ranks, each with three skins. Spline model: a soft pair table to 0.9 nm and tensor splines to 0.4 nm
-on 10 x 10 x 20 intervals; LAMMPS runs the pair part as a table too (its ``uf3`` gets zeros for it, which is faster than
-the same curve as a uf3 spline), and ``uf3`` has no omp variant. Both start from one liquid frame; energies a bead are
-compared. Rounds alternate, so that a busy machine troubles both alike; the medians count."""
+`-sf omp` and on MPI ranks, each with three skins. Spline model: a soft pair table to 0.9 nm and tensor splines to 0.4
+nm on 10 x 10 x 20 intervals; LAMMPS runs the pair part as a table too (its ``uf3`` gets zeros for it, which is faster
+than the same curve as a uf3 spline), and ``uf3`` has no omp variant. Both start from one liquid frame; energies a bead
+are compared. Rounds alternate, so that a busy machine troubles both alike; the medians count."""
 
 from __future__ import annotations
 
@@ -98,9 +98,7 @@ def lammps(style: str, model: Model, start: Frames, steps: int, skin: float, mod
         if mode == "mpi":
             command = [str(Path(sys.executable).with_name("mpiexec")), "-n", str(cores), *command]
         threads = {"OMP_NUM_THREADS": str(cores if mode == "omp" else 1)}
-        done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, check=True, env=os.environ | threads
-        )
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, env=os.environ | threads)
     loop = re.search(r"Loop time of ([\d.]+)", done.stdout)
     assert loop is not None, done.stdout
     rows = [row.split() for row in done.stdout.splitlines() if re.fullmatch(r"\s*\d+\s+-?[\d.]+\s+[\d.]+\s*", row)]

@@ -94,7 +94,7 @@ def compare(steps, thermostat, number=250, every=10):
 
 
 def test_density_and_compressibility_of_a_fluid_agree_with_constant_volume():
-    (volume, error, expected), (softness, spread, wanted) = compare(12_000, NoseHoover(300.0))
+    (volume, error, expected), (softness, spread, wanted) = compare(8_000, NoseHoover(300.0))
     assert error < 0.01 * expected
     # the mean volume of N beads differs from that of N -> infinity by terms of 1/N: 0.1 % here
     assert abs(volume - expected) < 4 * error + 2e-3 * expected

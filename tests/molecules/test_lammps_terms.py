@@ -82,8 +82,8 @@ def test_structure_and_pressure_of_mw_water_agree():
     start = replace(start, beads=replace(start.beads, names=("W",)))
     plan = {"timestep": 0.005, "every": 20, "thermostat": Langevin(300.0, 5.0)}
     a, b = (
-        Frames.join(list(engine.run(mw_water(), start, steps=24_000, seed=seed, **plan)))[200:]
-        for engine, seed in ((BeadEngine(), 1), (LammpsEngine(points=4000), 2))
+        Frames.join(list(engine.run(mw_water(), start, steps=40_000, seed=seed, **plan)))[200:]
+        for engine, seed in ((BeadEngine(), 1), (LammpsEngine(points=2000), 2))
     )
     for series, widest in ((lambda f: f.pressure(300.0), 60.0), (lambda f: f.energy / 512, 0.05)):
         (x, dx), (y, dy) = blocked(series(a)), blocked(series(b))

@@ -175,7 +175,7 @@ def total_energy(frames):
 
 def test_mixed_precision_drifts_no_more_than_twice_double(warm):
     def drift(engine):
-        frames = run(engine, mw_water(), warm, 1600, 20, None, timestep=0.004)
+        frames = run(engine, mw_water(), warm, 800, 10, None, timestep=0.004)
         energy = total_energy(frames)
         parts = zip(np.split(frames.time, 8), np.split(energy, 8), strict=True)
         slopes = [np.polyfit(t, e, 1)[0] for t, e in parts]
@@ -218,7 +218,7 @@ def test_the_same_bits_on_any_number_of_threads(thermostat, precision):
     what = model((bend("A", TWO), wave("B", ("B", "A"))), (crowd("B", TWO),), TWO, two_well(0.6))
     start = liquid(1600, TWO, shake=0.03)
     start = replace(start, velocities=np.random.default_rng(0).normal(0, 0.3, (1, 1600, 3)))
-    runs = [run(BeadEngine(precision, threads=k), what, start, 24, 12, thermostat) for k in (1, 2, 3)]
+    runs = [run(BeadEngine(precision, threads=k), what, start, 16, 8, thermostat) for k in (1, 2, 3)]
     plan = {"steps": 0, "frames": 0, "timestep": 1.0, "thermostat": None, "seed": 0}
     assert _State(what, start, exact=False, skin=0.1, **plan).chunks == 3
     for other in runs[1:]:

@@ -62,8 +62,8 @@ class Frames:
     """A chunk of frames, from a reader or an engine.
 
     positions (f, n, 3) nm; box (f, 3) nm; time (f,) ps; velocities (f, n, 3) nm/ps; forces (f, n, 3) kJ/mol/nm;
-    energy (f,) kJ/mol, the potential energy; virial (f,) kJ/mol, sum over pairs of r_ij . F_ij. What was not recorded
-    is None.
+    energy (f,) kJ/mol, the potential energy; virial (f,) kJ/mol, -3 V dU/dV: for pairs the sum of r_ij . F_ij.
+    What was not recorded is None.
     """
 
     beads: Beads

@@ -52,7 +52,7 @@ class Barostat:
 
 @dataclass(frozen=True, eq=False)
 class PointValue:
-    """One configuration: energy (kJ/mol), forces (n, 3) in kJ/mol/nm, virial sum r_ij . F_ij (kJ/mol)."""
+    """One configuration: energy (kJ/mol), forces (n, 3) in kJ/mol/nm, virial -3 V dU/dV (kJ/mol)."""
 
     energy: float
     forces: NDArray[np.float64]
