@@ -25,6 +25,7 @@ class Study(NamedTuple):
 
 KINDS: dict[str, str] = {
     "molecules.bottom-up": "kadanoff.molecules.studies.bottom_up:bottom_up",
+    "molecules.transfer": "kadanoff.molecules.studies.transfer:transfer",
     "molecules.water-reference": "kadanoff.molecules.studies.water_reference:water_reference",
     "lattices.block-spins": "kadanoff.lattices.studies:block_spins",
     "dynamics.hidden-cycle": "kadanoff.dynamics.studies:hidden_cycle",
@@ -37,6 +38,12 @@ STUDIES: tuple[Study, ...] = (
         "water",
         "molecules.bottom-up",
         "atomistic water to one-bead water: what structure alone keeps, and what it loses",
+        200,
+    ),
+    Study(
+        "transfer",
+        "molecules.transfer",
+        "one-bead water carried to other temperatures and densities: what a pair potential cannot follow",
         200,
     ),
     Study(
