@@ -53,7 +53,9 @@ def test_decimation_of_a_chain_is_the_entropy_of_what_is_left_out():
     m = np.eye(9)[kept]
     left = np.setdiff1d(np.arange(9), kept)
     conditional = np.linalg.inv(k[np.ix_(left, left)])
-    schur = c[np.ix_(left, left)] - c[np.ix_(left, kept)] @ np.linalg.solve(c[np.ix_(kept, kept)], c[np.ix_(kept, left)])
+    schur = c[np.ix_(left, left)] - c[np.ix_(left, kept)] @ np.linalg.solve(
+        c[np.ix_(kept, kept)], c[np.ix_(kept, left)]
+    )
     assert np.allclose(conditional, schur)
     exact = 3 * (4 * np.log(2.5) - 0.5 * (np.linalg.slogdet(conditional)[1] + 4 * LN))
     assert mapping_entropy(c, m, length=2.5).value == pytest.approx(exact)

@@ -32,7 +32,8 @@ def wander(number, sigma, random, memory=0.0):
 
 
 def oscillators(seed, *, stiff=2.0, shift=0.5, number=4000, memory=0.0):
-    """x = u2 - u1 of u1 = q^2/2 and u2 = stiff (q - shift)^2/2 on samples of both; the exact difference is ln(stiff)/2."""
+    """x = u2 - u1 of u1 = q^2/2 and u2 = stiff (q - shift)^2/2 on samples of both; the exact difference is "
+    "ln(stiff)/2."""
     random = np.random.default_rng(seed)
 
     def change(q):
@@ -191,6 +192,7 @@ def gas(potential, number, wanted, temperature, seed):
 
 def mayer(potential, temperature):
     """int (e^(-beta U) - 1) dr."""
+
     def shell(r):
         return 4 * np.pi * r**2 * np.expm1(-potential.energy_at(r) / (BOLTZMANN * temperature))
 

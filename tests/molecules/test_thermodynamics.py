@@ -107,14 +107,19 @@ def test_pressures_of_an_ideal_gas_give_one_and_noise_is_refused():
     assert found.error == pytest.approx(0.5 / np.sqrt(2) / kt)
     assert in_bar(found, 4.0, 300.0).value == pytest.approx(1 / (4.0 * kt))  # kappa = 1 / P
     with pytest.raises(ValueError, match="does not rise"):
-        compressibility_from_pressures([3.0, 3.1], [Estimate(3 * kt, 90, 9, "bar"), Estimate(3.1 * kt, 90, 9, "bar")], 300.0)
+        compressibility_from_pressures(
+            [3.0, 3.1], [Estimate(3 * kt, 90, 9, "bar"), Estimate(3.1 * kt, 90, 9, "bar")], 300.0
+        )
     with pytest.raises(ValueError, match="error bar"):
         compressibility_from_pressures([3.0, 3.1], [Estimate.exact(1.0, "bar"), Estimate.exact(2.0, "bar")], 300.0)
 
 
 def soft(height=6.0):
     return PairPotential.from_function(
-        lambda r: height * (1 - (r / 0.6) ** 2) ** 2, lambda r: -4 * height * r / 0.36 * (1 - (r / 0.6) ** 2), 0.6, 0.002
+        lambda r: height * (1 - (r / 0.6) ** 2) ** 2,
+        lambda r: -4 * height * r / 0.36 * (1 - (r / 0.6) ** 2),
+        0.6,
+        0.002,
     )
 
 

@@ -33,9 +33,7 @@ def bead_files(frames: Frames, stem: str, *, residue: str = "SOL") -> dict[str, 
     lines = ["beads, made by kadanoff", f"{len(beads):5d}"]
     for k, (kind, x) in enumerate(zip(beads.types, frames.positions[0], strict=True)):
         number = (k + 1) % 100_000
-        lines.append(
-            f"{number:5d}{residue:<5s}{beads.names[kind]:>5s}{number:5d}{x[0]:8.3f}{x[1]:8.3f}{x[2]:8.3f}"
-        )
+        lines.append(f"{number:5d}{residue:<5s}{beads.names[kind]:>5s}{number:5d}{x[0]:8.3f}{x[1]:8.3f}{x[2]:8.3f}")
     lines.append("{:10.5f}{:10.5f}{:10.5f}".format(*frames.box[0]))
     arrays = [
         None if array is None else np.ascontiguousarray(array, dtype=np.float32)
@@ -47,5 +45,7 @@ def bead_files(frames: Frames, stem: str, *, residue: str = "SOL") -> dict[str, 
         with TRRFile(str(path), "w") as file:
             for k in range(len(frames)):
                 x, v, f = (None if array is None else array[k] for array in arrays)
-                file.write(x, v, f, np.diag(frames.box[k]).astype(np.float32), k, float(frames.time[k]), 0.0, len(beads))
+                file.write(
+                    x, v, f, np.diag(frames.box[k]).astype(np.float32), k, float(frames.time[k]), 0.0, len(beads)
+                )
         return {f"{stem}.gro": ("\n".join(lines) + "\n").encode(), f"{stem}.trr": path.read_bytes()}

@@ -76,7 +76,7 @@ def mean_square_displacement(frames: Frames, *, longest: float | None = None, dr
         raise ValueError(f"{len(frames)} frames {spacing:g} ps apart give no mean square displacement to {longest} ps")
     found = [mean(_squares(paths, lag)) for lag in range(1, last + 1)]
     return TimeCurve(
-        spacing * np.arange(last + 1), np.array([0.0, *(one.value for one in found)]),
+        np.asarray(spacing * np.arange(last + 1)), np.array([0.0, *(one.value for one in found)]),
         np.array([0.0, *(one.error or 0.0 for one in found)]),
     )  # fmt: skip
 
@@ -114,7 +114,7 @@ def velocity_autocorrelation(frames: Frames, *, longest: float, drift: bool = Fa
     if not 1 <= last <= len(frames) - 4:
         raise ValueError(f"{len(frames)} frames {spacing:g} ps apart give no correlation to {longest:g} ps")
     found = means(_products(velocities, last))
-    return TimeCurve(spacing * np.arange(last + 1), found.value, found.error)
+    return TimeCurve(np.asarray(spacing * np.arange(last + 1)), found.value, found.error)
 
 
 def green_kubo(frames: Frames, *, upper: float, drift: bool = False) -> Estimate:

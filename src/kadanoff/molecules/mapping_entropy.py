@@ -94,8 +94,8 @@ def relative_information(
     raise a relative entropy (data processing), hence S >= 0, and S adds up along maps. It is the relative entropy of
     the system and the smear that has the beads' own density and, for given beads, spreads as the gas does.
 
-    Arguments: as `mapping_entropy`; ``spread``: (n, n) or (3 n, 3 n) covariance in nm^2, or one standard deviation in nm
-    for independent atoms. Raises ValueError likewise.
+    Arguments: as `mapping_entropy`; ``spread``: (n, n) or (3 n, 3 n) covariance in nm^2, or one standard deviation in
+    nm for independent atoms. Raises ValueError likewise.
     """
     c, m, copies, _ = _gaussian(covariance, mapping, dimensions, floating=False)
     given = np.asarray(spread, dtype=np.float64)
@@ -113,7 +113,8 @@ def internal_entropy_bound(positions: ArrayLike, weights: ArrayLike, *, blocks: 
     where atom 1 is the one left out (any gives the same). Three steps, each of which can only raise the entropy: the
     inner coordinates are taken without what the beads tell of them, one molecule without the others, and a Gaussian in
     place of their distribution, which has the most entropy at a given covariance. Equality holds for independent
-    molecules with Gaussian inner coordinates that do not depend on where the beads are. So the mapping entropy (equation 1) in a box of edge L is at least
+    molecules with Gaussian inner coordinates that do not depend on where the beads are. So the mapping entropy
+    (equation 1) in a box of edge L is at least
 
         S_map / N >= 3 (k - 1) ln L - bound.
 
@@ -182,10 +183,10 @@ def orientation_entropy_bound(axes: ArrayLike) -> Estimate:
     for fitted, judged in (halves, halves[::-1]):
         goal = fitted.mean(axis=0)
 
-        def dual(l: Array, goal: Array = goal) -> tuple[float, Array]:
-            exponent = at @ l + logarithm
+        def dual(at_hand: Array, goal: Array = goal) -> tuple[float, Array]:
+            exponent = at @ at_hand + logarithm
             size = float(logsumexp(exponent))
-            return size - float(l @ goal), np.exp(exponent - size) @ at - goal
+            return size - float(at_hand @ goal), np.exp(exponent - size) @ at - goal
 
         best = minimize(dual, np.zeros(at.shape[1]), jac=True, method="BFGS").x
         # whatever the minimiser found, any l gives a bound
@@ -198,8 +199,9 @@ def orientation_entropy_bound(axes: ArrayLike) -> Estimate:
 def neighbour_axes(frames: Frames) -> Array:
     """A frame of axes at every bead that its two nearest neighbours define, (f, n, 3, 3), rows x, y, z.
 
-    z points to the nearest bead, x lies in the plane of the two, on the side of the second, and y = z x x. Directions of
-    molecules in it are ``np.einsum("fnij,fnj->fni", axes, directions)``. Raises ValueError for fewer than three beads.
+    z points to the nearest bead, x lies in the plane of the two, on the side of the second, and y = z x x. Directions
+    of molecules in it are ``np.einsum("fnij,fnj->fni", axes, directions)``. Raises ValueError for fewer than three
+    beads.
     """
     number = len(frames.beads)
     if number < 3:
@@ -235,15 +237,17 @@ def _gaussian(
     copies = float(dimensions)
     shifts = np.ones((m.shape[1], 1))
     if len(c) != m.shape[1]:
-        m, copies, shifts = np.kron(m, np.eye(3)), 1.0, np.kron(shifts, np.eye(3))
+        m, copies, shifts = (np.asarray(np.kron(m, np.eye(3))), 1.0, np.asarray(np.kron(shifts, np.eye(3))))
     if not np.allclose(c, c.T, rtol=1e-9, atol=1e-12 * np.abs(c).max()):
         raise ValueError("the covariance is not symmetric")
     basis = null_space(shifts.T) if floating else np.eye(len(c))
     least = np.linalg.eigvalsh(basis.T @ c @ basis)
     if not least[0] > 1e-12 * least[-1]:
         raise ValueError(
-            f"the covariance is singular (eigenvalues from {least[0]:.3g} to {least[-1]:.3g}): some motion costs nothing "
-            "or is forbidden. A free body needs floating=True, and a hold against rotation; constraints are no Gaussians"
+            f"the covariance is singular (eigenvalues from {least[0]:.3g} to {least[-1]:.3g}): some motion costs "
+            f"nothing "
+            "or is forbidden. A free body needs floating=True, and a hold against rotation; constraints are no "
+            "Gaussians"
         )
     return c, m, copies, shifts if floating else None
 

@@ -61,10 +61,11 @@ def multistate_step(
 ) -> NewtonStep:
     """One regularised Gauss-Newton step of one potential towards the g(r) of several states.
 
-    ``models``: for each state, g of a simulation of the potential there, and the same with one block a frame, from which
-    the answer J_s is measured; the start must be near enough for that (the potential of one of the states is). Weights
-    are relative: their mean counts as one. Other arguments as `integral_equations.gauss_newton_step`, the change is
-    measured in kT of the coldest state. Returns a `NewtonStep`, its ``chi2`` the weighted mean over all states.
+    ``models``: for each state, g of a simulation of the potential there, and the same with one block a frame, from
+    which the answer J_s is measured; the start must be near enough for that (the potential of one of the states is).
+    Weights are relative: their mean counts as one. Other arguments as `integral_equations.gauss_newton_step`, the
+    change is measured in kT of the coldest state. Returns a `NewtonStep`, its ``chi2`` the weighted mean over all
+    states.
 
     Raises ValueError for no states, weights that are not positive, or unlike bins.
     """
@@ -77,7 +78,9 @@ def multistate_step(
     found = []
     for state, (model, _) in zip(states, models, strict=True):
         if not np.array_equal(state.target.edges, model.edges):
-            raise ValueError("target and model distributions have different bins; measure both with one cutoff and width")
+            raise ValueError(
+                "target and model distributions have different bins; measure both with one cutoff and width"
+            )
         counts = np.minimum(state.target.counts.sum(axis=0), model.counts.sum(axis=0))
         found.append(used_bins(counts, state.target, least_counts))
     lower = min(low for _, low in found)
@@ -105,15 +108,16 @@ def multistate_step(
     if largest > trust:
         change, largest = change * (trust / largest), trust
     predicted = float(np.mean((difference - design @ change) ** 2))
-    better = potential.updated(fine, basis @ change, supported=(lower, cutoff), edge=float(np.diff(fine[:2])[0]))
+    width = float(states[0].target.edges[1] - states[0].target.edges[0])
+    better = potential.updated(fine, basis @ change, supported=(lower, cutoff), edge=width)
     return NewtonStep(better, chi2, predicted, strength, freedom, largest, True, gain < 4.0)
 
 
 def merged_equations(equations: Sequence[NormalEquations], weights: Sequence[float] | None = None) -> NormalEquations:
     """Normal equations of force matching of several states as one: the blocks of all, each state's times its weight.
 
-    Weights are relative to their mean; a state also counts by its frames and by the square of its forces. All states need
-    the same knots, bead type and number of beads. Raises ValueError for others, or weights that are not positive.
+    Weights are relative to their mean; a state also counts by its frames and by the square of its forces. All states
+    need the same knots, bead type and number of beads. Raises ValueError for others, or weights that are not positive.
     """
     given = np.ones(len(equations)) if weights is None else np.asarray(weights, dtype=np.float64)
     if not len(equations) or len(given) != len(equations) or not np.all(given > 0):

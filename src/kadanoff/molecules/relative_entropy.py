@@ -18,6 +18,7 @@ Comput. Phys. 22, 245 (1976).
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import hypot, log
@@ -73,8 +74,8 @@ class FreeEnergy:
 
     ``difference``; ``couplings`` (k,) the s that were sampled, from 0 to 1; ``stages`` the k - 1 parts of the
     difference; ``overlap`` (k - 1,) of neighbours, 1 where they are the same and 0 where they are strangers.
-    ``forward`` and ``backward``: the same difference by reweighting one side of each stage alone (`exponential_average`),
-    None where fewer than four effective samples carry it: a cross-check, never better.
+    ``forward`` and ``backward``: the same difference by reweighting one side of each stage alone
+    (`exponential_average`), None where fewer than four effective samples carry it: a cross-check, never better.
     """
 
     difference: Estimate
@@ -112,7 +113,13 @@ def bennett(
     """
     series = [np.asarray(one, dtype=np.float64) for one in samples]
     s = tuple(float(one) for one in couplings)
-    if len(s) < 2 or len(series) != len(s) or s[0] != 0.0 or s[-1] != 1.0 or any(b <= a for a, b in zip(s, s[1:], strict=False)):
+    if (
+        len(s) < 2
+        or len(series) != len(s)
+        or s[0] != 0.0
+        or s[-1] != 1.0
+        or any(b <= a for a, b in itertools.pairwise(s))
+    ):
         raise ValueError(f"one series is needed for each coupling, rising from 0 to 1; {len(series)} for {list(s)}")
     for coupling, one in zip(s, series, strict=True):
         if one.ndim != 1 or len(one) < 4 or not np.all(np.isfinite(one)):
@@ -193,7 +200,8 @@ def exponential_average(x: ArrayLike) -> Estimate:
     effective = _effective(weights)
     if effective < 4.0:
         raise PoorOverlap(
-            f"{effective:.2g} effective samples carry the average of e^-x: too few for a free energy", effective / len(x)
+            f"{effective:.2g} effective samples carry the average of e^-x: too few for a free energy",
+            effective / len(series),
         )
     spread = mean(weights)
     return Estimate(value, spread.error, effective, "nat", "exponential average", degrees=spread.degrees)
@@ -215,9 +223,7 @@ def _summed(parts: Sequence[Estimate | None], sign: float) -> Estimate | None:
     return Estimate(sign * sum(part.value for part in known), error, samples, "nat", "exponential average")
 
 
-def staged(
-    draw: Callable[[float], ArrayLike], *, least_overlap: float = LEAST_OVERLAP, most: int = 33
-) -> FreeEnergy:
+def staged(draw: Callable[[float], ArrayLike], *, least_overlap: float = LEAST_OVERLAP, most: int = 33) -> FreeEnergy:
     """`bennett` with as many models between the two as overlap asks for: each stage that fails is cut in half.
 
     ``draw(s)`` gives x = beta (U_2 - U_1) of an equilibrium run of the model U_1 + s (U_2 - U_1); it is asked once for
@@ -227,7 +233,7 @@ def staged(
     while True:
         line = sorted(known)
         broken, worst = [], 1.0
-        for a, b in zip(line, line[1:], strict=False):
+        for a, b in itertools.pairwise(line):
             _, overlap, shares = _acceptance((b - a) * known[a], (b - a) * known[b])
             try:
                 _require(overlap, min(_effective(one) for one in shares), (a, b), least_overlap)
@@ -240,8 +246,8 @@ def staged(
             return bennett([known[s] for s in line], line, least_overlap=least_overlap)
         if len(known) + len(broken) > most:
             raise PoorOverlap(
-                f"{len(known)} models on the line between the two do not overlap (the worst neighbours by {worst:.2g}), "
-                f"and {most} are the most allowed: the two are too different, or their runs too short",
+                f"{len(known)} models on the line between the two do not overlap (the worst neighbours by "
+                f"{worst:.2g}), and {most} are the most allowed: the two are too different, or their runs too short",
                 worst,
             )
         known |= {s: np.asarray(draw(s), dtype=np.float64) for s in broken}
@@ -285,7 +291,9 @@ def energies(model: Model, frames: Frames) -> Array:
         return out
     kinds = check_start(model, frames[0])
     if not np.all(frames.box >= 2.0 * model.cutoff * (1.0 - 1e-12)):
-        raise ValueError(f"the cut-off {model.cutoff:g} nm exceeds half the shortest box edge, {0.5 * frames.box.min():g}")
+        raise ValueError(
+            f"the cut-off {model.cutoff:g} nm exceeds half the shortest box edge, {0.5 * frames.box.min():g}"
+        )
     # a frame that is not finite would slip through the comparison with the cut-off as no energy at all
     if not np.all(np.isfinite(frames.positions)):
         raise ValueError("some positions of these frames are not finite numbers")
@@ -370,4 +378,6 @@ def gradient(reference: ArrayLike, model: ArrayLike) -> Means:
     """
     one, two = means(reference), means(model)
     error = np.hypot(one.error, two.error)
-    return Means(one.value - two.value, error, np.minimum(one.samples, two.samples), np.minimum(one.degrees, two.degrees))
+    return Means(
+        one.value - two.value, error, np.minimum(one.samples, two.samples), np.minimum(one.degrees, two.degrees)
+    )

@@ -38,9 +38,9 @@ Array = NDArray[np.float64]
 class KirkwoodBuff:
     """Running Kirkwood-Buff integral, with its error band.
 
-    ``r`` (m,) upper edges of the bins, nm; ``running`` (m,) the integral to r, nm^3, and ``running_error``, which swings
-    with g; ``value`` (m,) the same with the weight of Kruger & Vlugt, w = 1 - (23/8) x^3 + (3/4) x^4 + (9/8) x^5 for
-    x = r / R, which extrapolates to infinity, and ``error`` (m,). Errors are a jackknife over blocks of time.
+    ``r`` (m,) upper edges of the bins, nm; ``running`` (m,) the integral to r, nm^3, and ``running_error``, which
+    swings with g; ``value`` (m,) the same with the weight of Kruger & Vlugt, w = 1 - (23/8) x^3 + (3/4) x^4 + (9/8)
+    x^5 for x = r / R, which extrapolates to infinity, and ``error`` (m,). Errors are a jackknife over blocks of time.
     ``offset``: of g in the closed system, at the last R. ``density`` nm^-3, ``blocks`` of the data.
     """
 
@@ -72,9 +72,7 @@ def kirkwood_buff(distribution: PairDistribution) -> KirkwoodBuff:
     if edges[0] != 0.0:
         raise ValueError(f"the bins must start at r = 0, not at {edges[0]:g} nm: the core belongs to the integral")
     if density * 4 / 3 * np.pi * edges[-1] ** 3 >= beads:
-        raise ValueError(
-            f"a sphere of radius {edges[-1]:g} nm holds more than the {beads} beads of the box; shorten g"
-        )
+        raise ValueError(f"a sphere of radius {edges[-1]:g} nm holds more than the {beads} beads of the box; shorten g")
     if len(distribution) < 2:
         raise ValueError("error bars need at least two blocks of frames; there is one")
     shells = 4.0 / 3.0 * np.pi * np.diff(edges**3)
@@ -120,8 +118,8 @@ def compressibility_from_pressures(
 ) -> Estimate:
     """rho kT kappa_T = kT / (dP / d rho) from pressures at several densities: a pure number at their mean density.
 
-    ``densities`` in nm^-3, ``pressures`` (bar) with errors, from independent runs at one ``temperature`` (K). Two make a
-    difference quotient, whose own error is of the second order in their distance; with more the straight line of
+    ``densities`` in nm^-3, ``pressures`` (bar) with errors, from independent runs at one ``temperature`` (K). Two make
+    a difference quotient, whose own error is of the second order in their distance; with more the straight line of
     weighted least squares is taken. Raises ValueError for fewer than two densities, no errors, or a pressure that does
     not rise beyond four standard errors: there is no compressibility then.
     """

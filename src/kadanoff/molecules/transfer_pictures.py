@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
-from matplotlib.colors import Normalize
+from matplotlib.colors import Normalize, to_hex
 from matplotlib.patches import Rectangle
 
 from kadanoff import plotting
@@ -34,25 +34,27 @@ def of(found: Transfer) -> dict[str, Picture]:
 def errors(found: Transfer) -> Picture:
     """Errors of the two potentials over temperature and density: structure, pressure, compressibility."""
     drawing, axes = plotting.figure(3, 2, width=10.2, height=4.8)
-    columns: tuple[tuple[str, str, Callable[[StateResult, str], float | None]], ...] = (
-        ("RMS of g over its noise", "{:.2g}", lambda state, name: state.ratio[name].value),
-        ("pressure error (kbar)", "{:+.1f}", _pressure_error),
-        ("compressibility over reference", "{:.2g}", _stiffness),
+    columns: tuple[tuple[str, str, float, Callable[[StateResult, str], float | None]], ...] = (
+        ("RMS of g over its noise", "{:.1f}", 0.0, lambda state, name: state.ratio[name].value),
+        ("pressure error (kbar)", "{:+.1f}", 0.0, _pressure_error),
+        ("compressibility over reference", "{:.2f}", 1.0, _stiffness),
     )
-    for column, (title, form, value) in enumerate(columns):
+    for column, (title, form, right, value) in enumerate(columns):
         values = [value(state, name) for name in ("single", "multi") for state in found.states]
-        known = [abs(v) for v in values if v is not None]
-        top = max(known) if known else 1.0
+        top = max((abs(v - right) for v in values if v is not None), default=1.0) or 1.0
         for row, name in enumerate(("single", "multi")):
             axis = axes[3 * row + column]
-            _tiles(axis, found, name, value, form, top)
+            _tiles(axis, found, name, value, form, right, top)
             axis.set_title(f"{title}\n{_NAMES[name]}", fontsize=9)
     home = found[found.home]
     worst = found.worst("single")
     caption = (
-        f"Errors of a potential fitted at {home.temperature:g} K and {home.target.density:.4g} nm^-3 (top, thick frame) "
-        f"and of one fitted at several states (bottom, thick frames) at every state. Left: RMS of g(r) - g of the reference "
-        f"on blocks that no fit saw, over the noise of both; {AGREES:g} and less counts as the same structure. The worst "
+        f"Errors of a potential fitted at {home.temperature:g} K and {home.target.density:.4g} nm^-3 (top, thick "
+        f"frame) "
+        f"and of one fitted at several states (bottom, thick frames) at every state. Left: RMS of g(r) - g of the "
+        f"reference "
+        f"on blocks that no fit saw, over the noise of both; {AGREES:g} and less counts as the same structure. The "
+        f"worst "
         f"state of the single-state potential is {worst.temperature:g} K, {worst.target.density:.4g} nm^-3, with "
         f"{worst.ratio['single'].value:.3g}. Middle: model minus reference, 0 would be right. Right: isothermal "
         f"compressibility over that of the reference, 1 would be right."
@@ -69,9 +71,10 @@ def _stiffness(state: StateResult, name: str) -> float | None:
 
 
 def _tiles(
-    axis: Axes, found: Transfer, name: str, value: Callable[[StateResult, str], float | None], form: str, top: float
-) -> None:
-    """One square a state, its number in it; states that a potential was fitted to have a thick frame."""
+    axis: Axes, found: Transfer, name: str, value: Callable[[StateResult, str], float | None], form: str, right: float,
+    top: float,
+) -> None:  # fmt: skip
+    """One square a state, its number in it, darker the further from ``right``; where it was fitted: a thick frame."""
     temperatures = sorted({state.temperature for state in found.states})
     densities = sorted({round(state.target.density, 2) for state in found.states})
     shade, scale = colormaps["cividis_r"], Normalize(0.0, top)
@@ -79,7 +82,7 @@ def _tiles(
         x, y = temperatures.index(state.temperature), densities.index(round(state.target.density, 2))
         number = value(state, name)
         seen = state.fitted if name == "multi" else state.name == found.home
-        colour = shade(scale(abs(number))) if number is not None else (0.9, 0.9, 0.9, 1.0)
+        colour = shade(scale(abs(number - right))) if number is not None else (0.9, 0.9, 0.9, 1.0)
         inset = 0.06
         axis.add_patch(
             Rectangle(
@@ -127,8 +130,8 @@ def structure(found: Transfer) -> Picture:
     )
     return Picture(
         drawing,
-        f"Pair distributions at the coldest and the hottest state, and their difference from the atomistic one (odd blocks, "
-        f"which no fit saw); grey: twice the noise of both. RMS over noise: {numbers}.",
+        f"Pair distributions at the coldest and the hottest state, and their difference from the atomistic one (odd "
+        f"blocks, which no fit saw); grey: twice the noise of both. RMS over noise: {numbers}.",
     )
 
 
@@ -137,7 +140,8 @@ def entropy(found: Transfer) -> Picture:
     method = "fm" if "fm" in found.splits else "newton"
     split, home = found.splits[method], found[found.home]
     alike = sorted(
-        (s for s in found.states if abs(s.target.density / home.target.density - 1.0) < 5e-3), key=lambda s: s.temperature
+        (s for s in found.states if abs(s.target.density / home.target.density - 1.0) < 5e-3),
+        key=lambda s: s.temperature,
     )
     drawing, (left, right) = plotting.figure(2, width=9.4, height=3.9)
     shade = colormaps["plasma"]
@@ -145,12 +149,14 @@ def entropy(found: Transfer) -> Picture:
         potential = state.match.potential if method == "fm" and state.match is not None else state.potential
         inside = (potential.r >= split.r[0]) & (potential.r <= split.r[-1])
         error = None if potential.band is None else np.nan_to_num(potential.band[inside])
+        colour = to_hex(shade(0.85 * k / max(1, len(alike) - 1)))
         plotting.band(
-            left, potential.r[inside], potential.energy[inside], error, color=shade(0.85 * k / max(1, len(alike) - 1)),
-            label=f"{state.temperature:g} K",
-        )  # fmt: skip
+            left, potential.r[inside], potential.energy[inside], error, color=colour, label=f"{state.temperature:g} K"
+        )
     low = float(min(np.min(split.energy - home.temperature * split.entropy), 0.0))
-    left.set(xlabel=plotting.label("r", "nm"), ylabel=plotting.label("U", "kJ/mol"), ylim=(1.3 * low - 0.5, -2.5 * low + 2))
+    left.set(
+        xlabel=plotting.label("r", "nm"), ylabel=plotting.label("U", "kJ/mol"), ylim=(1.3 * low - 0.5, -2.5 * low + 2)
+    )
     left.legend(fontsize=8)
     t = home.temperature
     plotting.band(right, split.r, split.energy, split.energy_error, color=plotting.BLUE, label="E")
@@ -169,8 +175,9 @@ def entropy(found: Transfer) -> Picture:
     how = "force matching" if method == "fm" else "structure matching"
     return Picture(
         drawing,
-        f"Left: pair potentials of {how} at {home.target.density:.4g} nm^-3, each state's own, with standard errors. Right: "
-        f"their straight line in temperature, U = E - T S. At the first peak of g, {found.peak:.3g} nm, E = {energetic} and "
+        f"Left: pair potentials of {how} at {home.target.density:.4g} nm^-3, each state's own, with standard errors. "
+        f"Right: their straight line in temperature, U = E - T S. At the first peak of g, {found.peak:.3g} nm, E = "
+        f"{energetic} and "
         f"-T S = {entropic} at {t:g} K: the second is what a potential without temperature cannot follow.",
     )
 
@@ -178,14 +185,17 @@ def entropy(found: Transfer) -> Picture:
 def forces(found: Transfer) -> Picture:
     """Share of the variance of the forces that the matched pair forces explain, at each state."""
     drawing, (axis,) = plotting.figure(1, width=7.2, height=3.6)
-    states = [state for state in found.states if "multi" in state.explained]
+    states = sorted(
+        (state for state in found.states if "multi" in state.explained),
+        key=lambda state: (-round(state.target.density, 2), state.temperature),
+    )
     place = np.arange(len(states))
     for k, name in enumerate(("own", "single", "multi")):
         values = [100 * state.explained[name].value for state in states]
         bars = [100 * (state.explained[name].error or 0.0) for state in states]
         axis.bar(place + 0.27 * (k - 1), values, 0.25, yerr=bars, color=_COLOURS[name], label=_NAMES[name],
                  error_kw={"linewidth": 1})  # fmt: skip
-    axis.set_xticks(place, [f"{s.temperature:g} K\n{s.target.density:.4g}" for s in states], fontsize=8)
+    axis.set_xticks(place, [f"{s.temperature:g} K\n{s.target.density:.4g} nm$^{{-3}}$" for s in states], fontsize=8)
     lowest = min(100 * min(s.explained[n].value for n in _NAMES) for s in states)
     axis.set(ylabel=plotting.label("variance explained", "%"), ylim=(max(0.0, lowest - 6), None))
     axis.legend(fontsize=8, ncols=3, loc="upper left")
@@ -193,7 +203,8 @@ def forces(found: Transfer) -> Picture:
     axis.set_ylim(low, high + 0.25 * (high - low))
     return Picture(
         drawing,
-        "Share of the variance of the atomistic forces on the beads that a matched pair force explains: the state's own, "
-        "that of the home state, and one fitted to several states. Bars are standard errors over blocks; the axis does not "
-        "begin at 0 where the differences are small.",
+        "Share of the variance of the atomistic forces on the beads that a matched pair force explains: the state's "
+        "own, "
+        "that of the home state, and one fitted to several states. Bars are standard errors over blocks; the axis "
+        "does not begin at 0 where the differences are small.",
     )

@@ -40,8 +40,8 @@ MODELS = ("single", "multi", "own")
 class Split:
     """Energy E and entropy S of potentials U(r; T) = E - T S, linear in T, on distances ``r`` (m,) nm.
 
-    ``energy`` and ``energy_error`` (m,) kJ/mol, ``entropy`` and ``entropy_error`` (m,) kJ/mol/K; ``chi2`` (m,): the mean
-    square of what the line leaves, in errors, per degree of freedom; NaN for two temperatures, which a line meets.
+    ``energy`` and ``energy_error`` (m,) kJ/mol, ``entropy`` and ``entropy_error`` (m,) kJ/mol/K; ``chi2`` (m,): the
+    mean square of what the line leaves, in errors, per degree of freedom; NaN for two temperatures, which a line meets.
     """
 
     r: Array
@@ -180,7 +180,9 @@ class Transfer:
         split, temperature = self.splits[method], self[self.home].temperature
         k = int(np.argmin(np.abs(split.r - self.peak)))
         return (
-            Estimate(-temperature * split.entropy[k], temperature * split.entropy_error[k], None, "kJ/mol", "line in T"),
+            Estimate(
+                -temperature * split.entropy[k], temperature * split.entropy_error[k], None, "kJ/mol", "line in T"
+            ),
             Estimate(split.energy[k], split.energy_error[k], None, "kJ/mol", "line in T"),
         )
 
@@ -255,7 +257,7 @@ class Transfer:
         held = [state for state in self.states if not state.fitted]
 
         def mean(states: Sequence[StateResult], name: str) -> str:
-            return f"{np.sqrt(np.mean([state.ratio[name].value**2 for state in states])):.3g}"
+            return f"{np.sqrt(np.mean([state.ratio[name].value ** 2 for state in states])):.3g}"
 
         words = (
             f"One potential fitted to {len(fitted)} states at once is {mean(fitted, 'multi')} noise floors off on "
@@ -291,9 +293,10 @@ class Transfer:
         }
         best = [state.explained["own"].value for state in known]
         return [
-            f"A pair force of the state's own explains {100 * min(best):.1f} to {100 * max(best):.1f} % of the variance "
-            f"of the forces; the one of {_where(self[self.home])} up to {max(lost['single']):.2g} percentage points less, "
-            f"the one fitted to several states up to {max(lost['multi']):.2g}."
+            f"A pair force of the state's own explains {100 * min(best):.1f} to {100 * max(best):.1f} % of the "
+            f"variance "
+            f"of the forces; the one of {_where(self[self.home])} up to {max(lost['single']):.2g} percentage points "
+            f"less, the one fitted to several states up to {max(lost['multi']):.2g}."
         ]
 
     def _entropy(self) -> list[str]:
@@ -308,8 +311,8 @@ class Transfer:
             return []
         return [
             f"What a potential without temperature cannot follow is its entropic part. At the first peak of g, "
-            f"{self.peak:.3g} nm, and {self[self.home].temperature:g} K, U = E - T S of the states' own potentials at this "
-            f"density splits into: {'; '.join(words)}."
+            f"{self.peak:.3g} nm, and {self[self.home].temperature:g} K, U = E - T S of the states' own potentials "
+            f"at this density splits into: {'; '.join(words)}."
         ]
 
     def arrays(self) -> xarray.Dataset:
@@ -347,7 +350,8 @@ class Transfer:
 
 
 _LIMITS = (
-    "Only these states were tested, at constant volume, with 500 beads or what the references hold; interfaces, mixtures "
+    "Only these states were tested, at constant volume, with 500 beads or what the references hold; interfaces, "
+    "mixtures "
     "and dynamics were not. Compressibilities are from g(r) of a finite box, and their errors say how far the integral "
     "still moves with its end."
 )

@@ -25,11 +25,11 @@ from kadanoff.molecules.iteration import (
     sample,
     starting_frame,
 )  # fmt: skip
-from kadanoff.molecules.mapping import MappingConfig
+from kadanoff.molecules.mapping import BeadConfig, MappingConfig
 from kadanoff.molecules.multistate import StateTarget, merged_equations, multistate_step
 from kadanoff.molecules.pair_distributions import PairDistribution, pair_distribution
 from kadanoff.molecules.potentials import Model, PairPotential
-from kadanoff.molecules.studies.bottom_up import BeadConfig, model_files, read_reference
+from kadanoff.molecules.studies.bottom_up import model_files, read_reference
 from kadanoff.molecules.transferability import Split, StateResult, Transfer, energy_and_entropy, explained
 from kadanoff.molecules.uncertainty import left_open
 from kadanoff.parallel import map_ordered
@@ -97,8 +97,8 @@ class TransferConfig(MappingConfig):
             raise ValueError(f"cutoff and judged must lie within reach = {self.reach:g} nm, where g(r) is measured")
         if self.simulations.steps // self.simulations.every < max(500, 4 * round(self.reach / self.width)):
             raise ValueError(
-                f"simulations.steps = {self.simulations.steps} with every = {self.simulations.every} are too few frames: "
-                f"at least {max(500, 4 * round(self.reach / self.width))}, four for each bin of g"
+                f"simulations.steps = {self.simulations.steps} with every = {self.simulations.every} are too few "
+                f"frames: at least {max(500, 4 * round(self.reach / self.width))}, four for each bin of g"
             )
         return self
 
@@ -107,8 +107,8 @@ def transfer(config: TransferConfig, run: Run) -> Result:
     """A bead potential at states it was not fitted to, beside one fitted to several and each state's own.
 
     Fits g(r) by Newton steps at ``home``, at all states with ``fit`` together, and at each state by itself; matches the
-    forces of the same; simulates every potential at every state; compares g(r), pressure, compressibility and forces, and
-    splits the states' own potentials into energy and entropy.
+    forces of the same; simulates every potential at every state; compares g(r), pressure, compressibility and forces,
+    and splits the states' own potentials into energy and entropy.
     """
     names, how = list(config.states), config.simulations
     frames: dict[str, Frames] = {}
@@ -135,7 +135,9 @@ def transfer(config: TransferConfig, run: Run) -> Result:
     def task(name: str, potential: PairPotential, number: int) -> _Task:
         return potential, starts[name], samplings[name], how.steps, run.seed + 100 * names.index(name) + number
 
-    total = len(names) * (1 + how.own_turns) + how.turns + sum(s.fit for s in config.states.values()) * how.multistate_turns
+    total = (
+        len(names) * (1 + how.own_turns) + how.turns + sum(s.fit for s in config.states.values()) * how.multistate_turns
+    )
     with run.progress(total + len(names), "simulations of beads") as bar:
         home = config.home
         begin = hnc_start(even[home], config.states[home].temperature, config.cutoff)
@@ -153,7 +155,9 @@ def transfer(config: TransferConfig, run: Run) -> Result:
             bar.advance(how.own_turns + 1)
 
         fitted = [name for name, state in config.states.items() if state.fit]
-        wanted = [StateTarget(even[name], config.states[name].temperature, config.states[name].weight) for name in fitted]
+        wanted = [
+            StateTarget(even[name], config.states[name].temperature, config.states[name].weight) for name in fitted
+        ]
         samples = [own[name][0].sample for name in fitted]  # the single potential at each state
         several, tried = single, []
         for turn in range(how.multistate_turns):
@@ -176,8 +180,8 @@ def transfer(config: TransferConfig, run: Run) -> Result:
         states.append(
             StateResult(
                 name, state.temperature, state.fit, targets[name],
-                None if state.pressure is None else Estimate(state.pressure, state.pressure_error, None, "bar", "given"),
-                {"single": own[name][0].sample, "multi": multi, "own": best.sample},
+                None if state.pressure is None else Estimate(state.pressure, state.pressure_error, None, "bar",
+                "given"), {"single": own[name][0].sample, "multi": multi, "own": best.sample},
                 _with_band(best, own[name], even[name], state.temperature), matches.get(name), shares.get(name, {}),
                 config.judged,
             )
@@ -247,7 +251,9 @@ def _distance(samples: Sequence[Sample], wanted: Sequence[StateTarget]) -> float
     return sum(parts) / sum(state.weight for state in wanted)
 
 
-def _with_band(best: Iteration, turns: Sequence[Iteration], target: PairDistribution, temperature: float) -> PairPotential:
+def _with_band(
+    best: Iteration, turns: Sequence[Iteration], target: PairDistribution, temperature: float
+) -> PairPotential:
     """The state's own potential with the band that the noise of its g leaves."""
     seen = turns[max(0, best.number - 1)].sample  # what its last step was made from
     found = left_open(
@@ -288,7 +294,10 @@ def _splits(states: Sequence[StateResult], home: str, cutoff: float) -> dict[str
     if len(set(temperatures)) < 2:
         return {}
     found = {}
-    curves = {"fm": [None if s.match is None else s.match.potential for s in alike], "newton": [s.potential for s in alike]}
+    curves: dict[str, list[PairPotential | None]] = {
+        "fm": [None if s.match is None else s.match.potential for s in alike],
+        "newton": [s.potential for s in alike],
+    }
     for method, potentials in curves.items():
         known = [potential for potential in potentials if potential is not None and potential.band is not None]
         if len(known) < len(alike):
