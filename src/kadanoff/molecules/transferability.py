@@ -25,6 +25,7 @@ from kadanoff.molecules.force_matching import ForceMatch, NormalEquations
 from kadanoff.molecules.iteration import Sample, even_and_odd, rdf_difference
 from kadanoff.molecules.pair_distributions import PairDistribution
 from kadanoff.molecules.potentials import PairPotential
+from kadanoff.molecules.relative_entropy import RelativeEntropy
 from kadanoff.molecules.thermodynamics import compressibility
 from kadanoff.study import Reported
 
@@ -56,7 +57,8 @@ def energy_and_entropy(r: ArrayLike, temperatures: Sequence[float], curves: Arra
     """The straight line in T through potentials of several temperatures, by weighted least squares at each distance.
 
     ``r`` (m,) nm; ``temperatures`` (n,) K, two different ones at least; ``curves`` and ``errors`` (n, m) kJ/mol, the
-    errors independent between temperatures. Raises ValueError for fewer, or errors that are not positive.
+    errors independent between temperatures. Where the line leaves more than they explain, mean chi^2 above one, the
+    errors returned grow by its root. Raises ValueError for fewer, or errors that are not positive.
     """
     t, u, s = (np.asarray(x, dtype=np.float64) for x in (temperatures, curves, errors))
     at = np.asarray(r, dtype=np.float64)
@@ -73,8 +75,9 @@ def energy_and_entropy(r: ArrayLike, temperatures: Sequence[float], curves: Arra
     energy = mean - slope * middle
     left = (w * (u - energy - slope * t[:, None]) ** 2).sum(axis=0)
     freedom = len(t) - 2
-    return Split(at, energy, np.sqrt(1 / total + middle**2 / spread), -slope, spread**-0.5,
-                 left / freedom if freedom else np.full(len(at), np.nan))  # fmt: skip
+    chi2 = left / freedom if freedom else np.full(len(at), np.nan)
+    growth = float(np.sqrt(max(1.0, np.mean(chi2)))) if freedom else 1.0
+    return Split(at, energy, growth * np.sqrt(1 / total + middle**2 / spread), -slope, growth * spread**-0.5, chi2)
 
 
 def explained(coefficients: Array, equations: NormalEquations) -> Estimate:
@@ -149,13 +152,16 @@ class Transfer:
     """All that the study `transfer` found: its states, the name of the one that was fitted alone, and the potentials.
 
     ``potentials``: {"single": ..., "multi": ...}; ``splits``: {method: `Split`} of the states' own potentials ("fm":
-    matched forces, "newton": matched structure) at the density of ``home``, empty for one temperature.
+    matched forces, "newton": matched structure) at the density of ``home``, empty for one temperature. ``information``:
+    by how much the relative entropy of the single-state potential exceeds that of the state's own, at the worst state;
+    or why that could not be had.
     """
 
     home: str
     states: Sequence[StateResult]
     potentials: Mapping[str, PairPotential]
     splits: Mapping[str, Split]
+    information: RelativeEntropy | str
 
     def __getitem__(self, name: str) -> StateResult:
         return next(state for state in self.states if state.name == name)
@@ -202,6 +208,9 @@ class Transfer:
                 found[f"force_variance_explained.{name}.{state.name}"] = value
         for name in ("single", "multi"):
             found[f"rdf_rms_over_noise.{name}.worst"] = self.worst(name).ratio[name]
+        found["relative_entropy.single"] = (
+            Reported(None, reason=self.information) if isinstance(self.information, str) else self.information.per_bead
+        )
         for method in self.splits:
             entropic, energetic = self.at_peak(method)
             found[f"entropic_part.{method}"], found[f"energetic_part.{method}"] = entropic, energetic
@@ -227,13 +236,29 @@ class Transfer:
                             theorem_text="no pair force explains more than the one fitted to the state itself",
                         )
                     )  # fmt: skip
+        if not isinstance(self.information, str):
+            ledger.add(
+                Loss(
+                    "relative_entropy.single", None, None, self.information.per_bead,
+                    theorem="lost >= 0", conditions="the state's own potential is that of least relative entropy",
+                    theorem_text="no pair potential is nearer to the reference than the one with its g(r)",
+                )
+            )  # fmt: skip
         ledger.verify()
         return ledger
 
     def verdict(self) -> str:
         """What the numbers say, and no more."""
         return f"{self._single()}\n\n" + "\n".join(
-            f"- {words}" for words in (self._multi(), self._pressures(), *self._forces(), *self._entropy(), _LIMITS)
+            f"- {words}"
+            for words in (
+                self._multi(),
+                *self._nats(),
+                self._pressures(),
+                *self._forces(),
+                *self._entropy(),
+                _LIMITS,
+            )
         )
 
     def _single(self) -> str:
@@ -266,6 +291,17 @@ class Transfer:
         if held:
             words += f", and {mean(held, 'multi')} on the {len(held)} held out (single-state {mean(held, 'single')})"
         return f"{words}; each state's own potential {mean(self.states, 'own')} on all."
+
+    def _nats(self) -> list[str]:
+        if isinstance(self.information, str):
+            return []
+        lost = self.information.per_bead
+        return [
+            f"At the worst state, {_where(self.worst('single'))}, the single-state potential is {lost} a bead "
+            f"further from "
+            f"the reference than the state's own, in relative entropy ({len(self.information.free.couplings)} models "
+            f"on the way from one to the other)."
+        ]
 
     def _pressures(self) -> str:
         known = [state for state in self.states if state.pressure is not None]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
+from itertools import count
 from typing import Annotated, Self
 
 import numpy as np
@@ -29,6 +31,7 @@ from kadanoff.molecules.mapping import BeadConfig, MappingConfig
 from kadanoff.molecules.multistate import StateTarget, merged_equations, multistate_step
 from kadanoff.molecules.pair_distributions import PairDistribution, pair_distribution
 from kadanoff.molecules.potentials import Model, PairPotential
+from kadanoff.molecules.relative_entropy import PoorOverlap, RelativeEntropy, relative_entropy_difference
 from kadanoff.molecules.studies.bottom_up import model_files, read_reference
 from kadanoff.molecules.transferability import Split, StateResult, Transfer, energy_and_entropy, explained
 from kadanoff.molecules.uncertainty import left_open
@@ -186,7 +189,12 @@ def transfer(config: TransferConfig, run: Run) -> Result:
                 config.judged,
             )
         )  # fmt: skip
-    result = Transfer(home, states, {"single": single, "multi": several}, _splits(states, home, config.cutoff))
+    result = Transfer(home, states, {"single": single, "multi": several}, _splits(states, home, config.cutoff), "")
+    worst = result.worst("single")
+    far = task(worst.name, single, 9500)
+    result = replace(
+        result, information=run.stage("information", information, frames[worst.name], worst.potential, far)
+    )
     numbers, ledger = result.estimates(), result.ledger()
     bead = starts[home].beads
     model = Model(bead.names, (float(bead.masses[0]),), {(bead.names[0],) * 2: several})
@@ -232,6 +240,29 @@ def fit_each(
 ) -> list[list[Iteration]]:
     """Newton steps at several states, each by itself."""
     return list(map_ordered(_fit, tasks, executor))
+
+
+def information(reference: Frames, own: PairPotential, task: _Task) -> RelativeEntropy | str:
+    """By how much the relative entropy of the task's potential exceeds that of ``own``; where that fails, why."""
+    single, start, sampling, steps, seed = task
+    bead = start.beads
+    numbers = count(seed)
+
+    def model(potential: PairPotential) -> Model:
+        return Model(bead.names, (float(bead.masses[0]),), {(bead.names[0],) * 2: potential})
+
+    def simulated(which: Model) -> Frames:
+        kept = sample(which.only, start, sampling, steps=steps, seed=next(numbers), keep=500).frames
+        assert kept is not None
+        return kept
+
+    best, other = model(own), model(single)
+    try:
+        return relative_entropy_difference(
+            reference, (best, simulated(best)), (other, simulated(other)), sampling.temperature, simulate=simulated
+        )
+    except PoorOverlap as error:
+        return str(error)
 
 
 def _best(turns: Sequence[Iteration]) -> Iteration:
