@@ -44,7 +44,7 @@ STUDIES: tuple[Study, ...] = (
         "transfer",
         "molecules.transfer",
         "one-bead water carried to other temperatures and densities: what a pair potential cannot follow",
-        200,
+        150,
     ),
     Study(
         "block-spins", "lattices.block-spins", "spins to blocks by majority: nats kept and lost per block, exactly", 3

@@ -295,12 +295,11 @@ class Transfer:
     def _nats(self) -> list[str]:
         if isinstance(self.information, str):
             return []
-        lost = self.information.per_bead
+        lost, between = self.information.per_bead, len(self.information.free.couplings) - 2
+        how = f"by Bennett's ratio, with {between} models between the two" if between else "by Bennett's ratio"
         return [
-            f"At the worst state, {_where(self.worst('single'))}, the single-state potential is {lost} a bead "
-            f"further from "
-            f"the reference than the state's own, in relative entropy ({len(self.information.free.couplings)} models "
-            f"on the way from one to the other)."
+            f"At the worst state, {_where(self.worst('single'))}, the single-state potential is {lost} a bead further "
+            f"from the reference than the state's own, in relative entropy ({how})."
         ]
 
     def _pressures(self) -> str:
@@ -348,7 +347,8 @@ class Transfer:
         return [
             f"What a potential without temperature cannot follow is its entropic part. At the first peak of g, "
             f"{self.peak:.3g} nm, and {self[self.home].temperature:g} K, U = E - T S of the states' own potentials "
-            f"at this density splits into: {'; '.join(words)}."
+            f"at this density splits into: {'; '.join(words)}. Structure fits leave alone what g does not feel, so "
+            f"that their split is drawn towards no change; the two answer different questions, forces and g(r)."
         ]
 
     def arrays(self) -> xarray.Dataset:
