@@ -1,5 +1,7 @@
 """Compressibility from g(r) and from pressures: the ideal gas, hard spheres of Percus and Yevick, a simulated fluid."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -25,6 +27,7 @@ def gas(number, frames, edge, seed):
     return Frames(Beads.alike(number, 18.0), random.random((frames, number, 3)) * edge, box, np.arange(frames) * 1.0)
 
 
+@cache
 def hard_spheres(packing, reach, width=0.01):
     """g of Percus and Yevick for spheres of 1 nm, means over bins, from their closed c(r); density and S(0)."""
     density = 6 * packing / np.pi
