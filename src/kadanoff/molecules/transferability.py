@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from kadanoff.estimates import Estimate
 from kadanoff.losses import Ledger, Loss
-from kadanoff.molecules.comparison import AGREES, apart
+from kadanoff.molecules.comparison import AGREES, apart, plural
 from kadanoff.molecules.force_matching import ForceMatch, NormalEquations
 from kadanoff.molecules.iteration import Sample, even_and_odd, rdf_difference
 from kadanoff.molecules.pair_distributions import PairDistribution
@@ -296,7 +296,7 @@ class Transfer:
         if isinstance(self.information, str):
             return []
         lost, between = self.information.per_bead, len(self.information.free.couplings) - 2
-        how = f"by Bennett's ratio, with {between} models between the two" if between else "by Bennett's ratio"
+        how = f"by Bennett's ratio, {plural(between, 'model')} between the two" if between else "by Bennett's ratio"
         return [
             f"At the worst state, {_where(self.worst('single'))}, the single-state potential is {lost} a bead further "
             f"from the reference than the state's own, in relative entropy ({how})."
