@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Annotated, Self
 
@@ -139,7 +139,7 @@ def transfer(config: TransferConfig, run: Run) -> Result:
         return potential, starts[name], samplings[name], how.steps, run.seed + 100 * names.index(name) + number
 
     total = (
-        len(names) * (1 + how.own_turns) + how.turns + sum(s.fit for s in config.states.values()) * how.multistate_turns
+        len(names) * (2 + how.own_turns) + how.turns + sum(s.fit for s in config.states.values()) * how.multistate_turns
     )
     with run.progress(total + len(names), "simulations of beads") as bar:
         home = config.home
@@ -150,18 +150,15 @@ def transfer(config: TransferConfig, run: Run) -> Result:
         bar.advance(how.turns + 1)
         single = _best(alone).potential
 
-        own: dict[str, list[Iteration]] = {}
         tasks = [(task(name, single, 2000), even[name], how.own_turns, config.judged) for name in names]
-        found = run.stage("own", fit_each, tasks, run.executor)
-        for name, turns in zip(names, found, strict=True):
-            own[name] = turns
-            bar.advance(how.own_turns + 1)
+        own = dict(zip(names, run.stage("own", fit_each, tasks, run.executor), strict=True))
+        bar.advance(len(names) * (how.own_turns + 2))
 
         fitted = [name for name, state in config.states.items() if state.fit]
         wanted = [
             StateTarget(even[name], config.states[name].temperature, config.states[name].weight) for name in fitted
         ]
-        samples = [own[name][0].sample for name in fitted]  # the single potential at each state
+        samples = [own[name].begin for name in fitted]  # the single potential at each state
         several, tried = single, []
         for turn in range(how.multistate_turns):
             step = multistate_step(several, wanted, [(one.distribution, one.singles) for one in samples])
@@ -179,13 +176,14 @@ def transfer(config: TransferConfig, run: Run) -> Result:
 
     states = []
     for name, multi in zip(names, final, strict=True):
-        state, best = config.states[name], _best(own[name])
+        state, best = config.states[name], own[name]
         states.append(
             StateResult(
                 name, state.temperature, state.fit, targets[name],
-                None if state.pressure is None else Estimate(state.pressure, state.pressure_error, None, "bar",
-                "given"), {"single": own[name][0].sample, "multi": multi, "own": best.sample},
-                _with_band(best, own[name], even[name], state.temperature), matches.get(name), shares.get(name, {}),
+                None if state.pressure is None
+                else Estimate(state.pressure, state.pressure_error, None, "bar", "given"),
+                {"single": best.begin, "multi": multi, "own": best.sample}, best.potential, matches.get(name),
+                shares.get(name, {}),
                 config.judged,
             )
         )  # fmt: skip
@@ -231,13 +229,32 @@ def fit_alone(task: _Task, target: PairDistribution, turns: int, upper: float) -
     return iterate(potential, target, mend, run, start, steps=turns, upper=upper)
 
 
-def _fit(arguments: tuple[_Task, PairDistribution, int, float]) -> list[Iteration]:
-    return fit_alone(*arguments)
+@dataclass(frozen=True, eq=False)
+class OwnFit:
+    """A fit at one state from a given potential: ``begin``, the sample of that; the ``potential`` found, with its band;
+    and ``sample``, a fresh simulation of it that no step saw."""
+
+    begin: Sample
+    potential: PairPotential
+    sample: Sample
+
+
+def _fit(arguments: tuple[_Task, PairDistribution, int, float]) -> OwnFit:
+    task, target, _, _ = arguments
+    _, _, sampling, steps, seed = task
+    turns = fit_alone(*arguments)
+    best = _best(turns)
+    fresh = sample(best.potential, best.sample.last, sampling, steps=steps, seed=seed + 50)
+    fitted = turns[max(0, best.number - 1)].sample  # what the last step was made from
+    left = left_open(
+        best.potential, target, fitted.distribution, fresh.distribution, fresh.singles, sampling.temperature
+    )
+    return OwnFit(turns[0].sample, left.potential, fresh)
 
 
 def fit_each(
     tasks: Sequence[tuple[_Task, PairDistribution, int, float]], executor: Executor | None = None
-) -> list[list[Iteration]]:
+) -> list[OwnFit]:
     """Newton steps at several states, each by itself."""
     return list(map_ordered(_fit, tasks, executor))
 
@@ -280,17 +297,6 @@ def _distance(samples: Sequence[Sample], wanted: Sequence[StateTarget]) -> float
         difference = (one.distribution.g - state.target.g)[used]
         parts.append(state.weight * float(np.mean(difference**2 / variance[used])))
     return sum(parts) / sum(state.weight for state in wanted)
-
-
-def _with_band(
-    best: Iteration, turns: Sequence[Iteration], target: PairDistribution, temperature: float
-) -> PairPotential:
-    """The state's own potential with the band that the noise of its g leaves."""
-    seen = turns[max(0, best.number - 1)].sample  # what its last step was made from
-    found = left_open(
-        best.potential, target, seen.distribution, best.sample.distribution, best.sample.singles, temperature
-    )
-    return found.potential
 
 
 def _force_matches(
