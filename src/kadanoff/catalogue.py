@@ -26,6 +26,7 @@ class Study(NamedTuple):
 KINDS: dict[str, str] = {
     "molecules.bottom-up": "kadanoff.molecules.studies.bottom_up:bottom_up",
     "molecules.three-body": "kadanoff.molecules.studies.three_body_water:three_body",
+    "molecules.transfer": "kadanoff.molecules.studies.transfer:transfer",
     "molecules.water-reference": "kadanoff.molecules.studies.water_reference:water_reference",
     "molecules.force-floor": "kadanoff.molecules.studies.force_floor:force_floor_run",
     "lattices.block-spins": "kadanoff.lattices.studies:block_spins",
@@ -45,6 +46,12 @@ STUDIES: tuple[Study, ...] = (
         "three-body-water",
         "molecules.three-body",
         "pair forces against pair and three-body forces: explained variance, angles and order regained",
+        150,
+    ),
+    Study(
+        "transfer",
+        "molecules.transfer",
+        "one-bead water carried to other temperatures and densities: what a pair potential cannot follow",
         150,
     ),
     Study(

@@ -16,15 +16,18 @@ import numpy as np
 from kadanoff.estimates import Estimate, from_blocks, mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from numpy.typing import NDArray
+
+    from kadanoff.molecules.frames import Frames
 
 __all__ = [
     "ReferenceFrame",
     "WaterReference",
     "advance",
     "build_water_box",
+    "reduced",
     "reference_files",
     "seconds_per_ns",
     "simulate_water",
@@ -225,6 +228,20 @@ def reference_files(settings: WaterReference, frames: list[ReferenceFrame]) -> d
         "licence": "CC0-1.0: made for kadanoff, in the public domain",
     }
     return {**files, "spce.json": (json.dumps(record, indent=1) + "\n").encode()}
+
+
+def reduced(files: Mapping[str, bytes], beads: Frames) -> dict[str, bytes]:
+    """The reference with beads in place of its atoms: a third of the size, all that a fit of beads asks for.
+
+    ``files`` of `reference_files`; ``beads``: the frames of its molecules' centres of mass with total forces. Returns
+    spce.gro, spce.trr (float32) and spce.json, which says so.
+    """
+    from kadanoff.molecules.bead_files import bead_files
+
+    record = json.loads(files["spce.json"])
+    record["beads"] = "one bead W a molecule: centre of mass and total force, single precision"
+    record["made_by"] += " --set keep=beads"
+    return {**bead_files(beads, "spce"), "spce.json": (json.dumps(record, indent=1) + "\n").encode()}
 
 
 def seconds_per_ns(settings: WaterReference, steps: int = 300) -> Estimate:

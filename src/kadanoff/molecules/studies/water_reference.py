@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import xarray
@@ -13,7 +14,7 @@ from kadanoff.losses import Ledger
 from kadanoff.molecules import pictures
 from kadanoff.molecules.comparison import CITE, centred, first_peak
 from kadanoff.molecules.mapping import BeadConfig, MappingConfig
-from kadanoff.molecules.reference import ReferenceFrame, WaterReference, advance, reference_files
+from kadanoff.molecules.reference import ReferenceFrame, WaterReference, advance, reduced, reference_files
 from kadanoff.molecules.studies.bottom_up import read_reference
 from kadanoff.study import Reported, Result, Run, judge
 from kadanoff.units import Length, Temperature, Time
@@ -33,6 +34,9 @@ class WaterReferenceConfig(BaseModel):
     frames: int = Field(200, ge=20, multiple_of=20, description="Frames to keep.")
     interval: Time = Field(3.0, gt=0, description="Time between frames.")
     threads: int = Field(1, ge=1, description="Threads of OpenMM.")
+    keep: Literal["atoms", "beads"] = Field(
+        "atoms", description='What the files hold: all atoms, or "beads": centres of mass with the total forces.'
+    )
 
 
 def water_reference(config: WaterReferenceConfig, run: Run) -> Result:
@@ -42,7 +46,7 @@ def water_reference(config: WaterReferenceConfig, run: Run) -> Result:
 
     if importlib.util.find_spec("openmm") is None:
         raise ValueError("this study runs OpenMM: pip install '.[openmm]' in the clone")
-    settings = WaterReference(seed=run.seed, **config.model_dump())
+    settings = WaterReference(seed=run.seed, **config.model_dump(exclude={"keep"}))
     frames: list[ReferenceFrame] = []
     checkpoint: bytes | None = None
     with run.progress(config.frames, "SPC/E water") as bar:
@@ -56,6 +60,8 @@ def water_reference(config: WaterReferenceConfig, run: Run) -> Result:
         for file, content in files.items():
             (Path(name) / file).write_bytes(content)
         beads = read_reference(Path(name) / "spce.gro", Path(name) / "spce.trr", mapping, {})
+    if config.keep == "beads":
+        files = reduced(files, beads)
     reach = 0.01 * np.floor(50 * frames[0].box)
     distribution = centred(beads, float(reach), 0.01)
     position, height = first_peak(distribution)
