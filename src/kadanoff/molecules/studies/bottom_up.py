@@ -19,6 +19,7 @@ from kadanoff.molecules.iteration import (
     Mend,
     Sample,
     Sampling,
+    answer,
     engine,
     even_and_odd,
     ibi,
@@ -216,7 +217,10 @@ def bottom_up(config: BottomUp, run: Run) -> Result:
         "newton": hnc_start(even, config.temperature, config.cutoff),
         "ibi": boltzmann_inversion(even, config.temperature, cutoff=config.cutoff),
     }
-    mends: dict[str, Mend] = {"newton": newton(even, config.temperature), "ibi": ibi(even, config.temperature)}
+    mends: dict[str, Mend] = {
+        "newton": newton(even, config.temperature, starts["newton"]),
+        "ibi": ibi(even, config.temperature),
+    }
     limits = {"newton": config.iterations.newton, "ibi": config.iterations.ibi}
     turns: dict[str, list[Iteration]] = {}
     for method in ("newton", "ibi"):
@@ -237,16 +241,16 @@ def bottom_up(config: BottomUp, run: Run) -> Result:
             turns[method] = iterate(
                 starts[method], even, mends[method], simulate, begin, steps=limits[method], upper=config.judged
             )
-    least = min((turn.rms for turn in turns["newton"]), key=lambda rms: rms.value)
-    best = [turn for turn in turns["newton"] if turn.rms.value <= least.value + 2 * (least.error or 0.0)][-1]
+    potential, fitted = answer(turns["newton"])
     final = run.stage(
-        "final", sample, best.potential, best.sample.last, sampling, steps=simulation.final_steps,
-        seed=run.seed + 9000, keep=200,
+        "final", sample, potential, fitted.sample.last, sampling, steps=simulation.final_steps, seed=run.seed + 9000,
+        keep=200,
     )  # fmt: skip
     assert final.frames is not None
     left = left_open(
-        best.potential, even, best.sample.distribution, final.distribution, final.singles, config.temperature
-    )
+        potential, starts["newton"], even, fitted.sample.distribution, final.distribution, final.singles,
+        config.temperature,
+    )  # fmt: skip
     matched = None
     if match is not None:
         matched = run.stage(
