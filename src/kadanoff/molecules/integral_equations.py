@@ -126,7 +126,7 @@ def liquid(g: Array, width: float, density: float, *, beads: int | None = None, 
 def _direct(g: Array, density: float, forward: Array, backward: Array, share: float) -> Array | None:
     """c (points,), zero beyond the bins of g, whose h is g / (1 + (1 - S(0)) ``share``) - 1 on them; None if not found.
 
-    Newton's method, dh/dc = F^-1 S^2 F, along t h with t from 0 (the ideal gas, c = 0) to 1.
+    Newton's method, dh/dc = F^-1 S^2 F and what S(0) adds, along t h with t from 0 (the ideal gas, c = 0) to 1.
     """
     m = len(g)
     forward, backward = forward[:, :m], backward[:m]
@@ -140,7 +140,10 @@ def _direct(g: Array, density: float, forward: Array, backward: Array, share: fl
             if np.max(np.abs(residual)) < 1e-10:
                 done, step = part, 1.5 * step
                 break
-            c = c + linalg.solve((backward * structure**2) @ forward, residual)
+            matrix = (backward * structure**2) @ forward
+            shift = 1.0 + (1.0 - structure[0]) * share
+            matrix -= part * np.outer(g / shift**2, share * density * structure[0] ** 2 * forward[0])
+            c = c + linalg.solve(matrix, residual)
             inverse = 1.0 - density * (forward @ c)
             if inverse.min() <= 1e-3:
                 break

@@ -8,17 +8,18 @@ loop, and every simulation of it is a call of one module-level function that a s
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kadanoff.estimates import Estimate, mean
 from kadanoff.molecules.engines import Engine, Exploded, Langevin
 from kadanoff.molecules.frames import Frames
 from kadanoff.molecules.integral_equations import gauss_newton_step
-from kadanoff.molecules.pair_distributions import PairDistribution, pair_distribution
+from kadanoff.molecules.pair_distributions import PairDistribution, pair_distributions
 from kadanoff.molecules.potentials import Model, PairPotential
 from kadanoff.molecules.uncertainty import settle
 
@@ -61,7 +62,8 @@ class Sample:
 
     ``pressure`` in bar; ``last`` the last frame, to go on from; ``frames`` some frames for further analysis, or None;
     ``singles`` g with one block for each frame (up to 4,000);
-    ``seconds`` wall time of the engine and ``simulated`` ps.
+    ``seconds`` wall time of the engine and ``simulated`` ps; ``pairs`` the same as ``singles`` for every pair of types,
+    of which ``distribution`` and ``singles`` hold the first, and ``pressures`` (bar) of those frames.
     """
 
     distribution: PairDistribution
@@ -71,6 +73,8 @@ class Sample:
     singles: PairDistribution
     seconds: float
     simulated: float
+    pairs: Mapping[tuple[str, str], PairDistribution] = field(default_factory=dict)
+    pressures: NDArray[np.float64] | None = None
 
 
 def engine(name: str, threads: int) -> Engine:
@@ -106,15 +110,16 @@ def starting_frame(frames: Frames) -> Frames:
 
 
 def sample(
-    potential: PairPotential, start: Frames, sampling: Sampling, *, steps: int, seed: int, keep: int = 0
+    model: PairPotential | Model, start: Frames, sampling: Sampling, *, steps: int, seed: int, keep: int = 0
 ) -> Sample:
-    """Simulate a one-type bead model and measure g(r) and the pressure.
+    """Simulate a bead model and measure g(r) of every pair of types and the pressure.
 
-    ``start`` one frame; the first ``sampling.equilibration`` steps are dropped; ``keep``: how many frames, evenly
-    spread, to keep.
+    ``model``: a `Model`, or the potential of the only type; ``start`` one frame; the first ``sampling.equilibration``
+    steps are dropped; ``keep``: how many frames, evenly spread, to keep.
     Raises `Exploded` where the potential lets the simulation explode.
     """
-    model = Model(start.beads.names, (float(start.beads.masses[0]),), {(start.beads.names[0],) * 2: potential})
+    if isinstance(model, PairPotential):
+        model = Model.single(model, float(start.beads.masses[0]), start.beads.names[0])
     thermostat = Langevin(sampling.temperature, sampling.friction)
     runner = engine(sampling.engine, sampling.threads)
     dropped, wanted = sampling.equilibration // sampling.every, steps // sampling.every
@@ -130,18 +135,21 @@ def sample(
     spacing = max(1, len(frames) // keep) if keep else 0
     last = frames[len(frames) - 1]
     some = frames[:: -(-len(frames) // _SINGLES)]
-    singles = pair_distribution(some, cutoff=sampling.reach, width=sampling.width, blocks=len(some))
+    pairs = pair_distributions(some, cutoff=sampling.reach, width=sampling.width, blocks=len(some))
+    first, singles = next(iter(pairs.items()))
     blocks = min(sampling.blocks, len(frames))
     return Sample(
         distribution=singles.reblock(blocks)
         if len(some) == len(frames)
-        else pair_distribution(frames, cutoff=sampling.reach, width=sampling.width, blocks=blocks),
+        else pair_distributions(frames, cutoff=sampling.reach, width=sampling.width, blocks=blocks)[first],
         pressure=mean(frames.pressure(sampling.temperature), "bar"),
         last=replace(last, time=np.zeros(1)),
         frames=_light(frames[::spacing]) if keep else None,
         singles=singles,
         seconds=seconds,
         simulated=(dropped + wanted) * sampling.every * sampling.timestep,
+        pairs=pairs,
+        pressures=some.pressure(sampling.temperature),
     )
 
 
