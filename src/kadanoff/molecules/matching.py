@@ -20,6 +20,7 @@ from kadanoff.molecules.matching_steps import (
     PRIOR,
     Basis,
     View,
+    banded,
     changed,
     closure_answer,
     felt,
@@ -107,8 +108,9 @@ class Turn:
 
 @dataclass(frozen=True, eq=False)
 class Matched:
-    """The ``model`` that `match` found, the model it began with, all ``turns``, how many simulations it took
-    (``simulations_run``; ``iterations`` counts the steps), and why it ended (``note``)."""
+    """The ``model`` that `match` found, with bands (see `matching_steps.banded`), the model it began with, all
+    ``turns``, how many simulations it took (``simulations_run``; ``iterations`` counts the steps), and why it ended
+    (``note``)."""
 
     model: Model
     begin: Model
@@ -204,6 +206,7 @@ def match(
             Turn(number, now, samples, rms, floor, kept, pressures, states.run, time.perf_counter() - began, words)
         )
         result = now
+        seen = now, views
         if enough and samples is not None:
             converged, note, result = True, words, better
             break
@@ -213,6 +216,7 @@ def match(
         if number == steps:
             break
         previous, now, number, fresh = now, better, number + 1, False
+    result = banded(result, seen[0], begin, seen[1], spacing)
     return Matched(result, begin, tuple(turns), states.run, converged, note)
 
 

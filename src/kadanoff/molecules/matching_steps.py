@@ -31,7 +31,7 @@ from kadanoff.molecules.potentials import Model, PairPotential
 from kadanoff.molecules.reweighting import Stack
 from kadanoff.molecules.uncertainty import _PRIOR as PRIOR
 
-__all__ = ["PRIOR", "Basis", "Felt", "View", "changed", "felt", "hold", "ibi", "response_step", "start_model"]
+__all__ = ["PRIOR", "Basis", "Felt", "View", "banded", "changed", "felt", "hold", "ibi", "response_step", "start_model"]
 
 Array = NDArray[np.float64]
 LEAST_COUNTS = 20
@@ -150,11 +150,15 @@ def changed(basis: Basis, x: Array, width: float) -> Model:
 
 @dataclass(frozen=True, eq=False)
 class Felt:
-    """What the data say of x: ``information`` (p, p) and ``right`` (p,), so that their best x solves I x = right."""
+    """What the data say of x: ``information`` (p, p) and ``right`` (p,), so that their best x solves I x = right.
+
+    ``doubled``: I times what two fits to one target differ by; ``blocks``: what each block of each distribution adds to
+    ``right``, arrays (blocks, p)."""
 
     information: Array
     right: Array
     doubled: Array
+    blocks: tuple[Array, ...]
 
     def posterior(self, spread: Array, begin: Array) -> tuple[Array, Array, float, float, float]:
         """Posterior mean (p,), its covariance, size of the prior, degrees of freedom and expected mean square of a
@@ -186,6 +190,7 @@ def felt(basis: Basis, views: Sequence[View], spread: Array) -> Felt:
     """
     size = basis.values.shape[1]
     information, right, doubled = np.zeros((size, size)), np.zeros(size), np.zeros((size, size))
+    blocks: list[Array] = []
     root = linalg.cholesky(spread, lower=True)
     for view in views:
         sums = view.frames.counts @ basis.values
@@ -203,7 +208,36 @@ def felt(basis: Basis, views: Sequence[View], spread: Array) -> Felt:
         information += view.share * (back * (strength**2 / noise)) @ back.T
         doubled += view.share * (back * (strength**2 / noise * 2.0 * own / noise)) @ back.T
         right -= view.share * back @ (strength * difference / noise)
-    return Felt(information, right, doubled)
+        each = view.share * back * (strength / noise)
+        blocks += [part.deviations @ whole @ each.T for part in (view.model, view.target)]
+    return Felt(information, right, doubled, tuple(blocks))
+
+
+def banded(result: Model, model: Model, begin: Model, views: Sequence[View], spacing: float) -> Model:
+    """``result`` with bands: the root of the mean square error that the data leave each U(r).
+
+    Three parts: the noise of the blocks carried through the posterior mean, the prior where nothing is felt (see
+    `uncertainty`), and the distance of the model from the posterior mean: a step that stopped before it, as IBI does in
+    soft directions, is wrong by that. ``views``: of ``model``, which ``result`` is or was made of.
+    """
+    basis = Basis.of(model, views, spacing)
+    shape = basis.spread(begin, float(np.mean([view.thermal for view in views])), PRIOR)
+    found = felt(basis, views, shape)
+    mean, covariance, size, _, _ = found.posterior(shape, basis.away(begin))
+    carried = [blocks @ covariance for blocks in found.blocks]
+    prior = covariance @ linalg.solve(shape, covariance, assume_a="pos") / size
+    pairs = {}
+    for index, (pair, potential) in enumerate(result.pairs.items()):
+        fine, curves = basis.curve(index)
+        part = basis.parts[index]
+        away = potential.energy_at(fine) - model.pairs[pair].energy_at(fine) - curves @ mean[part]
+        variance = np.einsum("rp,pq,rq->r", curves, prior[part, part], curves) + away**2
+        for some in carried:
+            variance += np.sum((some[:, part] @ curves.T) ** 2, axis=0) * (len(some) / (len(some) - 1))
+        inner = potential.r >= fine[0] - 1e-9
+        band = np.where(inner, np.interp(potential.r, fine, np.sqrt(variance)), np.nan)
+        pairs[pair] = replace(potential, band=band, force_band=None)
+    return replace(result, pairs=pairs)
 
 
 def measured_answer(view: View, values: Array) -> Array:
