@@ -25,6 +25,7 @@ class Study(NamedTuple):
 
 KINDS: dict[str, str] = {
     "molecules.bottom-up": "kadanoff.molecules.studies.bottom_up:bottom_up",
+    "molecules.exact-recovery": "kadanoff.molecules.studies.exact_recovery:exact_recovery",
     "molecules.water-reference": "kadanoff.molecules.studies.water_reference:water_reference",
     "lattices.block-spins": "kadanoff.lattices.studies:block_spins",
     "dynamics.hidden-cycle": "kadanoff.dynamics.studies:hidden_cycle",
@@ -38,6 +39,12 @@ STUDIES: tuple[Study, ...] = (
         "molecules.bottom-up",
         "atomistic water to one-bead water: what structure alone keeps, and what it loses",
         200,
+    ),
+    Study(
+        "exact-recovery",
+        "molecules.exact-recovery",
+        "Lennard-Jones of one and two types: every bottom-up method gives the potential back within its bands",
+        150,
     ),
     Study(
         "block-spins", "lattices.block-spins", "spins to blocks by majority: nats kept and lost per block, exactly", 3
