@@ -338,7 +338,7 @@ def _mend(
     basis = Basis.of(model, views, spacing)
     thermal = BOLTZMANN * float(np.mean([view.temperature for view in views]))
     width = views[0].target.width
-    noise = 1.5 * float(np.hypot(rms.error or 0.0, floor.error or 0.0))
+    noise = float(np.hypot(rms.error or 0.0, floor.error or 0.0))
     enough = rms.value <= floor.value + noise
     words = f"RMS {rms.value / floor.value:.2f} of its noise"
     apart = float(np.mean([view.apart for view in views]))
@@ -358,9 +358,6 @@ def _mend(
     elif posterior:
         shape = basis.spread(begin, thermal, PRIOR)
         x, spread, size, freedom, expected = felt(basis, views, shape).posterior(shape, basis.away(begin))
-        share = float(x @ np.linalg.solve(spread, x)) / freedom
-        enough = share < expected * (1.0 + 3.0 * np.sqrt(2.0 / freedom))
-        words += f", step {share:.2f} of noise {expected:.2f}, prior {size**0.5:.2g}"
     else:
         answers = [
             measured_answer(view, basis.values)
@@ -370,14 +367,19 @@ def _mend(
         ]
         x, spread, gain = response_step(basis, views, answers, begin)
         enough = enough or gain < 4.0
-    off: list[float] = []
+    met = True
     if constraints:
         before = x
         x, off, _ = hold(x, spread, constraints, basis, views)
-        enough = enough and all(abs(d) <= c.tolerance for d, c in zip(off, constraints, strict=True))
+        met = all(abs(d) <= c.tolerance for d, c in zip(off, constraints, strict=True))
         words += ", off by " + ", ".join(f"{d:.3g} of the {c.name}" for d, c in zip(off, constraints, strict=True))
         if step == "ibi":
             better = changed(replace_model(basis, better), x - before, width)
+    if posterior:
+        share = float(x @ np.linalg.solve(spread, x)) / freedom
+        enough = share < expected * (1.0 + 2.0 * np.sqrt(2.0 / freedom))
+        words += f", step {share:.2f} of noise {expected:.2f}, prior {size**0.5:.2g}"
+    enough = enough and met
     if step != "ibi":
         largest = basis.largest(x, thermal)
         words += f", largest change {min(largest, trust):.2g} kT"
