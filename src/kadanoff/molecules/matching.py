@@ -377,7 +377,7 @@ def _mend(
             better = changed(replace_model(basis, better), x - before, width)
     if posterior:
         share = float(x @ np.linalg.solve(spread, x)) / freedom
-        enough = share < expected * (1.0 + 2.0 * np.sqrt(2.0 / freedom))
+        enough = share < expected * (1.0 + 3.0 * np.sqrt(2.0 / freedom))
         words += f", step {share:.2f} of noise {expected:.2f}, prior {size**0.5:.2g}"
     enough = enough and met
     if step != "ibi":

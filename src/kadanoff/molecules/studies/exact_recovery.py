@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 
 import numpy as np
@@ -14,6 +14,7 @@ from kadanoff import plotting
 from kadanoff.estimates import Estimate
 from kadanoff.losses import Ledger
 from kadanoff.molecules.comparison import CITE
+from kadanoff.molecules.engines.bead import BeadEngine
 from kadanoff.molecules.force_matching import ForceMatch, normal_equations, solve
 from kadanoff.molecules.frames import BOLTZMANN, Beads, Frames
 from kadanoff.molecules.iteration import Sample, Sampling, sample
@@ -98,7 +99,7 @@ def exact_recovery(config: ExactRecovery, run: Run) -> Result:
         )
         assert reference.frames is not None
         if len(types) == 1:
-            forces = run.stage(f"{name}-forces", match_forces, reference.frames, config.cutoff)
+            forces = run.stage(f"{name}-forces", match_forces, reference.frames, truth, config.cutoff)
             residual = float(np.sqrt(max(forces.residual_fraction.value, 0.0)))
             numbers["force_residual"] = Reported(
                 Estimate(residual, forces.residual_fraction.error, None, "", "held-out blocks"), 0.0, tolerance=1e-3,
@@ -141,9 +142,13 @@ def fluid(config: ExactRecovery, types: int) -> Frames:
     return Frames(beads, grid[None] * edge / side, np.full((1, 3), edge), np.zeros(1))
 
 
-def match_forces(frames: Frames, cutoff: float) -> ForceMatch:
-    """Force matching with knots fine enough for the wall."""
-    return solve(normal_equations(frames, cutoff=cutoff, spacing=0.01))
+def match_forces(frames: Frames, truth: Model, cutoff: float) -> ForceMatch:
+    """Force matching of the exact forces, with knots fine enough for the wall."""
+    engine = BeadEngine(precision="double")
+    frames = replace(frames, positions=np.asarray(frames.positions, dtype=np.float64))
+    forces = np.stack([engine.evaluate(truth, frames[index]).forces for index in range(len(frames))])
+    frames = replace(frames, forces=forces)
+    return solve(normal_equations(frames, cutoff=cutoff, spacing=0.005))
 
 
 def matched(
