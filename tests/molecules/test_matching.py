@@ -118,7 +118,7 @@ def test_every_step_recovers_a_fluid(one, step):
 @pytest.mark.slow
 @pytest.mark.parametrize("step", STEPS)
 def test_every_step_recovers_a_mixture(two, step):
-    result, _ = matched(two, step, steps=25)
+    result, _ = matched(two, step, steps=25, length=24_000)
     assert result.converged, result.note
     assert ratio(result.turns[-1]) < 1.5
     assert apart(result.model, two[0]) < 0.15

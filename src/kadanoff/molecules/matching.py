@@ -42,7 +42,7 @@ STEPS: tuple[Step, ...] = ("ibi", "imc", "ihnc", "ipy", "gauss-newton", "relativ
 
 Pair = tuple[str, str]
 
-_FAR, _HALVINGS, _BLOCKS = 3.0, 4, 40
+_FAR, _HALVINGS, _BLOCKS, _FRAMES_A_KNOT = 3.0, 4, 40, 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -342,7 +342,14 @@ def _mend(
     enough = rms.value <= floor.value + noise
     words = f"RMS {rms.value / floor.value:.2f} of its noise"
     apart = float(np.mean([view.apart for view in views]))
-    posterior = step == "relative-entropy" or (step == "gauss-newton" and apart < _FAR)
+    frames = min(float(np.sum(view.weights) ** 2 / np.sum(view.weights**2)) for view in views)
+    plenty = frames >= _FRAMES_A_KNOT * basis.values.shape[1]  # else the soft modes of the covariance are noise
+    if step == "relative-entropy" and not plenty:
+        raise ValueError(
+            f"{frames:.0f} frames are too few for the covariance of {basis.values.shape[1]} knots: relative entropy "
+            f"needs {_FRAMES_A_KNOT * basis.values.shape[1]}; simulate longer, keep frames more often, or take ihnc"
+        )
+    posterior = step == "relative-entropy" or (step == "gauss-newton" and apart < _FAR and plenty)
     if step == "ibi":
         x, spread, better = np.zeros(basis.values.shape[1]), basis.spread(begin, thermal, _SMOOTH), model
         if not enough:

@@ -44,7 +44,7 @@ class ExactRecovery(BaseModel):
     beads: int = Field(300, ge=200, description="Beads of each fluid.")
     density: float = Field(15.0, gt=0, description="Beads per nm^3.")
     cutoff: Length = Field(0.8, gt=0.5, description="Cut-off of the potentials.")
-    steps: int = Field(12_000, ge=10_000, description="Steps of each simulation of 4 fs; a frame each 20.")
+    steps: int = Field(20_000, ge=20_000, description="Steps of each simulation of 4 fs; a frame each 20.")
     simulations: int = Field(12, ge=1, description="Simulations of each step of structure matching at most.")
     threads: int = Field(1, ge=1, description="Threads of the bead engine.")
 
