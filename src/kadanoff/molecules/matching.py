@@ -342,11 +342,11 @@ def _mend(
     enough = rms.value <= floor.value + noise
     words = f"RMS {rms.value / floor.value:.2f} of its noise"
     apart = float(np.mean([view.apart for view in views]))
-    frames = min(float(np.sum(view.weights) ** 2 / np.sum(view.weights**2)) for view in views)
+    frames = min(len(view.frames) for view in views)
     plenty = frames >= _FRAMES_A_KNOT * basis.values.shape[1]  # else the soft modes of the covariance are noise
     if step == "relative-entropy" and not plenty:
         raise ValueError(
-            f"{frames:.0f} frames are too few for the covariance of {basis.values.shape[1]} knots: relative entropy "
+            f"{frames} frames are too few for the covariance of {basis.values.shape[1]} knots: relative entropy "
             f"needs {_FRAMES_A_KNOT * basis.values.shape[1]}; simulate longer, keep frames more often, or take ihnc"
         )
     posterior = step == "relative-entropy" or (step == "gauss-newton" and apart < _FAR and plenty)
