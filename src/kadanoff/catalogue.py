@@ -27,6 +27,7 @@ KINDS: dict[str, str] = {
     "molecules.bottom-up": "kadanoff.molecules.studies.bottom_up:bottom_up",
     "molecules.three-body": "kadanoff.molecules.studies.three_body_water:three_body",
     "molecules.transfer": "kadanoff.molecules.studies.transfer:transfer",
+    "molecules.exact-recovery": "kadanoff.molecules.studies.exact_recovery:exact_recovery",
     "molecules.water-reference": "kadanoff.molecules.studies.water_reference:water_reference",
     "molecules.force-floor": "kadanoff.molecules.studies.force_floor:force_floor_run",
     "lattices.block-spins": "kadanoff.lattices.studies:block_spins",
@@ -52,6 +53,12 @@ STUDIES: tuple[Study, ...] = (
         "transfer",
         "molecules.transfer",
         "one-bead water carried to other temperatures and densities: what a pair potential cannot follow",
+        150,
+    ),
+    Study(
+        "exact-recovery",
+        "molecules.exact-recovery",
+        "Lennard-Jones of one and two types: every bottom-up method gives the potential back within its bands",
         150,
     ),
     Study(

@@ -152,3 +152,32 @@ def test_rms_error_is_the_spread_of_rms():
     found = [rdf_difference(measured(wrong, 500 + k), measured(TRUTH, 600 + k), 1.0)[0] for k in range(20)]
     spread = np.std([rms.value for rms in found], ddof=1)
     assert np.mean([rms.error for rms in found]) == pytest.approx(spread, rel=0.6)
+
+
+def test_a_short_g_goes_on_where_c_ends():
+    """To 1 nm, where h of this fluid is far from dead: with h cut the potential is wrong, with c cut it is not."""
+    density, short = 26.0, 100
+    state = hnc_distribution(TRUTH.energy_at(R), WIDTH, density, TEMPERATURE)
+    found = liquid(1 + state.total[:short], WIDTH, density)
+    assert found.extended
+    inside = 1 + state.total[:short] > 1e-3
+    wrong = hnc_potential(found, TEMPERATURE)[inside] - TRUTH.energy_at(R[:short])[inside]
+    cut = np.where(np.arange(len(state.total)) < short, state.total, 0.0)
+    factor = 4 * np.pi * WIDTH * np.sin(np.outer(K, FINE)) * FINE / K[:, None]
+    structure = 1 + density * (factor @ cut)
+    back = (np.sin(np.outer(K, FINE)).T * K / FINE[:, None]) * (K[1] - K[0]) / (2 * np.pi**2)
+    direct = back @ ((structure - 1) / density / structure)
+    plain = THERMAL * (cut - direct - np.log(np.maximum(1 + cut, 1e-300)))[:short][inside]
+    apart = plain - TRUTH.energy_at(R[:short])[inside]
+    assert np.max(np.abs(wrong)) < 0.03 * THERMAL
+    assert np.max(np.abs(wrong)) < 0.2 * np.max(np.abs(apart))
+    tail = slice(short, 180)
+    assert np.max(np.abs(found.total[tail] - state.total[tail])) < 0.2 * np.max(np.abs(state.total[tail]))
+
+
+FINE = (np.arange(512) + 0.5) * WIDTH
+K = (np.arange(512) + 0.5) * np.pi / (512 * WIDTH)
+
+
+def test_a_curve_that_no_liquid_has_keeps_its_cut():
+    assert not liquid(np.full(BINS, 0.2), WIDTH, DENSITY).extended

@@ -14,7 +14,7 @@ import xarray
 import kadanoff.molecules
 from kadanoff.molecules.frames import BOLTZMANN, Beads, Frames
 from kadanoff.molecules.integral_equations import hnc_start
-from kadanoff.molecules.iteration import Sampling, iterate, newton, sample, starting_frame
+from kadanoff.molecules.iteration import Sampling, answer, iterate, newton, sample, starting_frame
 from kadanoff.molecules.potentials import Model, PairPotential, lennard_jones
 from kadanoff.molecules.uncertainty import left_open
 from kadanoff.study import ConfigError, Stopped, execute
@@ -125,14 +125,17 @@ def recovered(depth, density, seed, steps):
     sampling = Sampling(temperature, reach=1.2, every=25, equilibration=4000, blocks=40)
     reference = sample(truth, start, sampling, steps=steps, seed=seed)
     target = reference.distribution
+    begin = hnc_start(target, temperature, 0.9)
     turns = iterate(
-        hnc_start(target, temperature, 0.9), target, newton(target, temperature),
+        begin, target, newton(target, temperature, begin),
         lambda number, potential, frame: sample(potential, frame, sampling, steps=steps, seed=10 * seed + number),
         reference.last, steps=8, upper=1.0,
     )  # fmt: skip
-    best = min(turns, key=lambda turn: turn.rms.value)
-    final = sample(best.potential, best.sample.last, sampling, steps=2 * steps, seed=seed + 5, keep=1)
-    left = left_open(best.potential, target, best.sample.distribution, final.distribution, final.singles, temperature)
+    potential, best = answer(turns)
+    final = sample(potential, best.sample.last, sampling, steps=2 * steps, seed=seed + 5, keep=1)
+    left = left_open(
+        potential, begin, target, best.sample.distribution, final.distribution, final.singles, temperature
+    )
     r = left.potential.r
     inside = (r > left.potential.supported[0] + 0.02) & (r < 0.89)
     z = ((left.potential.energy - truth.energy_at(r)) / left.potential.band)[inside]
@@ -143,20 +146,19 @@ def recovered(depth, density, seed, steps):
 def test_known_potential_and_pressure_come_back_within_their_errors():
     z, pressure, ratio = recovered(0.6, 18.0, seed=1, steps=15_000)
     assert ratio < 1.5
-    assert np.sqrt(np.mean(z**2)) < 3  # of one soft mode, as good as one number
+    assert np.mean(np.abs(z) < 1.96) > 0.88
     assert abs(pressure) < 3
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("depth", "density"), [(0.6, 18.0), (1.2, 20.4), (1.4, 21.4)])
 def test_bands_hold_from_a_warm_fluid_to_the_triple_point(depth, density):
-    """Three replicas of each state. One soft mode rules z of each fit, so the mean square is chi^2 / 3."""
-    found = [recovered(depth, density, seed, steps=20_000) for seed in range(1, 4)]
+    """Five replicas of each state; the errors of the dense ones are the kilobars that g(r) leaves open."""
+    found = [recovered(depth, density, seed, steps=20_000) for seed in range(1, 6)]
     z, pressure = np.concatenate([one[0] for one in found]), np.array([one[1] for one in found])
     print(f"z {np.sqrt(np.mean(z**2)):.2f}, in 95 % {np.mean(np.abs(z) < 1.96):.2f}, pressure {pressure.round(1)}")
-    limit = np.sqrt(16.3 / 3)  # 99.9 %
-    assert 0.2 < np.sqrt(np.mean(z**2)) < limit
-    assert np.sqrt(np.mean(pressure**2)) < limit
+    assert 0.2 < np.sqrt(np.mean(z**2)) < 1.5
+    assert np.sqrt(np.mean(pressure**2)) < 1.8  # five replicas of unit variance: 99.9 % below
 
 
 def test_starting_frame_has_the_mean_volume():

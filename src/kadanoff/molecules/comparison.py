@@ -104,7 +104,12 @@ class Comparison:
     def best(self) -> Iteration:
         """The Newton iteration whose potential was taken."""
         newton = self.turns["newton"]
-        taken = (turn for turn in newton if np.array_equal(turn.potential.energy, self.potential.energy))
+        taken = (
+            turn
+            for turn in newton
+            for found in (turn.potential, turn.better)
+            if found is not None and np.array_equal(found.energy, self.potential.energy)
+        )
         return next(taken, newton[-1])
 
     @property

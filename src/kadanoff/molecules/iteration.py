@@ -8,23 +8,26 @@ loop, and every simulation of it is a call of one module-level function that a s
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kadanoff.estimates import Estimate, mean
 from kadanoff.molecules.engines import Engine, Exploded, Langevin
 from kadanoff.molecules.frames import Frames
 from kadanoff.molecules.integral_equations import gauss_newton_step
-from kadanoff.molecules.pair_distributions import PairDistribution, pair_distribution
+from kadanoff.molecules.pair_distributions import PairDistribution, pair_distributions
 from kadanoff.molecules.potentials import Model, PairPotential
+from kadanoff.molecules.uncertainty import settle
 
 __all__ = [
     "Iteration",
     "Sample",
     "Sampling",
+    "answer",
     "engine",
     "even_and_odd",
     "ibi",
@@ -59,7 +62,8 @@ class Sample:
 
     ``pressure`` in bar; ``last`` the last frame, to go on from; ``frames`` some frames for further analysis, or None;
     ``singles`` g with one block for each frame (up to 4,000);
-    ``seconds`` wall time of the engine and ``simulated`` ps.
+    ``seconds`` wall time of the engine and ``simulated`` ps; ``pairs`` the same as ``singles`` for every pair of types,
+    of which ``distribution`` and ``singles`` hold the first, and ``pressures`` (bar) of those frames.
     """
 
     distribution: PairDistribution
@@ -69,6 +73,8 @@ class Sample:
     singles: PairDistribution
     seconds: float
     simulated: float
+    pairs: Mapping[tuple[str, str], PairDistribution] = field(default_factory=dict)
+    pressures: NDArray[np.float64] | None = None
 
 
 def engine(name: str, threads: int) -> Engine:
@@ -104,15 +110,16 @@ def starting_frame(frames: Frames) -> Frames:
 
 
 def sample(
-    potential: PairPotential, start: Frames, sampling: Sampling, *, steps: int, seed: int, keep: int = 0
+    model: PairPotential | Model, start: Frames, sampling: Sampling, *, steps: int, seed: int, keep: int = 0
 ) -> Sample:
-    """Simulate a one-type bead model and measure g(r) and the pressure.
+    """Simulate a bead model and measure g(r) of every pair of types and the pressure.
 
-    ``start`` one frame; the first ``sampling.equilibration`` steps are dropped; ``keep``: how many frames, evenly
-    spread, to keep.
+    ``model``: a `Model`, or the potential of the only type; ``start`` one frame; the first ``sampling.equilibration``
+    steps are dropped; ``keep``: how many frames, evenly spread, to keep.
     Raises `Exploded` where the potential lets the simulation explode.
     """
-    model = Model(start.beads.names, (float(start.beads.masses[0]),), {(start.beads.names[0],) * 2: potential})
+    if isinstance(model, PairPotential):
+        model = Model.single(model, float(start.beads.masses[0]), start.beads.names[0])
     thermostat = Langevin(sampling.temperature, sampling.friction)
     runner = engine(sampling.engine, sampling.threads)
     dropped, wanted = sampling.equilibration // sampling.every, steps // sampling.every
@@ -128,18 +135,21 @@ def sample(
     spacing = max(1, len(frames) // keep) if keep else 0
     last = frames[len(frames) - 1]
     some = frames[:: -(-len(frames) // _SINGLES)]
-    singles = pair_distribution(some, cutoff=sampling.reach, width=sampling.width, blocks=len(some))
+    pairs = pair_distributions(some, cutoff=sampling.reach, width=sampling.width, blocks=len(some))
+    first, singles = next(iter(pairs.items()))
     blocks = min(sampling.blocks, len(frames))
     return Sample(
         distribution=singles.reblock(blocks)
         if len(some) == len(frames)
-        else pair_distribution(frames, cutoff=sampling.reach, width=sampling.width, blocks=blocks),
+        else pair_distributions(frames, cutoff=sampling.reach, width=sampling.width, blocks=blocks)[first],
         pressure=mean(frames.pressure(sampling.temperature), "bar"),
         last=replace(last, time=np.zeros(1)),
         frames=_light(frames[::spacing]) if keep else None,
         singles=singles,
         seconds=seconds,
         simulated=(dropped + wanted) * sampling.every * sampling.timestep,
+        pairs=pairs,
+        pressures=some.pressure(sampling.temperature),
     )
 
 
@@ -149,8 +159,8 @@ def _light(frames: Frames) -> Frames:
 
 @dataclass(frozen=True, eq=False)
 class Iteration:
-    """One turn of the loop: the potential, its sample, the RMS of g - g_target (Estimate), and the method's own word
-    on it."""
+    """One turn of the loop: the potential, its sample, the RMS of g - g_target (Estimate), the method's own word on
+    it, and the ``better`` potential that it made of them."""
 
     number: int
     potential: PairPotential
@@ -159,7 +169,11 @@ class Iteration:
     floor: Estimate
     note: str = ""
     converged: bool = False
+    better: PairPotential | None = None
 
+
+_FAR = 3.0
+"""Mean chi^2 of g beyond which the linear answer measured in the simulation is not to be trusted."""
 
 EXPLODED = "the potential mended from this one exploded"
 
@@ -200,22 +214,42 @@ def iterate(
         start = found.last
         rms, floor = rdf_difference(found.distribution, target, upper)
         better, enough, note = mend(potential, found)
-        turns.append(Iteration(number, potential, found, rms, floor, note, enough))
+        turns.append(Iteration(number, potential, found, rms, floor, note, enough, better))
         if enough:
             break
         potential = better
     return turns
 
 
-def newton(target: PairDistribution, temperature: float) -> Mend:
-    """Regularised Gauss-Newton steps, see `integral_equations.gauss_newton_step`."""
+def newton(target: PairDistribution, temperature: float, start: PairPotential) -> Mend:
+    """Regularised Gauss-Newton steps with HNC's answer of g from afar (`integral_equations.gauss_newton_step`), and
+    the posterior mean around ``start``, the first potential, from near (`uncertainty.settle`)."""
 
     def mend(potential: PairPotential, model: Sample) -> tuple[PairPotential, bool, str]:
-        step = gauss_newton_step(potential, target, model.distribution, temperature, singles=model.singles)
-        note = f"chi2 {step.chi2:.2f} -> {step.predicted:.2f}, largest change {step.largest:.2f} kT"
-        return step.potential, step.converged, note
+        away = (target.g - model.distribution.g) ** 2
+        noise = target.error**2 + model.distribution.error**2
+        if np.mean((away / np.where(noise > 0, noise, 1.0))[noise > 0]) >= _FAR:
+            step = gauss_newton_step(potential, target, model.distribution, temperature, singles=model.singles)
+            note = f"chi2 {step.chi2:.2f} -> {step.predicted:.2f}, largest change {step.largest:.2f} kT"
+            return step.potential, step.converged, note
+        near = settle(potential, start, target, model.distribution, model.singles, temperature)
+        note = f"chi2 {near.chi2:.2f}, noise {near.expected:.2f}, largest change {near.largest:.2f} kT"
+        return near.potential, near.converged, note
 
     return mend
+
+
+def answer(turns: Sequence[Iteration]) -> tuple[PairPotential, Iteration]:
+    """The potential to take from a loop, and the turn whose simulation it was last fitted to.
+
+    Where the loop converged it is what its last turn made of its own simulation, else the potential of the last turn
+    that is as near to the target as any, within two standard errors.
+    """
+    if turns[-1].converged and turns[-1].better is not None:
+        return turns[-1].better, turns[-1]
+    least = min((turn.rms for turn in turns), key=lambda rms: rms.value)
+    best = [turn for turn in turns if turn.rms.value <= least.value + 2 * (least.error or 0.0)][-1]
+    return best.potential, best
 
 
 def ibi(target: PairDistribution, temperature: float) -> Mend:

@@ -19,6 +19,7 @@ from kadanoff.molecules.iteration import (
     Mend,
     Sample,
     Sampling,
+    answer,
     engine,
     even_and_odd,
     ibi,
@@ -28,11 +29,13 @@ from kadanoff.molecules.iteration import (
     starting_frame,
 )  # fmt: skip
 from kadanoff.molecules.mapping import BeadConfig, Mapping, MappingConfig, map_trajectory, require_one_bead_per_molecule
+from kadanoff.molecules.matching import STEPS, Step
 from kadanoff.molecules.pair_distributions import pair_distribution
 from kadanoff.molecules.potentials import Model, PairPotential
 from kadanoff.molecules.reading import open_trajectory
 from kadanoff.molecules.reference import WaterReference, seconds_per_ns
 from kadanoff.molecules.structure import first_minimum, structure
+from kadanoff.molecules.studies.step_comparison import compare
 from kadanoff.molecules.tables import write_gromacs, write_lammps, write_lammps_data, write_openmm, write_votca
 from kadanoff.molecules.uncertainty import left_open
 from kadanoff.study import InputFile, Reported, Result, Run, judge
@@ -128,6 +131,16 @@ class BottomUp(MappingConfig):
     width: Length = Field(0.01, gt=0, description="Bin width of g(r).")
     judged: Length = Field(1.0, gt=0, description="The RMS difference of g(r) is taken up to here.")
     knots: Length = Field(0.02, gt=0, description="Distance of the knots of the matched force.")
+    step: Literal["", "all"] | Step = Field(
+        "",
+        description='Beside the Newton iteration, match by this step, or by "all" of them: ibi, imc, ihnc, ipy, '
+        "gauss-newton, relative-entropy.",
+    )
+    pressure_constraint: Literal["reference"] | Pressure | None = Field(
+        None,
+        description='Also match with the pressure held, at this value or that of the "reference"; the price is said.',
+        examples=["1 bar"],
+    )
     atomistic: Literal["none", "spce"] = Field(
         "none", description='"spce" times a short OpenMM run of SPC/E water for the speed-up.'
     )
@@ -150,6 +163,8 @@ class BottomUp(MappingConfig):
             )
         if self.judged > self.reach:
             raise ValueError(f"judged {self.judged:g} nm lies beyond reach {self.reach:g} nm")
+        if self.pressure_constraint == "reference" and self.reference.pressure is None:
+            raise ValueError('pressure_constraint = "reference" needs reference.pressure')
         run = self.simulation
         for name, steps, least in (("steps", run.steps, 500), ("final_steps", run.final_steps, 1000)):
             if steps // run.every < least:
@@ -216,7 +231,10 @@ def bottom_up(config: BottomUp, run: Run) -> Result:
         "newton": hnc_start(even, config.temperature, config.cutoff),
         "ibi": boltzmann_inversion(even, config.temperature, cutoff=config.cutoff),
     }
-    mends: dict[str, Mend] = {"newton": newton(even, config.temperature), "ibi": ibi(even, config.temperature)}
+    mends: dict[str, Mend] = {
+        "newton": newton(even, config.temperature, starts["newton"]),
+        "ibi": ibi(even, config.temperature),
+    }
     limits = {"newton": config.iterations.newton, "ibi": config.iterations.ibi}
     turns: dict[str, list[Iteration]] = {}
     for method in ("newton", "ibi"):
@@ -237,16 +255,16 @@ def bottom_up(config: BottomUp, run: Run) -> Result:
             turns[method] = iterate(
                 starts[method], even, mends[method], simulate, begin, steps=limits[method], upper=config.judged
             )
-    least = min((turn.rms for turn in turns["newton"]), key=lambda rms: rms.value)
-    best = [turn for turn in turns["newton"] if turn.rms.value <= least.value + 2 * (least.error or 0.0)][-1]
+    potential, fitted = answer(turns["newton"])
     final = run.stage(
-        "final", sample, best.potential, best.sample.last, sampling, steps=simulation.final_steps,
-        seed=run.seed + 9000, keep=200,
+        "final", sample, potential, fitted.sample.last, sampling, steps=simulation.final_steps, seed=run.seed + 9000,
+        keep=200,
     )  # fmt: skip
     assert final.frames is not None
     left = left_open(
-        best.potential, even, best.sample.distribution, final.distribution, final.singles, config.temperature
-    )
+        potential, starts["newton"], even, fitted.sample.distribution, final.distribution, final.singles,
+        config.temperature,
+    )  # fmt: skip
     matched = None
     if match is not None:
         matched = run.stage(
@@ -280,6 +298,18 @@ def bottom_up(config: BottomUp, run: Run) -> Result:
         else Estimate(reference.pressure, reference.pressure_error, None, "bar", "given"),
     )  # fmt: skip
     numbers = found.estimates()
+    words, arrays, drawn = found.verdict(), found.arrays(), pictures.of(found)
+    if config.step or config.pressure_constraint is not None:
+        held = reference.pressure if config.pressure_constraint == "reference" else config.pressure_constraint
+        beside = compare(
+            run, STEPS if config.step == "all" else (config.step,) if config.step else (), even, odd, begin, sampling,
+            cutoff=config.cutoff, judged=config.judged, length=simulation.steps, final_length=simulation.final_steps,
+            pressure=held,
+        )  # fmt: skip
+        numbers |= beside.estimates()
+        words, arrays = f"{words}\n{beside.words()}", arrays.merge(beside.arrays())
+        if beside.found:
+            drawn["steps"] = beside.picture()
     for name, expected in config.expected.items():
         given = numbers[name]
         estimate = given.estimate if isinstance(given, Reported) else given
@@ -288,7 +318,7 @@ def bottom_up(config: BottomUp, run: Run) -> Result:
     ledger = found.ledger()
     model = Model(begin.beads.names, (float(begin.beads.masses[0]),), {(begin.beads.names[0],) * 2: left.potential})
     return Result(
-        numbers, ledger, judge(numbers, ledger, found.verdict()), found.arrays(), pictures.of(found),
+        numbers, ledger, judge(numbers, ledger, words), arrays, drawn,
         model_files(model, final.last), CITE,
     )  # fmt: skip
 

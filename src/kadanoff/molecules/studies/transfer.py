@@ -8,19 +8,18 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import Annotated, Self
 
-import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from kadanoff.estimates import Estimate
 from kadanoff.molecules import transfer_pictures as pictures
 from kadanoff.molecules.comparison import CITE
-from kadanoff.molecules.force_matching import ForceMatch, NormalEquations, normal_equations, solve
 from kadanoff.molecules.frames import Frames
 from kadanoff.molecules.integral_equations import hnc_start
 from kadanoff.molecules.iteration import (
     Iteration,
     Sample,
     Sampling,
+    answer,
     even_and_odd,
     iterate,
     newton,
@@ -28,12 +27,12 @@ from kadanoff.molecules.iteration import (
     starting_frame,
 )  # fmt: skip
 from kadanoff.molecules.mapping import BeadConfig, MappingConfig
-from kadanoff.molecules.multistate import StateTarget, merged_equations, multistate_step
+from kadanoff.molecules.multistate import StateTarget, multistate_step
 from kadanoff.molecules.pair_distributions import PairDistribution, pair_distribution
 from kadanoff.molecules.potentials import Model, PairPotential
 from kadanoff.molecules.relative_entropy import PoorOverlap, RelativeEntropy, relative_entropy_difference
 from kadanoff.molecules.studies.bottom_up import model_files, read_reference
-from kadanoff.molecules.transferability import Split, StateResult, Transfer, energy_and_entropy, explained
+from kadanoff.molecules.transferability import StateResult, Transfer
 from kadanoff.molecules.uncertainty import left_open
 from kadanoff.parallel import map_ordered
 from kadanoff.study import InputFile, Result, Run, judge
@@ -148,7 +147,7 @@ def transfer(config: TransferConfig, run: Run) -> Result:
             "single", fit_alone, task(home, begin, 1000), even[home], how.turns, config.judged
         )  # fmt: skip
         bar.advance(how.turns + 1)
-        single = _best(alone).potential
+        single = answer(alone)[0]
 
         tasks = [(task(name, single, 2000), even[name], how.own_turns, config.judged) for name in names]
         own = dict(zip(names, run.stage("own", fit_each, tasks, run.executor), strict=True))
@@ -225,7 +224,7 @@ def fit_alone(task: _Task, target: PairDistribution, turns: int, upper: float) -
     def run(number: int, tried: PairPotential, begin: Frames) -> Sample:
         return sample(tried, begin, sampling, steps=steps, seed=seed + number)
 
-    mend = newton(target, sampling.temperature)
+    mend = newton(target, sampling.temperature, potential)
     return iterate(potential, target, mend, run, start, steps=turns, upper=upper)
 
 
@@ -243,12 +242,12 @@ def _fit(arguments: tuple[_Task, PairDistribution, int, float]) -> OwnFit:
     task, target, _, _ = arguments
     _, _, sampling, steps, seed = task
     turns = fit_alone(*arguments)
-    best = _best(turns)
-    fresh = sample(best.potential, best.sample.last, sampling, steps=steps, seed=seed + 50)
-    fitted = turns[max(0, best.number - 1)].sample  # what the last step was made from
+    best, turn = answer(turns)
+    fresh = sample(best, turn.sample.last, sampling, steps=steps, seed=seed + 50)
     left = left_open(
-        best.potential, target, fitted.distribution, fresh.distribution, fresh.singles, sampling.temperature
-    )
+        best, turns[0].potential, target, turn.sample.distribution, fresh.distribution, fresh.singles,
+        sampling.temperature,
+    )  # fmt: skip
     return OwnFit(turns[0].sample, left.potential, fresh)
 
 
@@ -280,67 +279,3 @@ def information(reference: Frames, own: PairPotential, task: _Task) -> RelativeE
         )
     except PoorOverlap as error:
         return str(error)
-
-
-def _best(turns: Sequence[Iteration]) -> Iteration:
-    """The last turn that is as near to the fitted blocks as the nearest, within two standard errors."""
-    least = min((turn.rms for turn in turns), key=lambda rms: rms.value)
-    return [turn for turn in turns if turn.rms.value <= least.value + 2 * (least.error or 0.0)][-1]
-
-
-def _distance(samples: Sequence[Sample], wanted: Sequence[StateTarget]) -> float:
-    """Weighted mean square of g - g_target in units of noise, over all bins that hold something."""
-    parts = []
-    for one, state in zip(samples, wanted, strict=True):
-        variance = one.distribution.error**2 + state.target.error**2
-        used = (variance > 0) & (state.target.g > 0.01)
-        difference = (one.distribution.g - state.target.g)[used]
-        parts.append(state.weight * float(np.mean(difference**2 / variance[used])))
-    return sum(parts) / sum(state.weight for state in wanted)
-
-
-def _force_matches(
-    config: TransferConfig, run: Run, frames: dict[str, Frames]
-) -> tuple[dict[str, ForceMatch], dict[str, dict[str, Estimate]]]:
-    """Each state's own matched force, and what its own, the home state's and the merged one explain at each state."""
-    if any(one.forces is None for one in frames.values()):
-        return {}, {}
-    equations: dict[str, NormalEquations] = {
-        name: run.stage(f"forces-{name}", normal_equations, one, cutoff=config.cutoff, spacing=config.knots)
-        for name, one in frames.items()
-    }
-    matches = {name: solve(one) for name, one in equations.items()}
-    fitted = [name for name, state in config.states.items() if state.fit]
-    several = solve(
-        merged_equations([equations[name] for name in fitted], [config.states[name].weight for name in fitted])
-    )
-    forces = {"single": matches[config.home], "multi": several}
-    shares = {
-        name: {"own": explained(matches[name].coefficients, one)}
-        | {model: explained(force.coefficients, one) for model, force in forces.items()}
-        for name, one in equations.items()
-    }
-    return matches, shares
-
-
-def _splits(states: Sequence[StateResult], home: str, cutoff: float) -> dict[str, Split]:
-    """Energy and entropy of the own potentials at the home state's density, where that has several temperatures."""
-    density = next(state for state in states if state.name == home).target.density
-    alike = [state for state in states if abs(state.target.density / density - 1.0) < 5e-3]
-    temperatures = [state.temperature for state in alike]
-    if len(set(temperatures)) < 2:
-        return {}
-    found = {}
-    curves: dict[str, list[PairPotential | None]] = {
-        "fm": [None if s.match is None else s.match.potential for s in alike],
-        "newton": [s.potential for s in alike],
-    }
-    for method, potentials in curves.items():
-        known = [potential for potential in potentials if potential is not None and potential.band is not None]
-        if len(known) < len(alike):
-            continue
-        first = max(potential.supported[0] for potential in known)
-        r = np.linspace(first, cutoff, 200)[:-10]
-        errors = [np.interp(r, p.r, np.nan_to_num(np.asarray(p.band))) for p in known]
-        found[method] = energy_and_entropy(r, temperatures, [p.energy_at(r) for p in known], errors)
-    return found
