@@ -279,3 +279,61 @@ def information(reference: Frames, own: PairPotential, task: _Task) -> RelativeE
         )
     except PoorOverlap as error:
         return str(error)
+
+
+def _distance(samples: Sequence[Sample], wanted: Sequence[StateTarget]) -> float:
+    """Weighted mean square of g - g_target in units of noise, over all bins that hold something."""
+    parts = []
+    for one, state in zip(samples, wanted, strict=True):
+        variance = one.distribution.error**2 + state.target.error**2
+        used = (variance > 0) & (state.target.g > 0.01)
+        difference = (one.distribution.g - state.target.g)[used]
+        parts.append(state.weight * float(np.mean(difference**2 / variance[used])))
+    return sum(parts) / sum(state.weight for state in wanted)
+
+
+def _force_matches(
+    config: TransferConfig, run: Run, frames: dict[str, Frames]
+) -> tuple[dict[str, ForceMatch], dict[str, dict[str, Estimate]]]:
+    """Each state's own matched force, and what its own, the home state's and the merged one explain at each state."""
+    if any(one.forces is None for one in frames.values()):
+        return {}, {}
+    equations: dict[str, NormalEquations] = {
+        name: run.stage(f"forces-{name}", normal_equations, one, cutoff=config.cutoff, spacing=config.knots)
+        for name, one in frames.items()
+    }
+    matches = {name: solve(one) for name, one in equations.items()}
+    fitted = [name for name, state in config.states.items() if state.fit]
+    several = solve(
+        merged_equations([equations[name] for name in fitted], [config.states[name].weight for name in fitted])
+    )
+    forces = {"single": matches[config.home], "multi": several}
+    shares = {
+        name: {"own": explained(matches[name].coefficients, one)}
+        | {model: explained(force.coefficients, one) for model, force in forces.items()}
+        for name, one in equations.items()
+    }
+    return matches, shares
+
+
+def _splits(states: Sequence[StateResult], home: str, cutoff: float) -> dict[str, Split]:
+    """Energy and entropy of the own potentials at the home state's density, where that has several temperatures."""
+    density = next(state for state in states if state.name == home).target.density
+    alike = [state for state in states if abs(state.target.density / density - 1.0) < 5e-3]
+    temperatures = [state.temperature for state in alike]
+    if len(set(temperatures)) < 2:
+        return {}
+    found = {}
+    curves: dict[str, list[PairPotential | None]] = {
+        "fm": [None if s.match is None else s.match.potential for s in alike],
+        "newton": [s.potential for s in alike],
+    }
+    for method, potentials in curves.items():
+        known = [potential for potential in potentials if potential is not None and potential.band is not None]
+        if len(known) < len(alike):
+            continue
+        first = max(potential.supported[0] for potential in known)
+        r = np.linspace(first, cutoff, 200)[:-10]
+        errors = [np.interp(r, p.r, np.nan_to_num(np.asarray(p.band))) for p in known]
+        found[method] = energy_and_entropy(r, temperatures, [p.energy_at(r) for p in known], errors)
+    return found
