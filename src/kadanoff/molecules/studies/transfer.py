@@ -8,11 +8,13 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import Annotated, Self
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from kadanoff.estimates import Estimate
 from kadanoff.molecules import transfer_pictures as pictures
 from kadanoff.molecules.comparison import CITE
+from kadanoff.molecules.force_matching import ForceMatch, NormalEquations, normal_equations, solve
 from kadanoff.molecules.frames import Frames
 from kadanoff.molecules.integral_equations import hnc_start
 from kadanoff.molecules.iteration import (
@@ -27,12 +29,12 @@ from kadanoff.molecules.iteration import (
     starting_frame,
 )  # fmt: skip
 from kadanoff.molecules.mapping import BeadConfig, MappingConfig
-from kadanoff.molecules.multistate import StateTarget, multistate_step
+from kadanoff.molecules.multistate import StateTarget, merged_equations, multistate_step
 from kadanoff.molecules.pair_distributions import PairDistribution, pair_distribution
 from kadanoff.molecules.potentials import Model, PairPotential
 from kadanoff.molecules.relative_entropy import PoorOverlap, RelativeEntropy, relative_entropy_difference
 from kadanoff.molecules.studies.bottom_up import model_files, read_reference
-from kadanoff.molecules.transferability import StateResult, Transfer
+from kadanoff.molecules.transferability import Split, StateResult, Transfer, energy_and_entropy, explained
 from kadanoff.molecules.uncertainty import left_open
 from kadanoff.parallel import map_ordered
 from kadanoff.study import InputFile, Result, Run, judge
