@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from kadanoff.estimates import Estimate
+from kadanoff.losses import Loss
 from kadanoff.molecules import pictures
 from kadanoff.molecules.comparison import Comparison, apart, order_in_words, share_beyond
 from kadanoff.molecules.force_matching import normal_equations, solve
@@ -14,6 +15,7 @@ from kadanoff.molecules.iteration import EXPLODED, Iteration, Sample, even_and_o
 from kadanoff.molecules.pair_distributions import PairDistribution
 from kadanoff.molecules.potentials import lennard_jones
 from kadanoff.molecules.structure import Structure
+from kadanoff.molecules.unseen import Unseen
 from kadanoff.study import Reported
 
 BEADS, BOX, BLOCKS = 500, 2.5, 20
@@ -222,9 +224,23 @@ def test_claims_that_were_never_measured_are_not_made():
     text = made().verdict()
     assert "faster" not in text
     assert "Dynamics was not compared" in text
+    assert "A bead has no direction" not in text
     assert "does not transfer" in text
     assert "300 K" in text
     assert "32 beads/nm^3" in text
+
+
+def test_what_the_fit_never_saw_is_said_where_it_was_measured():
+    stiff = Loss("compressibility", None, None, Estimate(0.1, 0.1), "")
+    hidden = Unseen(stiff, None, Estimate(5.6, 0.2))
+    turned = Loss("orientation", None, None, Estimate(0.218, 0.002, unit="nat"), "nat", theorem="lost >= 0")
+    seen = made(hidden=hidden, direction=turned)
+    assert "5.6(2) times as fast" in seen.verdict()
+    assert "at least 0.218(2) nat" in seen.verdict()
+    assert {"compressibility", "orientation"} <= {row["name"] for row in seen.ledger().rows()}
+    lost = made(hidden=Unseen(stiff, None, None, "too few frames"))
+    assert lost.estimates()["diffusion_speedup"].reason == "too few frames"
+    assert "Dynamics was not compared" in lost.verdict()
 
 
 def test_a_crystal_is_warned_of():

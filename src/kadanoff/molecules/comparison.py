@@ -18,6 +18,7 @@ from kadanoff.molecules.iteration import EXPLODED, Iteration, Sample, rdf_differ
 from kadanoff.molecules.pair_distributions import PairDistribution, pair_distribution
 from kadanoff.molecules.potentials import PairPotential
 from kadanoff.molecules.structure import Structure, two_body_entropy
+from kadanoff.molecules.unseen import Unseen
 from kadanoff.study import Reported
 
 __all__ = [
@@ -57,7 +58,8 @@ class Comparison:
     the iterations of each method; ``potential`` the Newton result, ``mean_force`` the Boltzmann inversion; ``final``
     its fresh simulation, ``matched`` that of the matched force; ``shapes`` angles and order of reference and model, or
     None and ``no_shapes`` the reason; ``peak``, ``model_peak`` g of reference and model in centred bins;
-    ``pressure_left_open`` (bar) what the noise of the reference leaves open; ``fine_pressure`` of the reference.
+    ``pressure_left_open`` (bar) what the noise of the reference leaves open; ``fine_pressure`` of the reference;
+    ``hidden`` compressibility and diffusion, ``direction`` the orientation that beads without one forget.
     """
 
     temperature: float
@@ -78,6 +80,8 @@ class Comparison:
     model_peak: PairDistribution
     atomistic_seconds: Estimate | None
     fine_pressure: Estimate | None
+    hidden: Unseen | None = None
+    direction: Loss | None = None
 
     @cached_property
     def difference(self) -> tuple[Estimate, Estimate]:
@@ -167,6 +171,8 @@ class Comparison:
                 Reported(None, reason=self.no_shapes) if self.shapes is None else self.shapes[index].tetrahedral
             )
         found["speedup_per_ns"] = self._speedup()
+        if self.hidden is not None:
+            found["diffusion_speedup"] = Reported(self.hidden.speedup, reason=self.hidden.reason)
         return found
 
     def _speedup(self) -> Reported:
@@ -211,6 +217,10 @@ class Comparison:
             ledger.add(Loss("angular_distribution", None, None, angular_distance(fine, coarse)))
         if self.fine_pressure is not None:
             both("pressure", self.fine_pressure, self.pressure)
+        for loss in () if self.hidden is None else self.hidden.losses:
+            ledger.add(loss)
+        if self.direction is not None:
+            ledger.add(self.direction)
         ledger.verify()
         return ledger
 
@@ -233,10 +243,21 @@ class Comparison:
             fine, coarse = (shape.tetrahedral for shape in self.shapes)
             said.append(order_in_words(fine, coarse, self.ratio <= NEARLY))
         said.append(self._pressure_in_words())
+        if self.direction is not None:
+            said.append(
+                f"A bead has no direction: it forgets at least {self.direction.lost} of where its molecule points, "
+                f"which its neighbours' positions tell of the atoms but not of beads."
+            )
+        quick = None if self.hidden is None else self.hidden.speedup
+        moved = "Dynamics was not compared: its friction is the thermostat's."
+        if quick is not None:
+            moved = (
+                f"Under a thermostat that leaves their motion alone the beads diffuse {quick} times as fast as the "
+                f"reference: a nanosecond of beads is no nanosecond of atoms."
+            )
         said.append(
             f"Fitted at {self.temperature:g} K and {self.target.density:.4g} beads/nm^3. Other temperatures and "
-            f"densities, mixtures and interfaces were not tested: as a rule such a potential does not transfer. "
-            f"Dynamics was not compared: its friction is the thermostat's."
+            f"densities, mixtures and interfaces were not tested: as a rule such a potential does not transfer. {moved}"
         )
         return f"{first}\n\n" + "\n".join(f"- {words}" for words in said)
 

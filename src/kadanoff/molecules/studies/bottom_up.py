@@ -38,6 +38,7 @@ from kadanoff.molecules.structure import first_minimum, structure
 from kadanoff.molecules.studies.step_comparison import compare
 from kadanoff.molecules.tables import write_gromacs, write_lammps, write_lammps_data, write_openmm, write_votca
 from kadanoff.molecules.uncertainty import left_open
+from kadanoff.molecules.unseen import lost_orientation, unseen
 from kadanoff.study import InputFile, Reported, Result, Run, judge
 from kadanoff.units import Length, Pressure, Temperature, Time
 
@@ -49,7 +50,7 @@ Number = Literal[
     "rdf_rms", "noise_floor", "rdf_rms_over_noise", "rdf_even_odd_over_noise", "iterations", "frames", "beads",
     "first_peak_position", "first_peak_height", "first_peak_height_model", "pressure", "force_variance_explained",
     "two_body_entropy_fine", "two_body_entropy_coarse", "tetrahedral_order_fine", "tetrahedral_order_coarse",
-    "speedup_per_ns",
+    "speedup_per_ns", "diffusion_speedup",
 ]  # fmt: skip
 
 
@@ -289,6 +290,14 @@ def bottom_up(config: BottomUp, run: Run) -> Result:
             "speed", atomistic_speed, len(frames.beads), target.density, config.temperature, simulation.threads
         )
 
+    model = Model(begin.beads.names, (float(begin.beads.masses[0]),), {(begin.beads.names[0],) * 2: left.potential})
+    hidden = run.stage(
+        "unseen", unseen, frames, target, model, final.distribution, final.last, config.temperature,
+        threads=simulation.threads, seed=run.seed + 9500,
+    )  # fmt: skip
+    direction, _ = run.stage(
+        "orientation", lost_orientation, reference.topology, reference.trajectory, mapping, options
+    )
     found = Comparison(
         temperature=config.temperature, judged=config.judged, target=target, even=even, odd=odd, match=match,
         matched=matched, turns=turns, potential=left.potential, mean_force=starts["ibi"], final=final,
@@ -296,6 +305,7 @@ def bottom_up(config: BottomUp, run: Run) -> Result:
         shapes=shapes, no_shapes=no_shapes, peak=peak, model_peak=model_peak, atomistic_seconds=seconds,
         fine_pressure=None if reference.pressure is None
         else Estimate(reference.pressure, reference.pressure_error, None, "bar", "given"),
+        hidden=hidden, direction=direction,
     )  # fmt: skip
     numbers = found.estimates()
     words, arrays, drawn = found.verdict(), found.arrays(), pictures.of(found)
@@ -310,13 +320,12 @@ def bottom_up(config: BottomUp, run: Run) -> Result:
         words, arrays = f"{words}\n{beside.words()}", arrays.merge(beside.arrays())
         if beside.found:
             drawn["steps"] = beside.picture()
+    ledger = found.ledger()
     for name, expected in config.expected.items():
         given = numbers[name]
         estimate = given.estimate if isinstance(given, Reported) else given
         reason = given.reason if isinstance(given, Reported) else ""
         numbers[name] = Reported(estimate, expected.value, expected.error, expected.tolerance, expected.source, reason)
-    ledger = found.ledger()
-    model = Model(begin.beads.names, (float(begin.beads.masses[0]),), {(begin.beads.names[0],) * 2: left.potential})
     return Result(
         numbers, ledger, judge(numbers, ledger, words), arrays, drawn,
         model_files(model, final.last), CITE,
