@@ -126,3 +126,18 @@ def test_what_constant_pressure_refuses():
         run(gas, start, 5000, 5, Barostat(3e5, 5))
     assert len(caught.value.frames) >= 1
     assert caught.value.frames.box.min() >= 1.0
+    with pytest.raises(Exploded, match="10 times its first volume"):
+        run(gas, start, 5000, 5, Barostat(-500.0, 5))
+
+
+def test_a_box_near_the_least_one_is_no_reason_to_stop():
+    """Boxes below twice the cut-off are rejected, no more: the volume has the gamma distribution cut there."""
+    start, gas = liquid(64, density=64 / 1.5), Model.single(PairPotential.zero(0.5), 18.0)
+    pressure = 64 * KT / 1.4 * BAR
+    volume = run(gas, start, 30_000, 2, Barostat(pressure, 1)).volume[200:]
+    assert volume.min() >= 1.0
+    scale = KT * BAR / pressure
+    wanted = 65 * scale * stats.gamma.sf(1.0, 66, scale=scale) / stats.gamma.sf(1.0, 65, scale=scale)
+    mean, error = blocked(volume)
+    assert error < 0.02
+    assert abs(mean - wanted) < 4.5 * error

@@ -43,7 +43,9 @@ class Barostat:
     A trial scales box and bead positions, V' = V exp(x), and is accepted with the probability
     min(1, exp(-(U' - U + P (V' - V)) / kT + (N + 1) x)): the isothermal-isobaric ensemble exactly, whatever the size
     of the trials. That size is drawn anew each time, log-uniform from 0.05 to 3 / sqrt(N), so nothing is tuned while
-    sampling. Source: Frenkel & Smit, Understanding Molecular Simulation (2002), 5.4.2.
+    sampling. Boxes below twice the cut-off are no states of the ensemble; a run that keeps asking for them, or grows to
+    ten times its first volume, ends as `Exploded`. Source: Frenkel & Smit, Understanding Molecular Simulation (2002),
+    5.4.2.
     """
 
     pressure: float

@@ -35,6 +35,7 @@ _PIECES = 9  # 2^9 pieces an octave of r^2: 2e-5 of the force at the wall of a w
 _OCTAVES = 8  # of r^2 below the cut-off's; closer than a sixteenth of the cut-off F/r is constant
 _BLOCKS_A_CHUNK = 64
 _SHORT_SKIN = 0.1  # nm: how far beads move between rebuilds hardly depends on a short reach
+_CRAMPED, _BOILED = 0.2, 10.0  # share of trials below the least box, and growth of the volume, that end a run
 _SKIN = 0.13  # of the cut-off: a liquid at room temperature and 4 fs lives about ten steps on a list, the measured best
 
 
@@ -171,11 +172,8 @@ class BeadEngine:
                             "the cut-off in one step. Overlapping start positions, a wall without a core, or too long "
                             f"a timestep ({timestep} ps) do that"
                         )
-                    elif trial and barostat is not None and not state.change_volume(barostat, every, threads, pool):
-                        trouble = (
-                            f"was asked for a box of less than twice the cut-off at step {until}, where pairs would be "
-                            "missed; take more beads, or see whether the pressure is right"
-                        )
+                    elif trial and barostat is not None:
+                        trouble = state.change_volume(barostat, every, threads, pool)
                 made = len(boxes)
                 time = start.time[0] + every * timestep * np.arange(begin + 1, begin + 1 + made)
                 frames = Frames(
@@ -207,6 +205,7 @@ class _State:
         blocks = pad // WIDTH
         self.chunks = max(1, min(16, blocks // _BLOCKS_A_CHUNK))
         self.box, self.exact, self.skin, self.dt = box, exact, skin, timestep
+        self.first_volume, self.trials, self.refused = float(np.prod(box)), 0, 0
         self.seed = np.uint64(seed % 2**64)
         fast = FastTable.of(model)
         self.table, self.integral = fast.lines.ravel(), fast.energy.ravel()
@@ -303,26 +302,40 @@ class _State:
             else:
                 return ended
 
-    def change_volume(self, barostat: Barostat, every: int, threads: int, pool: ThreadPoolExecutor | None) -> bool:
-        """One Monte Carlo trial of the volume, after a walk that weighed its last step; False where the box of the
-        trial would be too small for the cut-off."""
+    def change_volume(self, barostat: Barostat, every: int, threads: int, pool: ThreadPoolExecutor | None) -> str:
+        """One Monte Carlo trial of the volume, after a walk that weighed its last step; returns what is wrong, or "".
+
+        A box of less than twice the cut-off is no state of the ensemble: such a trial is rejected. It is a trouble
+        where that happens again and again, and so is a box that has grown without end."""
         step, names = int(self.counters[dynamics.STEP]), "x v m t identity f u built rows filled far sums box bodies"
         rng = np.random.default_rng([int(self.seed), 1, step])
         size, place, chance = rng.uniform(np.log(0.05), np.log(3.0)), rng.uniform(-1.0, 1.0), rng.uniform()
         change = place * np.exp(size) / np.sqrt(self.n)
-        before = {name: _copied(getattr(self, name)) for name in names.split()}
         volume, energy = float(np.prod(self.box)), float(self.sums[3].sum())
+        self.trials += 1
+        if 2.0 * self.longest > self.box.min() * np.exp(change / 3.0) * (1 + 1e-9):
+            self.refused += 1
+            if self.refused > 10 and self.refused > _CRAMPED * self.trials:
+                return (
+                    f"asks again and again for a box of less than twice the cut-off, last at step {step} (edge "
+                    f"{self.box.min():.4g} nm): take more beads, or see whether the pressure is right"
+                )
+            return ""
+        before = {name: _copied(getattr(self, name)) for name in names.split()}
         self.box = self.box * np.exp(change / 3.0)
         self.x *= np.exp(change / 3.0)
-        if 2.0 * self.longest > self.box.min() * (1 + 1e-9):
-            return False
         self.counters[dynamics.MODE] = dynamics.AFRESH
         self.walk(until=step, every=every, threads=threads, pool=pool)
         work = float(self.sums[3].sum()) - energy + barostat.pressure / BAR * volume * np.expm1(change)
         if not np.log(chance) < (self.n + 1) * change - work / self.kt:
             for name, value in before.items():
                 setattr(self, name, value)
-        return True
+        elif volume * np.exp(change) > _BOILED * self.first_volume:
+            return (
+                f"has grown to {_BOILED:g} times its first volume at step {step}: at {barostat.pressure:g} bar these "
+                "beads are no liquid. See whether the pressure is right, or start from a larger box"
+            )
+        return ""
 
 
 def _copied(value: Any) -> Any:
