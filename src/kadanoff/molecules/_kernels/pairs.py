@@ -155,9 +155,9 @@ def _order(
     """Put the first ``kept`` beads of ``near`` into ``into`` by slabs of z; slab k starts at ``first[k]``."""
     first[:] = 0
     for j in range(kept):
-        k = min(max(np.int32((near[2, j] - low) * scale), np.int32(0)), np.int32(SLABS - 1))
-        bucket[j] = k
-        first[k + 2] += 1
+        slab = min(max(np.int32((near[2, j] - low) * scale), np.int32(0)), np.int32(SLABS - 1))
+        bucket[j] = slab
+        first[slab + 2] += 1
     for k in range(SLABS):
         first[k + 2] += first[k + 1]
     for j in range(kept):
