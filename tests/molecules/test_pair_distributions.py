@@ -83,6 +83,30 @@ def test_all_pairs_of_types_in_one_pass():
     np.testing.assert_array_equal(only.counts, every["A", "C"].counts)
 
 
+@pytest.mark.parametrize("box", [(4.0, 4.0, 4.0), (2.0, 7.0, 1.0), (1.0, 1.1, 30.0), (25.0, 1.0, 1.3)])
+@pytest.mark.parametrize("lattice", [False, True])
+def test_counts_of_a_short_cutoff_equal_the_plain_twin(box, lattice):
+    """Many blocks, far fewer beads in reach than not, several types; beads on a lattice sit on borders of cells."""
+    rng = np.random.default_rng(12)
+    box = np.array(box)
+    if lattice:
+        cells = np.maximum(np.rint(box / (box.prod() / 2000) ** (1 / 3)).astype(int), 1)
+        sites = np.stack(np.meshgrid(*[np.arange(-1, n - 1) for n in cells], indexing="ij"), -1).reshape(-1, 3)
+        positions = rng.permutation(sites * (box / cells))
+    else:
+        positions = rng.uniform(-2.0, 3.0, (900, 3)) * box
+    starts = np.array([0, 1, 34, 34, len(positions)])  # one bead, one more than a block, none, the rest
+    counts = pair_counts(positions, box, starts, 0.0173, 25)
+    pair = 0
+    for a in range(4):
+        for b in range(a, 4):
+            r = distances(positions[starts[a] : starts[a + 1]], positions[starts[b] : starts[b + 1]], box)
+            r = r[np.triu_indices(len(r), 1)] if a == b else r.ravel()
+            assert_same_counts(counts[pair], r, 0.0173, 25, 1e-6)
+            pair += 1
+    assert counts.sum() > 1000
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),

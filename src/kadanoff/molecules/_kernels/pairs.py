@@ -1,9 +1,10 @@
 """Histograms of pair distances under the minimum image.
 
 Beads are sorted into compact blocks of ``BLOCK``; for each block the beads that can be in reach are gathered once, in
-every periodic image that matters, relative to the block's centre. The distance loop then needs no minimum image, runs
-over contiguous float32 of magnitude ~ cut-off (whatever the size of the box), and the scatter into the histogram goes
-to ``LANES`` tables, since two neighbouring increments of one counter would wait for each other.
+every periodic image that matters, relative to the block's centre, and sorted into slabs of z, so that each bead of the
+block visits only the slabs in its reach. The distance loop then needs no minimum image, runs over contiguous float32 of
+magnitude ~ cut-off (whatever the size of the box), and the scatter into the histogram goes to ``LANES`` tables, since
+two neighbouring increments of one counter would wait for each other.
 """
 
 from __future__ import annotations
@@ -16,10 +17,17 @@ from numpy.typing import NDArray
 
 __all__ = ["pair_counts"]
 
-BLOCK = 24
+BLOCK = 32
 LANES = 8
 # Slices of a column per block height: how finely blocks are sorted along z.
 SLICES = 4
+# Width of a column over the edge of a cube that holds a block: less than 1, so that blocks are longer along z, where
+# every bead has a range of its own.
+SLIM = 0.7
+# Slabs along z into which the beads near a block are sorted.
+SLABS = 64
+# Distances are worked out in whole steps of what the compiler makes of one turn of the loop; the rest would be scalar.
+STEP = 32
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -27,8 +35,8 @@ def _sort(positions: NDArray[Any], box: NDArray[Any], into: NDArray[Any]) -> Non
     """Wrap the beads into the box and put them into ``into`` (3, n), along a snake of cells."""
     number = len(positions)
     side = (box[0] * box[1] * box[2] * BLOCK / number) ** (1.0 / 3.0)
-    nx = min(max(1, int(box[0] / side)), number)
-    ny = min(max(1, int(box[1] / side)), number)
+    nx = min(max(1, int(np.ceil(box[0] / (side * SLIM)))), number)
+    ny = min(max(1, int(np.ceil(box[1] / (side * SLIM)))), number)
     nz = min(max(1, int(box[2] / side * SLICES)), number)
     wrapped = np.empty((number, 3), np.float64)
     keys = np.empty(number, np.int64)
@@ -90,31 +98,72 @@ def _scatter(found: NDArray[Any], length: int, table: NDArray[Any]) -> None:
         table[0, found[j]] += 1
 
 
+@njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator]
+def _own_bin_numbers(
+    own: NDArray[Any], i: int, ex: Any, ey: Any, ez: Any, scale: Any, last: Any, found: NDArray[Any]
+) -> None:
+    """Bins of the distances from bead i of a block to all its BLOCK places, under the minimum image."""
+    x, y, z = own[0, i], own[1, i], own[2, i]
+    for j in range(BLOCK):
+        dx, dy, dz = abs(own[0, j] - x), abs(own[1, j] - y), abs(own[2, j] - z)
+        dx, dy, dz = min(dx, ex - dx), min(dy, ey - dy), min(dz, ez - dz)
+        found[j] = np.uint32(min(np.int32(np.sqrt(dx * dx + dy * dy + dz * dz) * scale), last))
+
+
+@njit(cache=True, nogil=True, fastmath=True)  # type: ignore[untyped-decorator]
+def _gaps(relative: NDArray[Any], x: Any, y: Any, z: Any, hx: Any, hy: Any, hz: Any, squares: NDArray[Any]) -> None:
+    """Squared distances of a block's beads, moved by (x, y, z), from the box of half edges (hx, hy, hz) about 0."""
+    zero = np.float32(0.0)
+    for j in range(BLOCK):
+        gx = max(abs(relative[0, j] + x) - hx, zero)
+        gy = max(abs(relative[1, j] + y) - hy, zero)
+        gz = max(abs(relative[2, j] + z) - hz, zero)
+        squares[j] = gx * gx + gy * gy + gz * gz
+
+
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _gather(
-    place: NDArray[Any],
-    first: int,
-    stop: int,
+    relative: NDArray[Any],
     shift: NDArray[Any],
     half: NDArray[Any],
     reach: Any,
     near: NDArray[Any],
     kept: int,
+    squares: NDArray[Any],
+    chosen: NDArray[Any],
 ) -> int:
-    """Append the beads first..stop, shifted, to ``near`` from ``kept`` on where the block's box is in reach."""
-    hx, hy, hz = np.float32(half[0]), np.float32(half[1]), np.float32(half[2])
-    zero = np.float32(0.0)
-    for j in range(first, stop):
-        x = np.float32(place[0, j] + shift[0])
-        y = np.float32(place[1, j] + shift[1])
-        z = np.float32(place[2, j] + shift[2])
-        gx, gy, gz = max(abs(x) - hx, zero), max(abs(y) - hy, zero), max(abs(z) - hz, zero)
+    """Append the beads of a block, shifted, to ``near`` from ``kept`` on where the other block's box is in reach."""
+    x, y, z = np.float32(shift[0]), np.float32(shift[1]), np.float32(shift[2])
+    _gaps(relative, x, y, z, np.float32(half[0]), np.float32(half[1]), np.float32(half[2]), squares)
+    number = 0
+    for j in range(BLOCK):
         # Write always, count if near: no branch to mispredict.
-        near[0, kept] = x
-        near[1, kept] = y
-        near[2, kept] = z
-        kept += int(gx * gx + gy * gy + gz * gz < reach)
-    return kept
+        chosen[number] = j
+        number += int(squares[j] < reach)
+    for k in range(number):
+        j = chosen[k]
+        near[0, kept + k] = relative[0, j] + x
+        near[1, kept + k] = relative[1, j] + y
+        near[2, kept + k] = relative[2, j] + z
+    return kept + number
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _order(
+    near: NDArray[Any], kept: int, low: Any, scale: Any, first: NDArray[Any], bucket: NDArray[Any], into: NDArray[Any]
+) -> None:
+    """Put the first ``kept`` beads of ``near`` into ``into`` by slabs of z; slab k starts at ``first[k]``."""
+    first[:] = 0
+    for j in range(kept):
+        slab = min(max(np.int32((near[2, j] - low) * scale), np.int32(0)), np.int32(SLABS - 1))
+        bucket[j] = slab
+        first[slab + 2] += 1
+    for k in range(SLABS):
+        first[k + 2] += first[k + 1]
+    for j in range(kept):
+        to = first[bucket[j] + 1]
+        first[bucket[j] + 1] = to + 1
+        into[0, to], into[1, to], into[2, to] = near[0, j], near[1, j], near[2, j]
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -125,12 +174,13 @@ def pair_counts(
 
     positions (n, 3) float64, in any image, sorted by type: type k is ``positions[starts[k]:starts[k + 1]]``; box (3,).
     Type pairs come in the order (0, 0), (0, 1), ..., (1, 1), ... The cut-off, width * bins, must not exceed half the
-    box. Distances are rounded in single precision: about 2e-7 of the cut-off, so a pair within that of a bin's edge may
-    fall into the neighbouring bin.
+    box. Distances are rounded in single precision: about 2e-7 of the cut-off (of the extent of a block of beads where
+    that is longer), so a pair within that of a bin's edge may fall into the neighbouring bin.
     """
     number, kinds = len(positions), len(starts) - 1
     cutoff = width * bins
     place = np.empty((3, number), np.float64)
+    squares, chosen = np.empty(BLOCK, np.float32), np.empty(BLOCK + 1, np.int32)
     first_block = np.zeros(kinds + 1, np.int64)
     for kind in range(kinds):
         size = starts[kind + 1] - starts[kind]
@@ -139,6 +189,8 @@ def pair_counts(
         first_block[kind + 1] = first_block[kind] + (size + BLOCK - 1) // BLOCK
     blocks = first_block[kinds]
     begin, end = np.empty(blocks, np.int64), np.empty(blocks, np.int64)
+    # Places without a bead lie out of everyone's reach.
+    relative = np.full((blocks, 3, BLOCK), 1e18, np.float32)
     middle, half = np.empty((blocks, 3)), np.empty((blocks, 3))
     for kind in range(kinds):
         for block in range(first_block[kind], first_block[kind + 1]):
@@ -147,6 +199,8 @@ def pair_counts(
             for axis in range(3):
                 low, high = place[axis, begin[block] : end[block]].min(), place[axis, begin[block] : end[block]].max()
                 middle[block, axis], half[block, axis] = 0.5 * (low + high), 0.5 * (high - low)
+                for i in range(begin[block], end[block]):
+                    relative[block, axis, i - begin[block]] = np.float32(place[axis, i] - middle[block, axis])
 
     # A bead can be in reach of a block in more than one image along an axis (two; three by rounding) only in so short a
     # box.
@@ -155,8 +209,12 @@ def pair_counts(
         if blocks > 0 and box[axis] < 2.001 * (cutoff + half[:, axis].max()):
             images *= 3
     near = np.empty((3, images * number + 1), np.float32)
-    found = np.empty(images * number, np.uint32)
+    ordered = np.zeros((3, images * number + STEP), np.float32)
+    bucket = np.empty(images * number + 1, np.int32)
+    first = np.zeros(SLABS + 2, np.int64)
+    found = np.empty(images * number + max(BLOCK, STEP), np.uint32)
     reach_block, reach_bead = cutoff * cutoff, np.float32(cutoff * cutoff * (1.0 + 1e-5))
+    edges, length = box.astype(np.float32), np.float32(cutoff * (1.0 + 1e-5))
     scale, last = np.float32(1.0 / width), np.int32(bins)
     shift, shifts, gaps = np.empty(3), np.empty((3, 3)), np.empty((3, 3))
     choices = np.empty(3, np.int64)
@@ -168,14 +226,10 @@ def pair_counts(
             table[:] = 0
             for one in range(first_block[a], first_block[a + 1]):
                 if a == b:
-                    for i in range(begin[one], end[one]):
-                        for j in range(i + 1, end[one]):
-                            square = 0.0
-                            for axis in range(3):
-                                d = abs(place[axis, i] - place[axis, j])
-                                d = min(d, box[axis] - d)
-                                square += d * d
-                            table[0, min(int(np.sqrt(square) / width), bins)] += 1
+                    p, q = begin[one], end[one]
+                    for i in range(q - p - 1):
+                        _own_bin_numbers(relative[one], i, edges[0], edges[1], edges[2], scale, last, found)
+                        _scatter(found[i + 1 :], q - p - i - 1, table)
                 kept = 0
                 for other in range(one + 1 if a == b else first_block[b], first_block[b + 1]):
                     gap, several = 0.0, False
@@ -184,20 +238,20 @@ def pair_counts(
                         image = -box[axis] if d > 0.5 * box[axis] else (box[axis] if d < -0.5 * box[axis] else 0.0)
                         d, h = abs(d + image), half[one, axis] + half[other, axis]
                         several |= box[axis] - d - h < cutoff
-                        shift[axis] = image - middle[one, axis]
+                        shift[axis] = image + middle[other, axis] - middle[one, axis]
                         gap += max(0.0, d - h) ** 2
                     if gap >= reach_block:
                         continue
                     if not several:
-                        kept = _gather(place, begin[other], end[other], shift, half[one], reach_bead, near, kept)
+                        kept = _gather(relative[other], shift, half[one], reach_bead, near, kept, squares, chosen)
                         continue
                     for axis in range(3):
                         choices[axis] = 0
                         for image in range(-1, 2):
-                            d = abs(middle[other, axis] - middle[one, axis] + image * box[axis])
-                            d = max(0.0, d - half[one, axis] - half[other, axis])
+                            apart = middle[other, axis] - middle[one, axis] + image * box[axis]
+                            d = max(0.0, abs(apart) - half[one, axis] - half[other, axis])
                             if d < cutoff:
-                                shifts[axis, choices[axis]] = image * box[axis] - middle[one, axis]
+                                shifts[axis, choices[axis]] = apart
                                 gaps[axis, choices[axis]] = d * d
                                 choices[axis] += 1
                     for p in range(choices[0]):
@@ -206,14 +260,29 @@ def pair_counts(
                                 if gaps[0, p] + gaps[1, q] + gaps[2, s] < reach_block:
                                     shift[0], shift[1], shift[2] = shifts[0, p], shifts[1, q], shifts[2, s]
                                     kept = _gather(
-                                        place, begin[other], end[other], shift, half[one], reach_bead, near, kept
+                                        relative[other],
+                                        shift,
+                                        half[one],
+                                        reach_bead,
+                                        near,
+                                        kept,
+                                        squares,
+                                        chosen,
                                     )
+                low = -np.float32(half[one, 2]) - length
+                slab = np.float32(SLABS / (2.0 * (half[one, 2] + cutoff)))
+                _order(near, kept, low, slab, first, bucket, ordered)
                 for i in range(begin[one], end[one]):
-                    x = np.float32(place[0, i] - middle[one, 0])
-                    y = np.float32(place[1, i] - middle[one, 1])
-                    z = np.float32(place[2, i] - middle[one, 2])
-                    _bin_numbers(near[0, :kept], near[1, :kept], near[2, :kept], x, y, z, scale, last, found)
-                    _scatter(found, kept, table)
+                    x = relative[one, 0, i - begin[one]]
+                    y = relative[one, 1, i - begin[one]]
+                    z = relative[one, 2, i - begin[one]]
+                    from_slab = max(np.int32((z - length - low) * slab), np.int32(0))
+                    to_slab = min(np.int32((z + length - low) * slab), np.int32(SLABS - 1))
+                    p, q = first[from_slab], first[to_slab + 1]
+                    # Up to STEP - 1 beads too many, which are not counted.
+                    to = p + (q - p + STEP - 1) // STEP * STEP
+                    _bin_numbers(ordered[0, p:to], ordered[1, p:to], ordered[2, p:to], x, y, z, scale, last, found)
+                    _scatter(found, q - p, table)
             for lane in range(LANES):
                 for k in range(bins):
                     counts[pair, k] += table[lane, k]
