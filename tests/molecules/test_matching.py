@@ -152,10 +152,10 @@ def test_two_names_of_one_type_feel_what_the_one_type_feels(one):
     views = view(one, other)
     basis, first = Basis.of(truth, views, 0.02), Model.single(begin, 40.0)
     spread = basis.spread(first, THERMAL, PRIOR)
-    x, _, size, freedom, _ = felt(basis, views, spread).posterior(spread, basis.away(first))
-    assert np.sqrt(size) == pytest.approx(near.prior, rel=1e-6)
-    assert freedom == pytest.approx(near.freedom, rel=1e-6)
-    assert basis.largest(x, THERMAL) == pytest.approx(near.largest, rel=1e-4)
+    best = felt(basis, views, spread).posterior(spread, basis.away(first))
+    assert np.sqrt(best.size) == pytest.approx(near.prior, rel=1e-6)
+    assert best.freedom == pytest.approx(near.freedom, rel=1e-6)
+    assert basis.largest(best.mean, THERMAL) == pytest.approx(near.largest, rel=1e-4)
 
 
 def test_reweighted_g_and_pressure_are_those_of_a_fresh_simulation(one):

@@ -262,6 +262,7 @@ class _States:
         self.targets, self.stacks, self.simulate = targets, stacks, simulate
         self.reweighting, self.effective, self.independent, self.most = reweighting, effective, independent, most
         self.anchors: list[tuple[Model, Sample, Stack] | None] = [None] * len(targets)
+        self.near: list[list[Stack]] = [[] for _ in targets]
         self.frames = [target.start for target in targets]
         self.run = 0
 
@@ -295,7 +296,11 @@ class _States:
                 raise ValueError(f"a step needs 500 frames of its simulation or more; these are {len(frames)}")
             self.anchors[state], self.frames[state] = (model, sample, frames), sample.last
         full = [self._reweighted(state, model) for state in range(len(samples))]
-        return [found[0] for found in full if found is not None], tuple(samples), 1.0
+        views = [found[0] for found in full if found is not None]
+        for view, near in zip(views, self.near, strict=True):
+            if view.apart < _FAR:
+                near.append(view.frames)
+        return views, tuple(samples), 1.0
 
     def _reweighted(self, state: int, model: Model) -> tuple[View, float] | None:
         anchor = self.anchors[state]
@@ -315,6 +320,7 @@ class _States:
             target=self.stacks[state],
             model=(frames if own else frames.weighted(found.weights)).reblock(_BLOCKS), frames=frames,
             weights=found.weights, pressures=found.pressures, pressure=pressure, pressure_error=float(error),
+            near=tuple(other for other in self.near[state] if other is not frames),
         )  # fmt: skip
         return view, found.effective
 
@@ -364,7 +370,8 @@ def _mend(
             better = replace(model, pairs=pairs)
     elif posterior:
         shape = basis.spread(begin, thermal, PRIOR)
-        x, spread, size, freedom, expected = felt(basis, views, shape).posterior(shape, basis.away(begin))
+        best = felt(basis, views, shape).posterior(shape, basis.away(begin))
+        x, spread = best.mean, best.covariance
     else:
         answers = [
             measured_answer(view, basis.values)
@@ -383,9 +390,8 @@ def _mend(
         if step == "ibi":
             better = changed(replace_model(basis, better), x - before, width)
     if posterior:
-        share = float(x @ np.linalg.solve(spread, x)) / freedom
-        enough = share < expected * (1.0 + 3.0 * np.sqrt(2.0 / freedom))
-        words += f", step {share:.2f} of noise {expected:.2f}, prior {size**0.5:.2g}"
+        enough = best.settled(x)
+        words += f", step {best.felt(x):.2g} of noise {best.noise:.2g}, prior {best.size**0.5:.2g}"
     enough = enough and met
     if step != "ibi":
         largest = basis.largest(x, thermal)
