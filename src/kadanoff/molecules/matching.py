@@ -43,6 +43,8 @@ STEPS: tuple[Step, ...] = ("ibi", "imc", "ihnc", "ipy", "gauss-newton", "relativ
 Pair = tuple[str, str]
 
 _FAR, _HALVINGS, _BLOCKS, _FRAMES_A_KNOT = 3.0, 4, 40, 10
+_GAIN = 1.0
+"""What a step must promise to lower the predicted chi^2 by: less than one bin's noise is not worth a simulation."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -380,7 +382,10 @@ def _mend(
             for view in views
         ]
         x, spread, gain = response_step(basis, views, answers, begin)
-        enough = enough or gain < 4.0
+        moved = float(np.sqrt(np.mean([(answer @ x)[basis.used] ** 2 for answer in answers])))
+        own = float(np.sqrt(np.mean([2.0 * view.model.error[basis.used] ** 2 for view in views])))
+        enough = gain < _GAIN or moved <= own  # two simulations of one model differ by as much
+        words += f", gain {gain:.2g}, which moves g by {moved / own:.2g} of the noise of simulations"
     met = True
     if constraints:
         before = x
