@@ -358,6 +358,7 @@ def _mend(
             f"needs {_FRAMES_A_KNOT * basis.values.shape[1]}; simulate longer, keep frames more often, or take ihnc"
         )
     posterior = step == "relative-entropy" or (step == "gauss-newton" and apart < _FAR and plenty)
+    answers: list[Array] = []
     if step == "ibi":
         x, spread, better = np.zeros(basis.values.shape[1]), basis.spread(begin, thermal, _SMOOTH), model
         if not enough:
@@ -382,10 +383,6 @@ def _mend(
             for view in views
         ]
         x, spread, gain = response_step(basis, views, answers, begin)
-        moved = float(np.sqrt(np.mean([(answer @ x)[basis.used] ** 2 for answer in answers])))
-        own = float(np.sqrt(np.mean([2.0 * view.model.error[basis.used] ** 2 for view in views])))
-        enough = gain < _GAIN or moved <= own  # two simulations of one model differ by as much
-        words += f", gain {gain:.2g}, which moves g by {moved / own:.2g} of the noise of simulations"
     met = True
     if constraints:
         before = x
@@ -394,6 +391,11 @@ def _mend(
         words += ", off by " + ", ".join(f"{d:.3g} of the {c.name}" for d, c in zip(off, constraints, strict=True))
         if step == "ibi":
             better = changed(replace_model(basis, better), x - before, width)
+    if answers:
+        moved = float(np.sqrt(np.mean([(answer @ x)[basis.used] ** 2 for answer in answers])))
+        own = float(np.sqrt(np.mean([2.0 * view.model.error[basis.used] ** 2 for view in views])))
+        enough = (gain < _GAIN and not constraints) or moved <= own  # two simulations of one model differ by as much
+        words += f", gain {gain:.2g}, which moves g by {moved / own:.2g} of the noise of simulations"
     if posterior:
         enough = best.settled(x)
         words += f", step {best.felt(x):.2g} of noise {best.noise:.2g}, prior {best.size**0.5:.2g}"
@@ -406,6 +408,8 @@ def _mend(
         better = changed(basis, x, width)
     if enough:
         words = f"the noise of target and model is larger than the step it asks for: {words}"
+        if constraints and rms.value > floor.value + 4.0 * noise:
+            words += f"; the {' and the '.join(c.name for c in constraints)} contradict g of the target"
         if not posterior:
             better = model
     return better, enough, words
