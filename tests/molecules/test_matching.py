@@ -9,11 +9,12 @@ from kadanoff.molecules.constraints import KirkwoodBuff, PressureConstraint, con
 from kadanoff.molecules.engines import Exploded
 from kadanoff.molecules.frames import BOLTZMANN, Beads, Frames
 from kadanoff.molecules.integral_equations import hnc_start
-from kadanoff.molecules.iteration import Sampling, sample
+from kadanoff.molecules.iteration import Sampling, rdf_difference, sample
 from kadanoff.molecules.matching import STEPS, Target, _States, match
 from kadanoff.molecules.matching_steps import PRIOR, Basis, felt
 from kadanoff.molecules.potentials import Model, PairPotential, lennard_jones
 from kadanoff.molecules.reweighting import Stack, bin_means, reweight
+from kadanoff.molecules.three_body import AngularTriplet
 from kadanoff.molecules.uncertainty import settle
 
 TEMPERATURE, CUTOFF, WIDTH = 300.0, 0.8, 0.01
@@ -152,10 +153,10 @@ def test_two_names_of_one_type_feel_what_the_one_type_feels(one):
     views = view(one, other)
     basis, first = Basis.of(truth, views, 0.02), Model.single(begin, 40.0)
     spread = basis.spread(first, THERMAL, PRIOR)
-    x, _, size, freedom, _ = felt(basis, views, spread).posterior(spread, basis.away(first))
-    assert np.sqrt(size) == pytest.approx(near.prior, rel=1e-6)
-    assert freedom == pytest.approx(near.freedom, rel=1e-6)
-    assert basis.largest(x, THERMAL) == pytest.approx(near.largest, rel=1e-4)
+    best = felt(basis, views, spread).posterior(spread, basis.away(first))
+    assert np.sqrt(best.size) == pytest.approx(near.prior, rel=1e-6)
+    assert best.freedom == pytest.approx(near.freedom, rel=1e-6)
+    assert basis.largest(best.mean, THERMAL) == pytest.approx(near.largest, rel=1e-4)
 
 
 def test_reweighted_g_and_pressure_are_those_of_a_fresh_simulation(one):
@@ -306,6 +307,7 @@ def test_two_states_of_one_potential_are_matched_together(one, step):
     assert ratio(result.turns[-1]) < 1.5
 
 
+@pytest.mark.slow
 def test_a_kirkwood_buff_constraint_moves_the_integral(one):
     truth, found, _ = one
     edges, g = found.distribution.edges, found.distribution.g
@@ -317,3 +319,28 @@ def test_a_kirkwood_buff_constraint_moves_the_integral(one):
     assert result.converged, result.note
     got = float(np.sum((shells * (seen[-1].distribution.g - 1))[inner]))
     assert abs(got - wish.value) < 0.0008 + 1e-9
+
+
+@pytest.mark.slow
+def test_a_held_three_body_term_is_simulated_and_the_same_bits_come_again(one):
+    """g of a fluid with a Stillinger-Weber term is met with that term held, and not by the same pairs without it."""
+    truth, start, sampling = one
+    angular = AngularTriplet.stillinger_weber(0.5 * THERMAL, 0.3, strength=20.0, reach=1.6, gamma=0.5)
+    found = sample(replace(truth, triplets=(angular,)), start.last, sampling, steps=12_000, seed=21)
+    case, begin = (truth, found, sampling), replace(Model.single(truth.only * 0.9, 40.0), triplets=(angular,))
+    (result, _), (again, _) = (matched(case, "ihnc", model=begin) for _ in range(2))
+    assert result.converged, result.note
+    assert all(turn.model.triplets == (angular,) for turn in result.turns)
+    assert ratio(result.turns[-1]) < 1.5
+    np.testing.assert_array_equal(result.model.only.energy, again.model.only.energy)
+    bare = sample(replace(result.model, triplets=()), found.last, sampling, steps=12_000, seed=22)
+    rms, floor = rdf_difference(bare.distribution, found.distribution, 0.8)
+    assert rms.value > 3 * floor.value
+
+
+@pytest.mark.slow
+def test_a_constraint_that_contradicts_the_target_is_named(one):
+    _, found, _ = one
+    wish = PressureConstraint(found.pressure.value + 6000.0, 50.0)
+    result, _ = matched(one, "gauss-newton", constraints=[wish], steps=12, length=20_000)
+    assert "contradict g of the target" in result.note

@@ -39,28 +39,21 @@ def test_closed_system_offset_is_that_of_the_liquid():
     np.testing.assert_allclose(two.total, np.tile(one.total, (3, 1)), atol=1e-8)
 
 
-@pytest.mark.parametrize("closure", ["hnc", "py"])
-def test_jacobian_is_the_derivative_of_the_potential(closure):
-    """By finite differences of g -> U, second order: dU = J^-1 dg for all three pairs of an unlike mixture."""
+def test_jacobian_is_the_derivative_of_the_potential():
+    """By central differences of g -> U: dU = J^-1 dg for all three pairs of an unlike mixture, both closures."""
     g = 1 + solved(TRUTH).total[:BINS]
     densities = DENSITY * np.array([0.3, 0.7])
     curves = np.array([g, g * (1 + 0.2 * BUMP), g * (1 - 0.1 * BUMP)])
     inside = (R > 0.35) & (R < 0.8)
-    change = g * np.array([BUMP, 0.5 * np.roll(BUMP, 5), -0.3 * BUMP])
-
-    def potential(size):
-        return mixture_potential(mixture(curves + size * change, WIDTH, densities), TEMPERATURE, closure)
-
-    state = mixture(curves, WIDTH, densities)
-    jacobian = mixture_jacobian(state, TEMPERATURE, closure)
-    # c = 0 beyond the bins is an assumption of `mixture`, U = 0 there one of the Jacobian: they differ by c there
-    errors = []
-    for size in (0.04, 0.02):
-        slope = (potential(size) - potential(-size)) / (2 * size)
-        slope = np.where(np.isfinite(slope), slope, 0.0)
-        again = (jacobian @ slope.ravel()).reshape(3, BINS)
-        errors.append(np.max(np.abs(again - change)[:, inside]))
-    assert errors[1] < 5e-3 * np.max(np.abs(change))
+    change, size = g * np.array([BUMP, 0.5 * np.roll(BUMP, 5), -0.3 * BUMP]), 0.02
+    state, up, down = (mixture(curves + sign * size * change, WIDTH, densities) for sign in (0, 1, -1))
+    for closure in ("hnc", "py"):
+        # c = 0 beyond the bins is an assumption of `mixture`, U = 0 there one of the Jacobian: they differ by c there
+        with np.errstate(invalid="ignore"):
+            slope = mixture_potential(up, TEMPERATURE, closure) - mixture_potential(down, TEMPERATURE, closure)
+        slope = np.where(np.isfinite(slope), slope, 0.0) / (2 * size)
+        again = (mixture_jacobian(state, TEMPERATURE, closure) @ slope.ravel()).reshape(3, BINS)
+        assert np.max(np.abs(again - change)[:, inside]) < 5e-3 * np.max(np.abs(change)), closure
 
 
 def test_dilute_limit_is_boltzmann():

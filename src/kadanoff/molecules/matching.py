@@ -43,6 +43,8 @@ STEPS: tuple[Step, ...] = ("ibi", "imc", "ihnc", "ipy", "gauss-newton", "relativ
 Pair = tuple[str, str]
 
 _FAR, _HALVINGS, _BLOCKS, _FRAMES_A_KNOT = 3.0, 4, 40, 10
+_GAIN = 1.0
+"""What a step must promise to lower the predicted chi^2 by: less than one bin's noise is not worth a simulation."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -262,6 +264,7 @@ class _States:
         self.targets, self.stacks, self.simulate = targets, stacks, simulate
         self.reweighting, self.effective, self.independent, self.most = reweighting, effective, independent, most
         self.anchors: list[tuple[Model, Sample, Stack] | None] = [None] * len(targets)
+        self.near: list[list[Stack]] = [[] for _ in targets]
         self.frames = [target.start for target in targets]
         self.run = 0
 
@@ -295,7 +298,11 @@ class _States:
                 raise ValueError(f"a step needs 500 frames of its simulation or more; these are {len(frames)}")
             self.anchors[state], self.frames[state] = (model, sample, frames), sample.last
         full = [self._reweighted(state, model) for state in range(len(samples))]
-        return [found[0] for found in full if found is not None], tuple(samples), 1.0
+        views = [found[0] for found in full if found is not None]
+        for view, near in zip(views, self.near, strict=True):
+            if view.apart < _FAR:
+                near.append(view.frames)
+        return views, tuple(samples), 1.0
 
     def _reweighted(self, state: int, model: Model) -> tuple[View, float] | None:
         anchor = self.anchors[state]
@@ -315,6 +322,7 @@ class _States:
             target=self.stacks[state],
             model=(frames if own else frames.weighted(found.weights)).reblock(_BLOCKS), frames=frames,
             weights=found.weights, pressures=found.pressures, pressure=pressure, pressure_error=float(error),
+            near=tuple(other for other in self.near[state] if other is not frames),
         )  # fmt: skip
         return view, found.effective
 
@@ -350,6 +358,7 @@ def _mend(
             f"needs {_FRAMES_A_KNOT * basis.values.shape[1]}; simulate longer, keep frames more often, or take ihnc"
         )
     posterior = step == "relative-entropy" or (step == "gauss-newton" and apart < _FAR and plenty)
+    answers: list[Array] = []
     if step == "ibi":
         x, spread, better = np.zeros(basis.values.shape[1]), basis.spread(begin, thermal, _SMOOTH), model
         if not enough:
@@ -364,7 +373,8 @@ def _mend(
             better = replace(model, pairs=pairs)
     elif posterior:
         shape = basis.spread(begin, thermal, PRIOR)
-        x, spread, size, freedom, expected = felt(basis, views, shape).posterior(shape, basis.away(begin))
+        best = felt(basis, views, shape).posterior(shape, basis.away(begin))
+        x, spread = best.mean, best.covariance
     else:
         answers = [
             measured_answer(view, basis.values)
@@ -373,7 +383,6 @@ def _mend(
             for view in views
         ]
         x, spread, gain = response_step(basis, views, answers, begin)
-        enough = enough or gain < 4.0
     met = True
     if constraints:
         before = x
@@ -382,10 +391,14 @@ def _mend(
         words += ", off by " + ", ".join(f"{d:.3g} of the {c.name}" for d, c in zip(off, constraints, strict=True))
         if step == "ibi":
             better = changed(replace_model(basis, better), x - before, width)
+    if answers:
+        moved = float(np.sqrt(np.mean([(answer @ x)[basis.used] ** 2 for answer in answers])))
+        own = float(np.sqrt(np.mean([2.0 * view.model.error[basis.used] ** 2 for view in views])))
+        enough = (gain < _GAIN and not constraints) or moved <= own  # two simulations of one model differ by as much
+        words += f", gain {gain:.2g}, which moves g by {moved / own:.2g} of the noise of simulations"
     if posterior:
-        share = float(x @ np.linalg.solve(spread, x)) / freedom
-        enough = share < expected * (1.0 + 3.0 * np.sqrt(2.0 / freedom))
-        words += f", step {share:.2f} of noise {expected:.2f}, prior {size**0.5:.2g}"
+        enough = best.settled(x)
+        words += f", step {best.felt(x):.2g} of noise {best.noise:.2g}, prior {best.size**0.5:.2g}"
     enough = enough and met
     if step != "ibi":
         largest = basis.largest(x, thermal)
@@ -395,6 +408,8 @@ def _mend(
         better = changed(basis, x, width)
     if enough:
         words = f"the noise of target and model is larger than the step it asks for: {words}"
+        if constraints and rms.value > floor.value + 4.0 * noise:
+            words += f"; the {' and the '.join(c.name for c in constraints)} contradict g of the target"
         if not posterior:
             better = model
     return better, enough, words

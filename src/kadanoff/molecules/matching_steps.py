@@ -40,7 +40,8 @@ LEAST_COUNTS = 20
 @dataclass(frozen=True, eq=False)
 class View:
     """One state as a step sees it: ``target`` and ``model`` in blocks of frames, ``frames`` of the model one by one,
-    with ``weights``, their ``pressures`` (bar) and the mean ``pressure``; ``share`` of this state in the fit."""
+    with ``weights``, their ``pressures`` (bar) and the mean ``pressure``; ``share`` of this state in the fit; ``near``:
+    frames of other simulations whose g was near the target, for its answer only."""
 
     temperature: float
     volume: float
@@ -53,6 +54,7 @@ class View:
     pressures: Array
     pressure: float
     pressure_error: float
+    near: tuple[Stack, ...] = ()
 
     @property
     def thermal(self) -> float:
@@ -86,15 +88,17 @@ class Basis:
 
     @classmethod
     def of(cls, model: Model, views: Sequence[View], spacing: float) -> Basis:
-        """The basis that all states support. Raises ValueError where a pair of types is hardly ever seen."""
-        counts = np.sum(
+        """The basis that all targets support, the same for every model: a wall that moved with the counts of each
+        simulation would leave steps in U. Raises ValueError where a pair of types is hardly ever seen."""
+        known = np.sum([view.target.counts.sum(axis=0) for view in views], axis=0) >= LEAST_COUNTS
+        seen_by_both = np.sum(
             [np.minimum(v.target.counts.sum(axis=0), v.model.counts.sum(axis=0)) for v in views], axis=0
         )
-        first, used = views[0].target, counts >= LEAST_COUNTS
+        first, used = views[0].target, seen_by_both >= LEAST_COUNTS
         lower, blocks, parts, begin = [], [], [], 0
         for index, pair in enumerate(first.pairs):
-            seen = used[first.along(index)]
-            if not seen.any():
+            seen = known[first.along(index)]
+            if not (seen & used[first.along(index)]).any():
                 raise ValueError(f"no bin of g of {pair} holds {LEAST_COUNTS} pairs: the data are too few")
             low = float(first.edges[int(np.argmax(seen))])
             inside = (first.r > low) & (first.r < model.cutoff)
@@ -160,12 +164,9 @@ class Felt:
     doubled: Array
     blocks: tuple[Array, ...]
 
-    def posterior(self, spread: Array, begin: Array) -> tuple[Array, Array, float, float, float]:
-        """Posterior mean (p,), its covariance, size of the prior, degrees of freedom and expected mean square of a
-        step that noise makes.
-
-        ``spread`` (p, p): the prior's shape around ``begin`` (p,); its size makes the data most probable.
-        """
+    def posterior(self, spread: Array, begin: Array) -> Posterior:
+        """The posterior of x. ``spread`` (p, p): the prior's shape around ``begin`` (p,); its size makes the data most
+        probable."""
         root = linalg.cholesky(spread, lower=True)
         strength, turn = linalg.eigh(root.T @ self.information @ root)
         vectors = root @ turn
@@ -176,11 +177,38 @@ class Felt:
         chance = -0.5 * np.sum(np.log(variances) + (found - start) ** 2 / variances, axis=1)
         size = float(sizes[int(np.argmax(chance))])
         share = strength / (strength + 1.0 / size)
-        mean = vectors @ (share * found + (1.0 - share) * start)
-        covariance = (vectors / (strength + 1.0 / size)) @ vectors.T
+        step = share * found + (1.0 - share) * start
         twice = np.einsum("pm,pq,qm->m", vectors, self.doubled, vectors) / strength
-        freedom = float(share.sum())
-        return mean, covariance, size, freedom, float(np.sum(share * np.maximum(1.0, twice)) / freedom)
+        return Posterior(
+            vectors @ step, (vectors / (strength + 1.0 / size)) @ vectors.T, size, float(share.sum()),
+            self.information, float(np.sum(share**2 * twice)), float(np.sum(share**4 * twice**2)),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """What the data and the prior say of x: ``mean`` (p,) and ``covariance`` (p, p), the ``size`` of the prior and the
+    ``freedom``, how many modes the data decide.
+
+    ``noise`` and ``spread``: what two simulations of one fit make of the chi^2 of a step along what is felt, by the
+    ``information`` (p, p), and half its variance. The noise of the target is the same at every step and moves nothing.
+    """
+
+    mean: Array
+    covariance: Array
+    size: float
+    freedom: float
+    information: Array
+    noise: float
+    spread: float
+
+    def felt(self, x: Array) -> float:
+        """chi^2 of the step x."""
+        return float(x @ self.information @ x)
+
+    def settled(self, x: Array) -> bool:
+        """Whether x is a step that the noise of the simulations makes, to three standard deviations."""
+        return self.felt(x) < self.noise + 3.0 * float(np.sqrt(2.0 * self.spread))
 
 
 def felt(basis: Basis, views: Sequence[View], spread: Array) -> Felt:
@@ -193,8 +221,7 @@ def felt(basis: Basis, views: Sequence[View], spread: Array) -> Felt:
     blocks: list[Array] = []
     root = linalg.cholesky(spread, lower=True)
     for view in views:
-        sums = view.frames.counts @ basis.values
-        covariance = np.cov(sums, rowvar=False, aweights=view.weights) / view.thermal
+        covariance = answer_of_sums(view, basis.values)
         strength, turn = linalg.eigh(root.T @ covariance @ root)
         strength = np.maximum(strength, 1e-12 * strength[-1])
         whole = (view.frames.ideal.sum(axis=0) / view.frames.frames.sum())[:, None] * (basis.values @ (root @ turn))
@@ -213,6 +240,18 @@ def felt(basis: Basis, views: Sequence[View], spread: Array) -> Felt:
     return Felt(information, right, doubled, tuple(blocks))
 
 
+def answer_of_sums(view: View, values: Array) -> Array:
+    """beta cov(S) (p, p), kJ/mol^-1, the mean over the simulations near the target, by their frames.
+
+    One simulation has a few hundred independent frames for up to a hundred sums; the inverse of their covariance is
+    then too large, and steps overshoot from one simulation to the next. Where a match ends does not depend on it.
+    """
+    sums = [view.frames.counts @ values, *(stack.counts @ values for stack in view.near)]
+    weights = [view.weights, *(np.ones(len(some)) for some in sums[1:])]
+    parts = [np.cov(some, rowvar=False, aweights=w) for some, w in zip(sums, weights, strict=True)]
+    return np.asarray(np.average(parts, axis=0, weights=[len(some) for some in sums]) / view.thermal)
+
+
 def banded(result: Model, model: Model, begin: Model, views: Sequence[View], spacing: float) -> Model:
     """``result`` with bands: the root of the mean square error that the data leave each U(r).
 
@@ -223,7 +262,8 @@ def banded(result: Model, model: Model, begin: Model, views: Sequence[View], spa
     basis = Basis.of(model, views, spacing)
     shape = basis.spread(begin, float(np.mean([view.thermal for view in views])), PRIOR)
     found = felt(basis, views, shape)
-    mean, covariance, size, _, _ = found.posterior(shape, basis.away(begin))
+    best = found.posterior(shape, basis.away(begin))
+    mean, covariance, size = best.mean, best.covariance, best.size
     carried = [blocks @ covariance for blocks in found.blocks]
     prior = covariance @ linalg.solve(shape, covariance, assume_a="pos") / size
     pairs = {}

@@ -36,11 +36,13 @@ MOST = {"ibi": 25, "imc": 10, "ihnc": 10, "ipy": 10, "gauss-newton": 10, "relati
 
 @dataclass(frozen=True, eq=False)
 class Compared:
-    """What each step found, and its fresh ``finals``; ``held``, the match under a constraint, with its own final."""
+    """What each step found from the blocks ``even``, and its fresh ``finals``, judged by the blocks ``odd``; ``held``,
+    the match under a constraint, with its own final."""
 
     found: dict[Step, Matched]
     finals: dict[Step, Sample]
     held: tuple[PressureConstraint, Matched, Sample] | None
+    even: PairDistribution
     odd: PairDistribution
     judged: float
 
@@ -69,6 +71,11 @@ class Compared:
     def words(self) -> str:
         """The verdict's sentences."""
         said = []
+        if self.found:
+            copy = rdf_difference(self.even, self.odd, self.judged)[0]
+            floors = [rdf_difference(self.finals[step].distribution, self.odd, self.judged)[1] for step in self.found]
+            level = float(np.mean([one.value for one in floors]))
+            said.append(f"the fitted blocks themselves: {copy.value / level:.3g} noise floors from those held out")
         for step, matched in self.found.items():
             rms, floor = rdf_difference(self.finals[step].distribution, self.odd, self.judged)
             end = "" if matched.converged else f"; it ended because {matched.note}"
@@ -184,4 +191,4 @@ def compare(
     if pressure is not None:
         constraint = PressureConstraint(pressure)
         held = (constraint, *matched("constrained", "gauss-newton", 30_000, constraint))
-    return Compared(found, finals, held, odd, judged)
+    return Compared(found, finals, held, even, odd, judged)
