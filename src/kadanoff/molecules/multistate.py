@@ -117,15 +117,23 @@ def merged_equations(equations: Sequence[NormalEquations], weights: Sequence[flo
     """Normal equations of force matching of several states as one: the blocks of all, each state's times its weight.
 
     Weights are relative to their mean; a state also counts by its frames and by the square of its forces. All states
-    need the same knots, bead type and number of beads. Raises ValueError for others, or weights that are not positive.
+    need the same knots, bead type and number of beads. Each is a stratum of its own in the error bars of `solve`.
+    Raises ValueError for others, or weights that are not positive.
     """
     given = np.ones(len(equations)) if weights is None else np.asarray(weights, dtype=np.float64)
     if not len(equations) or len(given) != len(equations) or not np.all(given > 0):
         raise ValueError(f"every state needs a positive weight: {len(equations)} states, weights {given.tolist()}")
-    scaled = [
-        replace(one, gram=w * one.gram, moment=w * one.moment, square=w * one.square, net=w * one.net)
-        for one, w in zip(equations, given / given.mean(), strict=True)
-    ]
+    scaled: list[NormalEquations] = []
+    first = 0  # label of the next state: blocks of different states are never drawn for each other
+    for one, w in zip(equations, given / given.mean(), strict=True):
+        labels, strata = np.unique(one.strata, return_inverse=True)
+        scaled.append(
+            replace(
+                one, gram=w * one.gram, moment=w * one.moment, square=w * one.square, net=w * one.net,
+                strata=strata.astype(np.int64) + first,
+            )
+        )  # fmt: skip
+        first += len(labels)
     total = scaled[0]
     for other in scaled[1:]:
         total = total.merge(other)

@@ -37,24 +37,34 @@ def pair_columns(knots: Knots, first: int, end: End) -> Array:
     raise ValueError(f"end must be 'zero', 'smooth' or 'free', not {end!r}")
 
 
-def ratio_error(numerator: Array, denominator: Array) -> float:
-    """Standard error of sum(numerator) / sum(denominator) over blocks, to first order."""
-    b = len(numerator)
+def ratio_error(numerator: Array, denominator: Array, strata: NDArray[np.int64] | None = None) -> float:
+    """Standard error of sum(numerator) / sum(denominator) over blocks, to first order.
+
+    ``strata`` (b,): labels of blocks that are alike, such as those of one state; only blocks of one stratum are
+    compared with each other. By default all are alike.
+    """
     deviation = numerator - numerator.sum() / denominator.sum() * denominator
-    return float(np.sqrt(np.sum(deviation**2) * b / (b - 1)) / denominator.sum())
+    square = 0.0
+    for label in [None] if strata is None else np.unique(strata):
+        part = deviation if label is None else deviation[strata == label]
+        square += float(np.sum((part - part.mean()) ** 2)) * len(part) / (len(part) - 1)
+    return float(np.sqrt(square) / denominator.sum())
 
 
-def net_force(net: Array, squares: Array, frames: int, residual: float) -> tuple[Estimate, list[str]]:
+def net_force(
+    net: Array, squares: Array, frames: int, residual: float, strata: NDArray[np.int64] | None = None
+) -> tuple[Estimate, list[str]]:
     """Relative net force, and a note where it is larger than independent noise of the residual's size makes it.
 
     ``net`` and ``squares`` (b,): |sum_i f_i|^2 and sum_i |f_i|^2 of the frames of each block; ``residual``: sum of
-    squares that the fit leaves. This sees external fields and missing parts of a system. It cannot see a constraint
-    between two beads whose force was not recorded: what is left then still adds up to zero.
+    squares that the fit leaves; ``strata``: see `ratio_error`. This sees external fields and missing parts of a
+    system. It cannot see a constraint between two beads whose force was not recorded: what is left then still adds up
+    to zero.
     """
     square = float(squares.sum())
     ratio = float(net.sum()) / square
     value = np.sqrt(ratio)
-    error = ratio_error(net, squares) / (2.0 * value) if value > 0.0 else 0.0
+    error = ratio_error(net, squares, strata) / (2.0 * value) if value > 0.0 else 0.0
     noise = max(residual / square, 1e-12)
     if ratio <= noise * (1.0 + 5.0 * np.sqrt(2.0 / (3.0 * frames))):
         return Estimate(value, error, len(net), "", "blocks"), []

@@ -24,6 +24,7 @@ from kadanoff.molecules.comparison import AGREES, apart, plural
 from kadanoff.molecules.force_matching import ForceMatch, NormalEquations
 from kadanoff.molecules.iteration import Sample, even_and_odd, rdf_difference
 from kadanoff.molecules.pair_distributions import PairDistribution
+from kadanoff.molecules.pair_forces import ratio_error
 from kadanoff.molecules.potentials import PairPotential
 from kadanoff.molecules.relative_entropy import RelativeEntropy
 from kadanoff.molecules.thermodynamics import compressibility
@@ -91,10 +92,8 @@ def explained(coefficients: Array, equations: NormalEquations) -> Estimate:
     c = coefficients
     left = equations.square - 2.0 * equations.moment @ c + np.einsum("a,bac,c->b", c, equations.gram, c)
     share = float(left.sum() / equations.square.sum())
-    b = len(left)
-    deviation = left - share * equations.square
-    error = float(np.sqrt(np.sum(deviation**2) * b / (b - 1)) / equations.square.sum())
-    return Estimate(1.0 - share, error, b, "", "spread of blocks")
+    error = ratio_error(left, equations.square, equations.strata)
+    return Estimate(1.0 - share, error, len(left), "", "spread of blocks")
 
 
 @dataclass(frozen=True, eq=False)
