@@ -67,13 +67,13 @@ class System:
     def of(cls, equations: TermEquations, end: End, mode: Mode) -> System:
         """Parameters of every term: none below the data, the condition at the cut-off, no constant F' beside pairs.
 
-        A constant F'(rho) is a pair force 2 w'(r), so that where pairs are fitted too F' is free of one: its mean over
-        the densities that occur is zero.
+        A constant F'(rho) is a pair force 2 w'(r), so that where pairs are fitted too, as far as the weight w reaches,
+        F' is free of one: its mean over the densities that occur is zero. Shorter pairs cannot have that force.
         """
         starts = np.cumsum([0, *(term.columns for term in equations.terms)])
         cells = np.cumsum([0, *(term.cells for term in equations.terms)])
         counts = equations.counts.sum(axis=0)
-        pairs = {frozenset(term.types) for term in equations.terms if isinstance(term, PairBasis)}
+        pairs = {frozenset(t.types): t.knots.cutoff for t in equations.terms if isinstance(t, PairBasis)}
         bases, rows = [], []
         for index, term in enumerate(equations.terms):
             inside = (equations.columns >= starts[index]) & (equations.columns < starts[index + 1])
@@ -84,7 +84,8 @@ class System:
             if isinstance(term, PairBasis):
                 bases.append(pair_columns(term.knots, int(np.flatnonzero(seen)[0]), end))
             elif isinstance(term, DensityBasis) and all(
-                frozenset((term.center, other)) in pairs for other in term.neighbours
+                pairs.get(frozenset((term.center, other)), 0.0) >= term.outer * (1.0 - 1e-9)
+                for other in term.neighbours
             ):
                 mean = np.zeros(term.columns)
                 for cell, number in enumerate(seen):  # integrals of the four splines over a cell
