@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 from kadanoff.molecules.engines.bead import BeadEngine
+from kadanoff.molecules.force_matching import normal_equations
 from kadanoff.molecules.force_terms import DensityBasis, PairBasis
 from kadanoff.molecules.frames import Beads, Frames
 from kadanoff.molecules.local_density import LocalDensity
+from kadanoff.molecules.pair_distributions import pair_distributions
 from kadanoff.molecules.potentials import Model, PairPotential
 from kadanoff.molecules.splines import Knots
-from kadanoff.molecules.term_equations import term_equations
+from kadanoff.molecules.term_equations import TermEquations, term_equations
 from kadanoff.molecules.term_matching import fit_terms
 
 
@@ -42,3 +44,32 @@ def test_a_local_density_beside_shorter_pairs_keeps_its_linear_part(cutoff):
         match = fit_terms(term_equations(exact, terms), resamples=10)
     assert match.in_sample["density"].value > 1.0 - 1e-6
     assert match.held_out["density"].value > 1.0 - 1e-6
+
+
+def typed(frames, names, types):
+    return replace(frames, beads=Beads(np.asarray(types, np.int32), names, np.full(len(types), 18.0)))
+
+
+def test_chunks_and_equations_of_other_beads_are_not_merged(tmp_path):
+    frames, types = gas(), np.arange(100) % 2
+    knots = Knots(0.0, 0.9, 9)
+    terms = [PairBasis(pair, knots) for pair in (("A", "A"), ("A", "B"), ("B", "B"))]
+    one, swapped = typed(frames[:6], ("A", "B"), types), typed(frames[6:], ("B", "A"), types)
+    with pytest.raises(ValueError, match="chunk at frame 6 holds other beads"):
+        term_equations([one, swapped], terms)
+    with pytest.raises(ValueError, match="chunk at frame 6 holds other beads"):
+        pair_distributions([one, swapped], cutoff=0.9)
+    with pytest.raises(ValueError, match="chunk at frame 6 holds other beads"):
+        normal_equations([frames[:6], typed(frames[6:], ("B",), 0 * types)], cutoff=0.9)
+    first = term_equations(one, terms)
+    assert first.numbers == (50, 50)
+    with pytest.raises(ValueError, match=r"\(50, 50\) and \(25, 75\) beads"):
+        first.merge(term_equations(typed(frames[6:], ("A", "B"), np.arange(100) % 4 > 0), terms))
+    both = first.merge(term_equations(typed(frames[6:], ("A", "B"), types), terms))
+    both.save(tmp_path / "both.npz")
+    assert TermEquations.load(tmp_path / "both.npz").numbers == (50, 50)
+    with np.load(tmp_path / "both.npz") as file:
+        np.savez(tmp_path / "old.npz", **{name: file[name] for name in file.files if name != "numbers"})
+    assert TermEquations.load(tmp_path / "old.npz").numbers == ()
+    with pytest.raises(ValueError, match="do not make 100"):
+        replace(first, numbers=(50, 51))

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kadanoff.molecules._kernels.pairs import pair_counts
+from kadanoff.molecules.force_frames import alike
 from kadanoff.molecules.frames import Beads, Frames
 from kadanoff.molecules.time_blocks import TimeBlocks
 
@@ -273,8 +274,11 @@ class _Stream:
             self.starts = np.searchsorted(np.sort(types), np.arange(len(chunk.beads.names) + 1)).astype(np.int64)
             if np.any(np.diff(types) < 0):
                 self.order = np.argsort(types, kind="stable")
-        elif chunk.beads is not self.beads and not np.array_equal(chunk.beads.types, self.beads.types):
-            raise ValueError(f"the chunk at frame {self.seen} holds other beads than the first one")
+        elif not alike(chunk.beads, self.beads):
+            raise ValueError(
+                f"the chunk at frame {self.seen} holds other beads than the first one, or the same in another order "
+                f"(types {chunk.beads.names} and {self.beads.names}): give chunks of one system"
+            )
         half = 0.5 * chunk.box.min(axis=1) if len(chunk) else np.array([np.inf])
         if not np.all(half >= self.bins * self.width * (1.0 - 1e-12)):
             frame = int(np.argmin(np.nan_to_num(half, nan=-1.0)))

@@ -53,7 +53,8 @@ class TermEquations:
     ``square`` (b,) as in the head of this module, forces in kJ/mol/nm; ``net`` (b,): sum over frames of |sum_i f_i|^2;
     ``counts`` (b, cells): samples of each cell of each term: pairs in each interval of r, triplets in each interval of
     the cosine, beads in each interval of rho, triplets that touch each coefficient of a triplet term; ``frames`` (b,);
-    ``beads``: their number.
+    ``beads``: their number, and ``numbers``: that of each type of ``names``, empty where it is not known (in older
+    files).
 
     `save` writes these arrays under these names into an npz file that NumPy alone can read; ``terms`` is JSON text.
     """
@@ -68,10 +69,14 @@ class TermEquations:
     counts: NDArray[np.int64]
     frames: NDArray[np.int64]
     beads: int
+    numbers: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "terms", tuple(self.terms))
         object.__setattr__(self, "names", tuple(self.names))
+        object.__setattr__(self, "numbers", tuple(int(number) for number in self.numbers))
+        if self.numbers and (len(self.numbers) != len(self.names) or sum(self.numbers) != self.beads):
+            raise ValueError(f"{self.numbers} beads of types {self.names} do not make {self.beads}")
         b, k, m = len(self.frames), len(self.columns), sum(term.cells for term in self.terms)
         shapes = {"gram": (b, k, k), "moment": (b, k), "square": (b,), "net": (b,), "counts": (b, m)}
         for name, shape in shapes.items():
@@ -125,10 +130,18 @@ class TermEquations:
         for name in ("terms", "names", "beads"):
             if getattr(self, name) != getattr(other, name):
                 raise ValueError(f"cannot merge normal equations of different {name}")
+        if self.numbers and other.numbers and self.numbers != other.numbers:
+            raise ValueError(
+                f"cannot merge normal equations of {self.numbers} and {other.numbers} beads of types {self.names}"
+            )
         columns = np.union1d(self.columns, other.columns)
         two = [one._spread(columns) for one in (self, other)]
         return self._with(
-            {"columns": columns, **{n: np.concatenate([getattr(one, n) for one in two]) for n in _PER_BLOCK}}
+            {
+                "columns": columns,
+                "numbers": self.numbers or other.numbers,
+                **{n: np.concatenate([getattr(one, n) for one in two]) for n in _PER_BLOCK},
+            }
         )
 
     def _with(self, changes: dict[str, Any]) -> TermEquations:
@@ -145,6 +158,7 @@ class TermEquations:
         arrays = {name: getattr(self, name) for name in (*_PER_BLOCK, "columns")}
         np.savez_compressed(
             path, allow_pickle=False, format="kadanoff term equations 1", beads=self.beads,
+            numbers=np.array(self.numbers, np.int64),
             terms=json.dumps([to_plain(term) for term in self.terms]), names=json.dumps(self.names), **arrays,
         )  # fmt: skip
 
@@ -157,7 +171,9 @@ class TermEquations:
                 raise ValueError(f"{path}: not normal equations of force matching; {sorted(missing)} are missing")
             terms = tuple(from_plain(entry) for entry in json.loads(str(file["terms"])))
             arrays = {name: file[name] for name in (*_PER_BLOCK, "columns")}
-            return cls(terms, tuple(json.loads(str(file["names"]))), beads=int(file["beads"]), **arrays)
+            numbers = tuple(file["numbers"].tolist()) if "numbers" in file.files else ()
+            names = tuple(json.loads(str(file["names"])))
+            return cls(terms, names, beads=int(file["beads"]), numbers=numbers, **arrays)
 
 
 _PER_BLOCK = ("gram", "moment", "square", "net", "counts", "frames")
@@ -347,8 +363,9 @@ class _Stream:
         assert self.part is not None  # else there were no frames, which `TimeBlocks.close` refuses
         beads = self.part.beads
         return TermEquations(
-            self.terms, beads.names, self.columns, gram, moment, square, net, counts, frames, len(beads)
-        )
+            self.terms, beads.names, self.columns, gram, moment, square, net, counts, frames, len(beads),
+            tuple(np.bincount(beads.types, minlength=len(beads.names)).tolist()),
+        )  # fmt: skip
 
 
 def _types(term: Term) -> tuple[str, ...]:
