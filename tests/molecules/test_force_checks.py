@@ -13,11 +13,13 @@ from kadanoff.molecules.force_matching import normal_equations
 from kadanoff.molecules.force_terms import DensityBasis, PairBasis
 from kadanoff.molecules.frames import Beads, Frames
 from kadanoff.molecules.local_density import LocalDensity
+from kadanoff.molecules.many_body_matching import match_many_body
 from kadanoff.molecules.pair_distributions import pair_distributions
 from kadanoff.molecules.potentials import Model, PairPotential
 from kadanoff.molecules.splines import Knots
 from kadanoff.molecules.term_equations import TermEquations, term_equations
 from kadanoff.molecules.term_matching import fit_terms
+from kadanoff.molecules.transferability import energy_and_entropy
 
 
 def gas(number=12, beads=100, edge=2.0, seed=0):
@@ -73,3 +75,35 @@ def test_chunks_and_equations_of_other_beads_are_not_merged(tmp_path):
     assert TermEquations.load(tmp_path / "old.npz").numbers == ()
     with pytest.raises(ValueError, match="do not make 100"):
         replace(first, numbers=(50, 51))
+
+
+def test_the_whole_of_matching_says_what_is_wrong_where():
+    frames = gas()
+
+    def spoiled(array):
+        bad = getattr(frames, array).copy()
+        bad[0, 5, 1] = np.nan
+        return replace(frames, **{array: bad})
+
+    with pytest.raises(ValueError, match="three blocks of frames, not 1 of 1 frame"):
+        match_many_body(frames[:1], cutoff=0.9, splines=False)
+    with pytest.raises(ValueError, match="all forces are zero in all 12 frames"):
+        match_many_body(replace(frames, forces=0.0 * frames.forces), cutoff=0.9, splines=False)
+    with pytest.raises(ValueError, match="position of bead 5 in frame 0 is not a finite number"):
+        match_many_body(spoiled("positions"), cutoff=0.9)
+    with pytest.raises(ValueError, match="force of bead 5 in frame 0 is not a finite number"):
+        match_many_body(spoiled("forces"), cutoff=0.9)
+
+
+def test_tables_that_are_no_numbers_are_refused():
+    zeros = np.zeros(3)
+    for start, step in ((np.nan, 1.0), (np.inf, 1.0), (0.0, np.inf)):
+        with pytest.raises(ValueError, match="grid of rho of A must be finite"):
+            LocalDensity("A", ("A",), 0.0, 0.4, start, step, zeros, zeros)
+    with pytest.raises(ValueError, match="counts no neighbours"):
+        LocalDensity("A", (), 0.0, 0.4, 0.0, 1.0, zeros, zeros)
+    ones = np.ones((2, 1))
+    with pytest.raises(ValueError, match=r"at 300 K is not a finite number at 0\.5 nm"):
+        energy_and_entropy([0.5], [300.0, 310.0], [[np.nan], [1.0]], ones)
+    with pytest.raises(ValueError, match="positive and finite error"):
+        energy_and_entropy([0.5], [300.0, 310.0], ones, np.inf * ones)

@@ -34,7 +34,7 @@ from kadanoff.molecules.term_equations import TermEquations
 from kadanoff.molecules.term_solution import KINDS, Mode, Risk, Strength, System, choose_strengths
 from kadanoff.molecules.three_body import AngularTriplet, SplineTriplet, Triplet
 
-__all__ = ["FittedTerm", "TermMatch", "fit_terms"]
+__all__ = ["FittedTerm", "TermMatch", "check_equations", "fit_terms"]
 
 Array = NDArray[np.float64]
 _RARE = 0.01  # of the mean cell: fewer samples support nothing
@@ -270,16 +270,13 @@ def fit_terms(
     """
     if terms is not None:
         equations = equations.only(terms)
+    check_equations(equations)
     blocks = len(equations)
-    if blocks < 3:
-        raise ValueError(f"error bars and cross-validation need at least three blocks of frames, not {blocks}")
     if not 0.0 < confidence < 1.0:
         raise ValueError(f"confidence must lie between 0 and 1, not {confidence}")
     if mode not in ("joint", "residual"):
         raise ValueError(f"mode is 'joint' or 'residual', not {mode!r}")
     square = float(equations.square.sum())
-    if not square > 0.0:
-        raise ValueError("all forces are zero: nothing to match")
     system = System.of(equations, end, mode)
     data = 3 * equations.beads * int(equations.frames.sum())
     if data * (blocks - 1) // blocks <= system.parameters:
@@ -323,6 +320,20 @@ def fit_terms(
         fits, equations.names, mode, explained, held_out, in_sample, gain,
         Estimate(fraction, spread, blocks, "", "blocks, in sample"), net, chosen, risks, tuple(notes),
     )  # fmt: skip
+
+
+def check_equations(equations: TermEquations) -> None:
+    """Raise ValueError for what no fit can be made of: fewer than three blocks, or no forces."""
+    blocks, frames = len(equations), int(equations.frames.sum())
+    if blocks < 3:
+        raise ValueError(
+            f"error bars and cross-validation need at least three blocks of frames, not {blocks} of {frames} frame(s): "
+            "give more frames, or ask for more blocks"
+        )
+    if not equations.square.sum() > 0.0:
+        raise ValueError(
+            f"all forces are zero in all {frames} frames: nothing to match. Was the trajectory written with forces?"
+        )
 
 
 def _fitted(system: System, index: int, best: Array, samples: Array, minimum: int, confidence: float) -> FittedTerm:
