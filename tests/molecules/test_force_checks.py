@@ -10,11 +10,12 @@ import pytest
 
 from kadanoff.molecules.engines.bead import BeadEngine
 from kadanoff.molecules.force_matching import normal_equations
-from kadanoff.molecules.force_terms import DensityBasis, PairBasis
+from kadanoff.molecules.force_terms import AngularBasis, DensityBasis, PairBasis
 from kadanoff.molecules.frames import Beads, Frames
 from kadanoff.molecules.local_density import LocalDensity
 from kadanoff.molecules.many_body_matching import match_many_body
 from kadanoff.molecules.pair_distributions import pair_distributions
+from kadanoff.molecules.pair_forces import DataWarning
 from kadanoff.molecules.potentials import Model, PairPotential
 from kadanoff.molecules.splines import Knots
 from kadanoff.molecules.term_equations import TermEquations, term_equations
@@ -107,3 +108,41 @@ def test_tables_that_are_no_numbers_are_refused():
         energy_and_entropy([0.5], [300.0, 310.0], [[np.nan], [1.0]], ones)
     with pytest.raises(ValueError, match="positive and finite error"):
         energy_and_entropy([0.5], [300.0, 310.0], ones, np.inf * ones)
+
+
+def test_thin_cells_inside_keep_the_fit_and_are_named():
+    """One thin cell in the middle: the model has the forces of the fit on both sides of it, and a note says where."""
+    frames = gas(beads=60, edge=1.4)
+    angles = AngularBasis("A", ("A", "A"), 0.35, 0.2, 10)
+    density = DensityBasis("A", ("A",), 0.0, 0.5, Knots(0.0, 8.0, 10))
+    for term, thin, what in ((angles, 4, "cos theta in -0.2 to 0"), (density, 3, "rho in 2.4 to 3.2")):
+        equations = term_equations(frames, [term])
+        counts = equations.counts.copy()
+        counts[:, thin] = 0
+        with pytest.warns(DataWarning, match=f"too few samples for {what}"):
+            fit = fit_terms(replace(equations, counts=counts), resamples=10).fits[0]
+        low, high = np.flatnonzero(fit.sampled)[[0, -1]] + [0, 1]
+        x = np.linspace(fit.nodes[low], fit.nodes[high], 300)
+        if term is angles:
+            model = fit.triplet().angular(fit.nodes[low : high + 1])[0]
+            assert np.allclose(model, fit.value(fit.nodes[low : high + 1]), atol=1e-9)
+        else:
+            nodes = np.linspace(fit.nodes[low], fit.nodes[high], 4 * (high - low) + 1)
+            assert np.allclose(fit.density().embedding(nodes)[1], fit.value(nodes), atol=1e-9)
+        assert np.ptp(fit.value(x)) > 0.0
+        assert fit.supported[1] <= fit.nodes[thin] or fit.supported[0] >= fit.nodes[thin + 1]
+
+
+def test_samples_that_a_model_flattens_are_told():
+    frames = gas(beads=60, edge=1.4)
+    angles = AngularBasis("A", ("A", "A"), 0.35, 0.2, 10)
+    equations = term_equations(frames, [angles])
+    counts = equations.counts.copy()
+    counts[:, 9] = 0
+    counts[0, 9] = 3
+    with pytest.warns(DataWarning, match=r"3 samples, .* outside cos theta -1 to 0\.8; in a model h is constant"):
+        fit_terms(replace(equations, counts=counts), resamples=10)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DataWarning)
+        counts[0, 9] = 0  # no samples at all: the forces of these frames lose nothing
+        fit_terms(replace(equations, counts=counts), resamples=10)

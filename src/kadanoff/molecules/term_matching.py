@@ -83,6 +83,12 @@ class FittedTerm:
         return int(low), int(high)
 
     @property
+    def _rims(self) -> tuple[int, int]:
+        """First cell with data enough, and the one after the last: thin cells between them keep the fit."""
+        cells = np.flatnonzero(self.sampled)
+        return (int(cells[0]), int(cells[-1]) + 1) if len(cells) else (0, 0)
+
+    @property
     def nodes(self) -> Array:
         """The knots in the function's own variable: r (nm), cos theta, or rho."""
         return self.knots.r - (1.0 if isinstance(self.term, AngularBasis) else 0.0)
@@ -137,7 +143,7 @@ class FittedTerm:
         return pair_table(self, step)
 
     def triplet(self) -> Triplet:
-        """The three-body term of a model. Beyond the cells with data h goes over into a constant."""
+        """The three-body term of a model. Beyond the first and the last cell with data h goes over into a constant."""
         term = self.term
         if isinstance(term, TripletBasis):
             table = term.table
@@ -151,19 +157,22 @@ class FittedTerm:
             return AngularTriplet(term.center, term.ends, term.cutoff, term.decay, energy, slope)
         width = self.knots.spacing
         slope = self.knots.slopes(self.knots.r) @ self.coefficients
-        low, high = self._run
+        low, high = self._rims
         energy[:low] = energy[low] - 0.5 * width * slope[low]  # a quadratic over one interval, then flat
         energy[high + 1 :] = energy[high] + 0.5 * width * slope[high]
         slope[:low] = slope[high + 1 :] = 0.0
         return AngularTriplet(term.center, term.ends, term.cutoff, term.decay, energy, slope)
 
     def density(self) -> LocalDensity:
-        """The local-density term of a model: F on four nodes an interval, F' constant beyond cells with data."""
+        """The local-density term of a model: F on four nodes an interval.
+
+        F' is constant beyond the first and the last cell with data.
+        """
         term = self.term
         if not isinstance(term, DensityBasis):
             raise ValueError(f"{term.name} is no local density")
         nodes = np.linspace(term.knots.start, term.knots.cutoff, 4 * term.knots.intervals + 1)
-        inside = np.clip(nodes, *(self.nodes[cell] for cell in self._run))
+        inside = np.clip(nodes, *(self.nodes[cell] for cell in self._rims))
         energy = term.knots.integrals(inside[:1]) - term.knots.integrals(inside)
         slope = self.value(inside)
         return LocalDensity(
@@ -367,7 +376,27 @@ def _gaps(fit: FittedTerm) -> list[str]:
         return [f"{fit.term.name}: {note}" for note in gaps(fit.knots, fit.sampled)]
     if not fit.sampled.any():
         return [f"{fit.term.name}: too few samples in every interval, so that nothing of it is supported"]
-    return []
+    if isinstance(fit.term, AngularBasis) and not fit.term.intervals:
+        return []  # three numbers, which any samples decide
+    notes = []
+    what = "cos theta" if isinstance(fit.term, AngularBasis) else "rho"
+    low, high = fit._rims
+    holes = low + np.flatnonzero(~fit.sampled[low:high])
+    if len(holes):
+        where = ", ".join(f"{fit.nodes[hole]:.4g} to {fit.nodes[hole + 1]:.4g}" for hole in holes)
+        notes.append(
+            f"{fit.term.name}: too few samples for {what} in {where}: there it is a smooth continuation from both "
+            f"sides, not data, and it counts as supported only in {fit.supported[0]:.4g} to {fit.supported[1]:.4g}"
+        )
+    beyond = int(fit.counts[:low].sum() + fit.counts[high:].sum())
+    if beyond:
+        kept = "h is constant" if isinstance(fit.term, AngularBasis) else "F' is constant"
+        notes.append(
+            f"{fit.term.name}: {beyond} samples, {beyond / fit.counts.sum():.2g} of all, lie in thin cells at the "
+            f"rims, outside {what} {fit.nodes[low]:.4g} to {fit.nodes[high]:.4g}; in a model {kept} there, not in "
+            "the fit"
+        )
+    return notes
 
 
 def _explained(
