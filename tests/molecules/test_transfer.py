@@ -20,6 +20,7 @@ from kadanoff.molecules.multistate import StateTarget, merged_equations, multist
 from kadanoff.molecules.pair_distributions import pair_distribution
 from kadanoff.molecules.potentials import Model, lennard_jones
 from kadanoff.molecules.reference import reduced
+from kadanoff.molecules.studies.transfer import information
 from kadanoff.molecules.transferability import energy_and_entropy, explained
 from kadanoff.molecules.unseen import unseen
 from kadanoff.study import ConfigError, execute
@@ -273,3 +274,11 @@ def test_water_does_not_carry_over(tmp_path):
     assert entropic["value"] > 3 * entropic["error"]
     lost = numbers["relative_entropy.single"]
     assert lost["value"] > 5 * lost["error"]
+
+
+def test_relative_entropy_of_a_reference_at_constant_pressure_is_said_to_be_lacking(fluids):
+    frames = fluids["cold"]
+    scale = np.linspace(0.99, 1.01, len(frames))[:, None]
+    breathing = Frames(frames.beads, frames.positions * scale[..., None], frames.box * scale, frames.time)
+    task = (TRUTH, frames[0], Sampling(250.0, 0.8, 0.02), 1000, 0)
+    assert "constant volume" in information(breathing, TRUTH, task)

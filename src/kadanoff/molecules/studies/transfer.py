@@ -15,7 +15,7 @@ from kadanoff.estimates import Estimate
 from kadanoff.molecules import transfer_pictures as pictures
 from kadanoff.molecules.comparison import CITE
 from kadanoff.molecules.force_matching import ForceMatch, NormalEquations, normal_equations, solve
-from kadanoff.molecules.frames import Frames
+from kadanoff.molecules.frames import Frames, fixed_box
 from kadanoff.molecules.integral_equations import hnc_start
 from kadanoff.molecules.iteration import (
     Iteration,
@@ -262,6 +262,8 @@ def fit_each(
 
 def information(reference: Frames, own: PairPotential, task: _Task) -> RelativeEntropy | str:
     """By how much the relative entropy of the task's potential exceeds that of ``own``; where that fails, why."""
+    if not fixed_box(reference):
+        return "the box of the reference changes, and relative entropies are compared at constant volume"
     single, start, sampling, steps, seed = task
     bead = start.beads
     numbers = count(seed)
