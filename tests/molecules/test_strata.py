@@ -8,14 +8,21 @@ import numpy as np
 import pytest
 
 from kadanoff.molecules.force_matching import NormalEquations, normal_equations, solve
+from kadanoff.molecules.force_terms import AngularBasis, PairBasis
 from kadanoff.molecules.frames import Beads, Frames
 from kadanoff.molecules.multistate import merged_equations
 from kadanoff.molecules.pair_forces import ratio_error
+from kadanoff.molecules.splines import Knots
+from kadanoff.molecules.term_equations import TermEquations, term_equations
+from kadanoff.molecules.term_matching import fit_terms
+from kadanoff.molecules.term_solution import Strength
 
 AT = np.array([0.3, 0.5, 0.7])
+PAIR = PairBasis(("A", "A"), Knots(0.0, 0.9, 10))
+TERMS = (PAIR, AngularBasis("A", ("A", "A"), 0.5, 0.2, 0))
 
 
-def state(strength, seed, blocks=20):
+def state(strength, seed, blocks=20, many=False):
     """Normal equations of a gas with the pair force strength (1 - r / 0.9) and noise of 0.5 on every component."""
     rng = np.random.default_rng(seed)
     n, number, edge = 60, 40, 2.0
@@ -26,6 +33,8 @@ def state(strength, seed, blocks=20):
     f = np.einsum("fij,fijd->fid", np.where(r < 0.9, strength * (1 - r / 0.9), 0.0) / r, d)
     f += 0.5 * rng.normal(size=f.shape)
     frames = Frames(Beads.alike(n, 18.0, "A"), x, np.full((number, 3), edge), np.arange(float(number)), forces=f)
+    if many:
+        return term_equations(frames, TERMS, blocks=blocks)
     return normal_equations(frames, cutoff=0.9, spacing=0.09, blocks=blocks)
 
 
@@ -76,3 +85,27 @@ def test_strata_are_kept(tmp_path):
         solve(merged_equations([one, two.reblock(1)]))
     with pytest.raises(ValueError, match="strata has shape"):
         replace(one, strata=np.zeros(3, np.int64))
+
+
+@pytest.mark.filterwarnings("ignore::kadanoff.molecules.pair_forces.DataWarning")  # the angular term is not needed
+def test_states_are_merged_for_many_body_fits_too(tmp_path):
+    """Weighted sums of the states; bands calibrated as those of pairs alone; blocks of a state stay its own."""
+    repeats, fits = 30, []
+    weak = {term.name: Strength() for term in TERMS}
+    for k in range(repeats):
+        both = merged_equations([state(1.0, 2 * k, many=True), state(3.0, 2 * k + 1, many=True)], [1.0, 2.0])
+        fits.append(fit_terms(both, strengths=weak, resamples=100))
+    spread = np.std([fit.pair("A", "A").value(AT) for fit in fits], axis=0, ddof=1)
+    claimed = np.sqrt(np.mean([fit.pair("A", "A").error(AT) ** 2 for fit in fits], axis=0))
+    assert np.all(np.abs(np.log(claimed / spread)) < 4.0 / np.sqrt(2.0 * (repeats - 1)))
+    one, two = state(1.0, 0, many=True), state(3.0, 1, blocks=6, many=True)
+    both = merged_equations([one, two], [1.0, 2.0])
+    assert np.allclose(both.gram.sum(0), (2 * one.gram.sum(0) + 4 * two.gram.sum(0)) / 3, rtol=1e-12)
+    assert np.array_equal(both.strata, np.repeat([0, 1], [20, 6]))
+    assert np.array_equal(both.reblock(5).strata, [0, 0, 0, 1, 1])
+    both.save(tmp_path / "both.npz")
+    assert np.array_equal(TermEquations.load(tmp_path / "both.npz").strata, both.strata)
+    chosen = fit_terms(both, resamples=10)  # cross-validation: folds of one state each
+    assert set(chosen.strengths) == set(weak)
+    with pytest.raises(ValueError, match="two blocks or more of every state"):
+        fit_terms(merged_equations([one, two.reblock(1)]))

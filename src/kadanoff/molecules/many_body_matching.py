@@ -91,7 +91,8 @@ def scan_terms(
         system = System.of(equations.only([*fixed, term]), "zero", mode)
         left = system.unseen(system.penalty({one.name: Strength() for one in system.terms}))
         value = 1.0 - float(left.sum() / square.sum())
-        found.append(Candidate(term, Estimate(value, ratio_error(left, square), len(square), "", "blocks held out")))
+        error = ratio_error(left, square, equations.strata)
+        found.append(Candidate(term, Estimate(value, error, len(square), "", "blocks held out")))
     return tuple(sorted(found, key=lambda one: -one.held_out.value))
 
 

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from kadanoff.estimates import Estimate
 from kadanoff.molecules.potentials import PairPotential
 from kadanoff.molecules.splines import Knots
+from kadanoff.molecules.time_blocks import centred
 
 __all__ = ["DataWarning", "End", "gaps", "net_force", "pair_columns", "pair_table", "ratio_error", "supported_range"]
 
@@ -44,11 +45,8 @@ def ratio_error(numerator: Array, denominator: Array, strata: NDArray[np.int64] 
     compared with each other. By default all are alike.
     """
     deviation = numerator - numerator.sum() / denominator.sum() * denominator
-    square = 0.0
-    for label in [None] if strata is None else np.unique(strata):
-        part = deviation if label is None else deviation[strata == label]
-        square += float(np.sum((part - part.mean()) ** 2)) * len(part) / (len(part) - 1)
-    return float(np.sqrt(square) / denominator.sum())
+    alike = np.zeros(len(deviation), np.int64) if strata is None else strata
+    return float(np.sqrt(np.sum(centred(deviation, alike) ** 2)) / denominator.sum())
 
 
 def net_force(

@@ -33,6 +33,7 @@ from kadanoff.molecules.splines import Knots
 from kadanoff.molecules.term_equations import TermEquations
 from kadanoff.molecules.term_solution import KINDS, Mode, Risk, Strength, System, choose_strengths
 from kadanoff.molecules.three_body import AngularTriplet, SplineTriplet, Triplet
+from kadanoff.molecules.time_blocks import block_draws
 
 __all__ = ["FittedTerm", "TermMatch", "check_equations", "fit_terms"]
 
@@ -268,7 +269,8 @@ def fit_terms(
     given is chosen by cross-validation over ``folds`` runs of blocks (`choose_strengths`). end: of every pair force at
     its cut-off, see `force_matching.solve`. A cell counts as sampled with at least ``minimum_samples`` in all and one
     in half of the blocks, and of other terms than pairs with a hundredth of the mean cell. confidence: of the bands;
-    resamples, seed: of the bootstrap over blocks, to which is added what the smoothing may hide (`System.smoothing`).
+    resamples, seed: of the bootstrap over blocks, of each state among themselves (`force_matching.solve`), to which is
+    added what the smoothing may hide (`System.smoothing`).
 
     Raises ValueError with fewer than three blocks, for fewer force components than coefficients, a term without data,
     a pair force without data at its cut-off, and where all forces are zero. Warns (`DataWarning`, and `notes`) of gaps
@@ -306,8 +308,7 @@ def fit_terms(
         risks = {key: risk for key, risk in risks.items() if key[0] not in given}
     penalty = system.penalty(chosen)
     best = system.solve(np.ones((1, blocks)), penalty)[0]
-    draws = np.random.default_rng(seed).multinomial(blocks - 1, np.full(blocks, 1.0 / blocks), size=resamples)
-    samples = system.solve(draws.astype(np.float64), penalty)
+    samples = system.solve(block_draws(equations.strata, resamples, seed), penalty)
     samples += system.smoothing(best, chosen, risks, resamples, np.random.default_rng((seed, 1)))
 
     notes: list[str] = []
@@ -320,8 +321,10 @@ def fit_terms(
     left = system.residual(np.broadcast_to(best, (blocks, len(best))))
     remains = max(float(left.sum()) / square, 0.0)
     fraction = float(np.sqrt(remains))
-    spread = ratio_error(left, equations.square) / (2.0 * fraction) if remains else 0.0
-    net, more = net_force(equations.net, equations.square, int(equations.frames.sum()), float(left.sum()))
+    spread = ratio_error(left, equations.square, equations.strata) / (2.0 * fraction) if remains else 0.0
+    net, more = net_force(
+        equations.net, equations.square, int(equations.frames.sum()), float(left.sum()), equations.strata
+    )
     notes += more
     for note in notes:
         warnings.warn(note, DataWarning, stacklevel=2)
@@ -403,7 +406,7 @@ def _explained(
     system: System, strengths: Mapping[str, Strength], notes: list[str]
 ) -> tuple[dict[str, Estimate], dict[str, Estimate], dict[str, Estimate], dict[str, Estimate]]:
     """Explained variance of nested fits by the last kind in them: mean, held out, in sample, and the gains."""
-    square = system.equations.square
+    square, strata = system.equations.square, system.equations.strata
     blocks = len(square)
     present = [kind for kind in KINDS if any(term.kind == kind for term in system.terms)]
     explained: dict[str, Estimate] = {}
@@ -417,13 +420,14 @@ def _explained(
         kind = present[number - 1]
 
         def of(left: Array, method: str) -> Estimate:
-            return Estimate(1.0 - float(left.sum() / square.sum()), ratio_error(left, square), blocks, "", method)
+            error = ratio_error(left, square, strata)
+            return Estimate(1.0 - float(left.sum() / square.sum()), error, blocks, "", method)
 
         explained[kind] = of(0.5 * (seen + unseen), "blocks, in sample and held out")
         held_out[kind], in_sample[kind] = of(unseen, "blocks held out"), of(seen, "blocks, in sample")
         if before is not None:
             more = before - unseen
-            error = ratio_error(more, square)
+            error = ratio_error(more, square, strata)
             gain[kind] = Estimate(float(more.sum() / square.sum()), error, blocks, "", "blocks held out, differences")
             if gain[kind].value < -2.0 * error:
                 names = ", ".join(term.name for term in part.terms if term.kind == kind)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["TimeBlocks", "block_draws", "default_blocks", "grouped"]
+__all__ = ["TimeBlocks", "block_draws", "centred", "default_blocks", "grouped"]
 
 _GROUPS = 4096
 
@@ -25,11 +25,7 @@ def block_draws(strata: NDArray[np.int64], resamples: int, seed: int) -> NDArray
     several strata the weights are scaled so that each counts as much as it has blocks. Raises ValueError for a stratum
     of one block, whose spread nobody knows.
     """
-    labels, sizes = np.unique(strata, return_counts=True)
-    if len(sizes) and sizes.min() < 2:
-        raise ValueError(
-            f"error bars need two blocks or more of every state; number {labels[sizes < 2][0]} has one: make more of it"
-        )
+    labels, sizes = _enough(strata)
     rng = np.random.default_rng(seed)
     draws = np.zeros((resamples, len(strata)))
     for label, size in zip(labels, sizes, strict=True):
@@ -38,8 +34,31 @@ def block_draws(strata: NDArray[np.int64], resamples: int, seed: int) -> NDArray
     return draws
 
 
+def _enough(strata: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    labels, sizes = np.unique(strata, return_counts=True)
+    if len(sizes) and sizes.min() < 2:
+        raise ValueError(
+            f"error bars need two blocks or more of every state; number {labels[sizes < 2][0]} has one: make more of it"
+        )
+    return labels, sizes.astype(np.int64)
+
+
+def centred(values: NDArray[np.float64], strata: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Deviations of blocks (b, ...) from the mean of their own stratum, times sqrt(n / (n - 1)) for its n blocks.
+
+    Their squares add up to the variance of the sum over all blocks. Raises ValueError for a stratum of one block.
+    """
+    found = np.empty_like(values, dtype=np.float64)
+    for label in _enough(strata)[0]:
+        part = values[strata == label]
+        found[strata == label] = (part - part.mean(axis=0)) * np.sqrt(len(part) / (len(part) - 1))
+    return found
+
+
 def grouped(strata: NDArray[np.int64], blocks: int) -> list[NDArray[np.intp]]:
     """Indices of neighbouring blocks that make ``blocks`` longer ones, each of one stratum, in about equal sizes.
+
+    Where it can be every stratum keeps two, so that its spread is known.
 
     Raises ValueError for more than there are, or fewer than strata.
     """
@@ -47,8 +66,10 @@ def grouped(strata: NDArray[np.int64], blocks: int) -> list[NDArray[np.intp]]:
     if not max(len(labels), 1) <= blocks <= len(strata):
         states = f" of {len(labels)} states" if len(labels) > 1 else ""
         raise ValueError(f"{len(strata)} blocks{states} cannot be merged into {blocks}")
-    parts = np.ones(len(labels), np.int64)
-    for _ in range(blocks - len(labels)):
+    parts = np.minimum(sizes, 2)
+    if parts.sum() > blocks:
+        parts = np.ones_like(sizes)
+    for _ in range(blocks - int(parts.sum())):
         parts[np.argmax(np.where(parts < sizes, sizes / parts, 0.0))] += 1
     return [
         group
