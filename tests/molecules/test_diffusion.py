@@ -142,3 +142,14 @@ def test_bad_input_is_refused():
         unwrapped(Frames(frames.beads, jump, frames.box, frames.time))
     with pytest.raises(ValueError, match="displacement"):
         mean_square_displacement(frames, longest=100.0)
+
+
+def test_a_box_that_changes_is_refused():
+    frames = walk(20, 50, 1)
+    scale = np.linspace(0.999, 1.001, 50)[:, None]
+    breathing = Frames(frames.beads, frames.positions * scale[..., None], frames.box * scale, frames.time)
+    for question in (unwrapped, einstein):
+        with pytest.raises(ValueError, match="box changes from 2\\.4975 to 2\\.5025 nm"):
+            question(breathing)
+    stored = Frames(frames.beads, frames.positions, frames.box.astype(np.float32), frames.time)
+    assert np.allclose(unwrapped(stored), unwrapped(frames), atol=1e-6)

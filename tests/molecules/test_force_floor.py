@@ -1,9 +1,14 @@
 """The irreducible floor from forces at fixed beads: Ornstein-Uhlenbeck forces of known variance and time."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+import kadanoff.molecules
 from kadanoff.molecules.force_floor import FixedBeads, force_floor, structure_of_forces
+
+DATA = Path(kadanoff.molecules.__file__).parent / "data"
 
 
 def forces_of(time, length, configurations=24, beads=30, seed=0, mean=3.0, width=2.0, spacing=0.01):
@@ -27,6 +32,8 @@ def test_known_floor_comes_back_and_a_plateau_is_seen():
     found = force_floor(FixedBeads.of(forces_of(time=0.05, length=200), 0.01))
     assert found.reached
     assert found.bound == ""
+    assert "floor of at least" in found.text
+    assert "slower than these lags is not excluded" in found.text
     assert abs(found.floor.value - FLOOR) < 4.5 * found.floor.error
     assert found.floor.error < 0.02
     expected = FLOOR * (1.0 - np.exp(-found.lags / 0.05))
@@ -98,3 +105,27 @@ def test_file_and_what_is_refused(tmp_path):
         force_floor(FixedBeads(fixed.lags[:5], fixed.structure[:, :5], fixed.square))
     with pytest.raises(ValueError, match="not finite"):
         FixedBeads(fixed.lags, fixed.structure * np.nan, fixed.square)
+
+
+def test_a_slow_mode_behind_a_flat_curve_makes_a_lower_bound():
+    """A motion of 200 ps with a third of the variance moves D by 0.5 % in a run of 5 ps: flat, but seen to rise."""
+    lags = 0.02 * np.arange(1, 251)
+    rng = np.random.default_rng(0)
+    height = 1.0 + 0.002 * rng.normal(size=(20, 1))
+    structure = height * (0.2 * (1 - np.exp(-lags / 0.05)) + 0.1 * (1 - np.exp(-lags / 200.0)))
+    found = force_floor(FixedBeads(lags, structure, np.ones(20)))
+    assert found.reached
+    assert found.bound == "lower bound"
+    assert "at least" in found.text
+    assert "lower bound" in found.text
+    assert "is not excluded" in found.text
+    assert found.floor.value < 0.3 - 10 * found.floor.error
+
+
+def test_the_shipped_floor_is_at_least_so_much():
+    found = force_floor(FixedBeads.load(DATA / "spce_floor.npz"))
+    assert found.rise.value == pytest.approx(0.0019, abs=2e-4)
+    assert found.rise.value > 2.0 * found.rise.error
+    assert found.reached
+    assert found.bound == "lower bound"
+    assert found.text.startswith("floor of at least 0.225")

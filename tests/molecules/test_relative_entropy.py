@@ -303,3 +303,18 @@ def test_models_that_cannot_be_compared_are_refused():
             bennett(bad)
     with pytest.raises(ValueError, match="rising from 0 to 1"):
         bennett([np.zeros(9)] * 3, (0.0, 0.6, 0.5))
+
+
+def test_a_reference_whose_box_changes_is_refused():
+    """At constant pressure the formula lacks the work p dV; the mean volume may still be the models' own."""
+    frames = gas(bump(1.0), 4, 5, 300.0, 40)
+    one = Model.single(bump(1.0), 18.0)
+    scale = np.linspace(0.99, 1.01, len(frames))[:, None]
+    breathing = Frames(
+        frames.beads, frames.positions * scale[..., None], frames.box * scale / np.cbrt(np.mean(scale**3)), frames.time
+    )
+    assert breathing.volume.mean() == pytest.approx(frames.volume.mean())
+    with pytest.raises(ValueError, match="box of the reference changes"):
+        relative_entropy_difference(breathing, (one, frames), (one, frames), 300.0)
+    with pytest.raises(ValueError, match="no frames"):
+        relative_entropy_difference(frames[:0], (one, frames), (one, frames), 300.0)

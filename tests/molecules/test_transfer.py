@@ -1,7 +1,9 @@
 """The study `transfer`: a true pair potential carries over, water's does not; and the parts the study is made of."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -20,6 +22,7 @@ from kadanoff.molecules.multistate import StateTarget, merged_equations, multist
 from kadanoff.molecules.pair_distributions import pair_distribution
 from kadanoff.molecules.potentials import Model, lennard_jones
 from kadanoff.molecules.reference import reduced
+from kadanoff.molecules.studies.transfer import fit_several, information
 from kadanoff.molecules.transferability import energy_and_entropy, explained
 from kadanoff.molecules.unseen import unseen
 from kadanoff.study import ConfigError, execute
@@ -196,6 +199,26 @@ def test_weights_are_relative(tried):
         multistate_step(wrong, [StateTarget(target, 350.0)], both)
 
 
+def test_a_multistate_step_that_makes_it_worse_is_not_taken(tried):
+    start, target, near = tried
+    model, singles = near.distribution, near.singles
+    wanted = [StateTarget(target, 350.0)]
+    far = SimpleNamespace(distribution=replace(model, counts=2 * model.counts), singles=singles)
+    exact = SimpleNamespace(distribution=target, singles=singles)
+    asked = []
+
+    def simulated(outcome):
+        def run(turn, potential):
+            asked.append(potential)
+            return [outcome]
+
+        return run
+
+    assert fit_several(start, [near], wanted, 1, simulated(far)) is start
+    assert fit_several(start, [near], wanted, 1, simulated(exact)) is asked[-1]
+    assert asked[-1] is not start
+
+
 def test_merged_normal_equations_are_those_of_all_states(fluids):
     equations = [normal_equations(fluids[name], cutoff=0.7) for name in STATES]
     weights = np.array([1.0, 3.0, 2.0])
@@ -273,3 +296,11 @@ def test_water_does_not_carry_over(tmp_path):
     assert entropic["value"] > 3 * entropic["error"]
     lost = numbers["relative_entropy.single"]
     assert lost["value"] > 5 * lost["error"]
+
+
+def test_relative_entropy_of_a_reference_at_constant_pressure_is_said_to_be_lacking(fluids):
+    frames = fluids["cold"]
+    scale = np.linspace(0.99, 1.01, len(frames))[:, None]
+    breathing = Frames(frames.beads, frames.positions * scale[..., None], frames.box * scale, frames.time)
+    task = (TRUTH, frames[0], Sampling(250.0, 0.8, 0.02), 1000, 0)
+    assert "constant volume" in information(breathing, TRUTH, task)

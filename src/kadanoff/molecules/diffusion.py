@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from kadanoff.estimates import Estimate, mean, means
 from kadanoff.losses import Loss
-from kadanoff.molecules.frames import BOLTZMANN, Frames
+from kadanoff.molecules.frames import BOLTZMANN, Frames, fixed_box
 
 __all__ = [
     "TimeCurve",
@@ -49,8 +49,14 @@ def unwrapped(frames: Frames, *, drift: bool = False) -> Array:
 
     The centre of mass is held still unless ``drift``: in runs with Langevin friction it wanders by itself. Raises
     ValueError where a bead moves by more than 0.4 of the box between two frames, so that the shortest step may be
-    the wrong one.
+    the wrong one, or the box changes by more than 1e-4 of itself.
     """
+    if not fixed_box(frames):
+        edges = frames.box[:, int(np.argmax(np.ptp(frames.box, axis=0)))]
+        raise ValueError(
+            f"the box changes from {edges.min():.6g} to {edges.max():.6g} nm: paths through its images are not "
+            "defined, because a barostat moves the beads with the box. Take a run at constant volume"
+        )
     steps = np.diff(np.asarray(frames.positions, dtype=np.float64), axis=0)
     box = frames.box[1:, None, :]
     steps -= box * np.round(steps / box)

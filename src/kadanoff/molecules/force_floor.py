@@ -12,6 +12,7 @@ short runs at fixed bead positions, each begun at a fair draw of the fine system
 
 which is unbiased at every t: the start is as good a draw as what follows, so no time is lost for equilibration and no
 mean over a finite run is subtracted. D(t) rises until the fine system has forgotten its start; before, it is too small.
+A motion that is slower than the runs is not in D(t) at all, so that what is found is always "at least" so much.
 """
 
 from __future__ import annotations
@@ -107,8 +108,9 @@ class ForceFloor:
     """The floor and what it was read from.
 
     ``floor``: share of the force variance; ``lags`` (t,) ps, ``curve`` (t,) D(t) and its standard ``error`` (t,) over
-    configurations; ``reached``: whether D(t) is flat; ``rise``: how much D grows from the third to the last quarter of
-    the lags, in parts of the last; ``bound``: "" or "lower bound"; ``text``: what was found, in words.
+    configurations; ``reached``: whether D(t) is flat to 5 %; ``rise``: how much D grows from the third to the last
+    quarter of the lags, in parts of the last; ``bound``: "lower bound" where D(t) is seen to rise still, by more than
+    two errors or without a plateau, else ""; ``text``: what was found, in words, always as "at least".
     """
 
     floor: Estimate
@@ -128,8 +130,9 @@ def force_floor(fixed: FixedBeads) -> ForceFloor:
 
     over configurations c, with the error of that ratio over configurations. A plateau counts as reached where D grows
     by less than 5 % from the third to the last quarter of the lags, its standard error allowed for: rise + 2 errors <
-    0.05. Otherwise the number is a lower bound: in an ergodic run D(t) only rises towards the floor, as far as force
-    correlations decay without oscillating.
+    0.05. Otherwise the number is a lower bound, and so it is where the rise is larger than two of its errors: in an
+    ergodic run D(t) only rises towards the floor, as far as force correlations decay without oscillating. A flat curve
+    does not exclude a motion slower than the run.
 
     Raises ValueError for fewer than eight lags.
     """
@@ -154,14 +157,26 @@ def force_floor(fixed: FixedBeads) -> ForceFloor:
     reached = growth + 2.0 * wobble < _RISE
     floor = Estimate(value, spread, len(square), "", "configurations at fixed beads")
     said = f"D(t) over the last quarter of {fixed.lags[-1]:.3g} ps, {len(square)} configurations"
-    if reached:
-        text = f"floor {floor} of the force variance: plateau of {said} (it still rises by {rise} of itself)"
+    slower = "a motion slower than these lags is not excluded"
+    rising = growth > 2.0 * wobble
+    if reached and not rising:
+        text = (
+            f"floor of at least {floor} of the force variance: plateau of {said}, flat within its noise (it rises by "
+            f"{rise} of itself); {slower}"
+        )
+    elif reached:
+        text = (
+            f"floor of at least {floor} of the force variance, a lower bound: {said} is nearly flat, but still "
+            f"rises by {rise} of itself from one quarter of the lags to the next; {slower}"
+        )
     else:
         text = (
-            f"lower bound of the floor, {floor}: {said} still rises by {rise} of itself from one quarter of the lags "
-            "to the next, so that no plateau was reached; run longer with the beads held fixed"
+            f"floor of at least {floor} of the force variance, a lower bound: {said} still rises by {rise} of itself "
+            "from one quarter of the lags to the next, so that no plateau was reached; run longer with the beads held "
+            "fixed"
         )
-    return ForceFloor(floor, fixed.lags, curve, error, reached, rise, "" if reached else "lower bound", text)
+    bound = "lower bound" if rising or not reached else ""
+    return ForceFloor(floor, fixed.lags, curve, error, reached, rise, bound, text)
 
 
 def _spread(deviation: Array) -> float:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kadanoff.molecules.frames import Beads, Frames
 
-__all__ = ["Part", "parts"]
+__all__ = ["Part", "alike", "parts"]
 
 Array = NDArray[np.float64]
 
@@ -23,6 +23,11 @@ class Part(NamedTuple):
     positions: Array
     forces: Array
     box: Array
+
+
+def alike(one: Beads, other: Beads) -> bool:
+    """Whether two sets of beads have the same types, by name, in the same order."""
+    return one is other or (one.names == other.names and np.array_equal(one.types, other.types))
 
 
 def parts(chunks: Iterator[Frames], cutoff: float) -> Iterator[Part]:
@@ -41,8 +46,11 @@ def parts(chunks: Iterator[Frames], cutoff: float) -> Iterator[Part]:
             )
         if beads is None:
             beads = chunk.beads
-        elif chunk.beads is not beads and not np.array_equal(chunk.beads.types, beads.types):
-            raise ValueError(f"the chunk at frame {seen} holds other beads than the first one")
+        elif not alike(chunk.beads, beads):
+            raise ValueError(
+                f"the chunk at frame {seen} holds other beads than the first one, or the same in another order "
+                f"(types {chunk.beads.names} and {beads.names}): give chunks of one system"
+            )
         half = 0.5 * chunk.box.min(axis=1) if len(chunk) else np.array([np.inf])
         if not np.all(half >= cutoff * (1.0 - 1e-12)):
             frame = int(np.argmin(np.nan_to_num(half, nan=-1.0)))

@@ -13,7 +13,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from os import PathLike
 from typing import Any
@@ -38,7 +38,7 @@ from kadanoff.molecules.pair_forces import (
 )
 from kadanoff.molecules.potentials import PairPotential
 from kadanoff.molecules.splines import Knots
-from kadanoff.molecules.time_blocks import TimeBlocks
+from kadanoff.molecules.time_blocks import TimeBlocks, block_draws, grouped
 
 __all__ = ["DataWarning", "ForceMatch", "Knots", "NormalEquations", "normal_equations", "solve"]
 
@@ -55,7 +55,8 @@ class NormalEquations:
 
     knots: the splines, k of them on m intervals; gram (b, k, k), nm and kJ/mol out of the forces' unit; moment (b, k);
     square (b,); net (b,): sum over frames of |sum_i f_i|^2; pairs (b, m): pairs of beads in each knot interval;
-    frames (b,); beads: their number; name: of their type.
+    frames (b,); beads: their number; name: of their type; strata (b,): which state a block is of, where several were
+    merged (`multistate.merged_equations`): error bars compare only blocks of one state. One state by default.
 
     `save` writes these arrays under these names into an npz file that NumPy alone can read (no pickles).
     """
@@ -69,10 +70,13 @@ class NormalEquations:
     frames: NDArray[np.int64]
     beads: int
     name: str = "A"
+    strata: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
     def __post_init__(self) -> None:
         b, k, m = len(self.frames), self.knots.splines, self.knots.intervals
-        shapes = {"gram": (b, k, k), "moment": (b, k), "square": (b,), "net": (b,), "pairs": (b, m)}
+        if not len(self.strata):
+            object.__setattr__(self, "strata", np.zeros(b, np.int64))
+        shapes = {"gram": (b, k, k), "moment": (b, k), "square": (b,), "net": (b,), "pairs": (b, m), "strata": (b,)}
         for name, shape in shapes.items():
             if getattr(self, name).shape != shape:
                 raise ValueError(f"{name} has shape {getattr(self, name).shape}, not {shape}")
@@ -84,7 +88,7 @@ class NormalEquations:
     def select(self, blocks: slice | ArrayLike) -> NormalEquations:
         """Some of the blocks, e.g. ``slice(0, None, 2)`` for the even ones, or an array of indices."""
         which = blocks if isinstance(blocks, slice) else np.asarray(blocks)
-        return self._with(lambda array: array[which])
+        return self._with(lambda array: array[which], self.strata[which])
 
     def merge(self, other: NormalEquations) -> NormalEquations:
         """The blocks of this one, then those of the other: another piece of one system's trajectory."""
@@ -93,20 +97,20 @@ class NormalEquations:
         if (self.beads, self.name) != (other.beads, other.name):
             raise ValueError(f"cannot merge {self.beads} beads {self.name!r} with {other.beads} beads {other.name!r}")
         both: dict[str, Any] = {
-            name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in _PER_BLOCK
+            name: np.concatenate([getattr(self, name), getattr(other, name)]) for name in (*_PER_BLOCK, "strata")
         }
         return replace(self, **both)
 
     def reblock(self, blocks: int) -> NormalEquations:
-        """The same data in fewer, longer blocks of neighbours."""
-        if not 1 <= blocks <= len(self):
-            raise ValueError(f"{len(self)} blocks cannot be merged into {blocks}")
-        starts = np.array([part[0] for part in np.array_split(np.arange(len(self)), blocks)])
-        return self._with(lambda array: np.add.reduceat(array, starts))
+        """The same data in fewer, longer blocks of neighbours, each of one state."""
+        groups = grouped(self.strata, blocks)
+        starts = np.cumsum([0, *(len(group) for group in groups[:-1])])
+        order = np.concatenate(groups)
+        return self._with(lambda array: np.add.reduceat(array[order], starts), self.strata[order][starts])
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write an open npz file: start, cutoff, intervals, beads, name and the arrays of this class."""
-        arrays = {name: getattr(self, name) for name in _PER_BLOCK}
+        arrays = {name: getattr(self, name) for name in (*_PER_BLOCK, "strata")}
         np.savez_compressed(
             path, allow_pickle=False, start=self.knots.start, cutoff=self.knots.cutoff, intervals=self.knots.intervals,
             beads=self.beads, name=self.name, **arrays,
@@ -114,17 +118,17 @@ class NormalEquations:
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> NormalEquations:
-        """Read what `save` wrote."""
+        """Read what `save` wrote; a file without ``strata`` is of one state."""
         with np.load(path, allow_pickle=False) as file:
             missing = {"start", "cutoff", "intervals", "beads", "name", *_PER_BLOCK} - set(file.files)
             if missing:
                 raise ValueError(f"{path}: not normal equations of force matching; {sorted(missing)} are missing")
             knots = Knots(float(file["start"]), float(file["cutoff"]), int(file["intervals"]))
-            arrays = {name: file[name] for name in _PER_BLOCK}
+            arrays = {name: file[name] for name in (*_PER_BLOCK, "strata") if name in file.files}
             return cls(knots, beads=int(file["beads"]), name=str(file["name"]), **arrays)
 
-    def _with(self, change: Any) -> NormalEquations:
-        return replace(self, **{name: change(getattr(self, name)) for name in _PER_BLOCK})
+    def _with(self, change: Any, strata: NDArray[np.int64]) -> NormalEquations:
+        return replace(self, strata=strata, **{name: change(getattr(self, name)) for name in _PER_BLOCK})
 
 
 _PER_BLOCK = ("gram", "moment", "square", "net", "pairs", "frames")
@@ -324,11 +328,12 @@ def solve(
     in a straight line where there are none. An interval counts as sampled with at least ``minimum_pairs`` pairs in all
     and at least one in half of the blocks; others are fitted along but flagged, and the potential is extrapolated.
     confidence: of the bands. resamples, seed: of the bootstrap; blocks are drawn with replacement, one fewer than there
-    are, so that the spread has no bias of (blocks - 1) / blocks.
+    are, so that the spread has no bias of (blocks - 1) / blocks. Of equations of several states (``strata``) the blocks
+    of each state are drawn among themselves, here and in every other error: how many frames a state has is no chance.
 
-    Raises ValueError with fewer than two blocks (no error bars are possible), too few pairs near the cut-off, or where
-    all forces are zero. Warns of gaps in the data and of a net force that a pair force cannot have; `ForceMatch.notes`
-    repeats it.
+    Raises ValueError with fewer than two blocks, or two of every state (no error bars are possible), too few pairs near
+    the cut-off, or where all forces are zero. Warns of gaps in the data and of a net force that a pair force cannot
+    have; `ForceMatch.notes` repeats it.
     """
     blocks = len(equations)
     if blocks < 2:
@@ -366,8 +371,7 @@ def solve(
         return np.linalg.solve(np.tensordot(weights, gram, 1) + share * penalty, (weights @ moment)[..., None])[..., 0]
 
     best = fit(np.ones((1, blocks)))[0]
-    draws = np.random.default_rng(seed).multinomial(blocks - 1, np.full(blocks, 1.0 / blocks), size=resamples)
-    samples = fit(draws.astype(np.float64))
+    samples = fit(block_draws(equations.strata, resamples, seed))
     without = fit(1.0 - np.eye(blocks))
 
     def residual(c: Array) -> Array:
@@ -377,17 +381,18 @@ def solve(
     unseen = residual(without)
     seen = residual(np.broadcast_to(best, without.shape))
     remains = max(float(seen.sum()) / square, 0.0)
-    net, notes = net_force(equations.net, equations.square, int(equations.frames.sum()), seen.sum())
+    net, notes = net_force(equations.net, equations.square, int(equations.frames.sum()), seen.sum(), equations.strata)
     notes += gaps(knots, sampled)
     for note in notes:
         warnings.warn(note, DataWarning, stacklevel=2)
 
     def explained(left: Array, method: str) -> Estimate:
-        return Estimate(1.0 - float(left.sum()) / square, ratio_error(left, equations.square), blocks, "", method)
+        error = ratio_error(left, equations.square, equations.strata)
+        return Estimate(1.0 - float(left.sum()) / square, error, blocks, "", method)
 
     samples = samples @ basis.T
     fraction = float(np.sqrt(remains))
-    spread = ratio_error(seen, equations.square) / (2.0 * fraction) if remains else 0.0
+    spread = ratio_error(seen, equations.square, equations.strata) / (2.0 * fraction) if remains else 0.0
     return ForceMatch(
         knots, basis @ best, np.cov(samples, rowvar=False), samples, sampled, pairs,
         explained_variance=explained(0.5 * (seen + unseen), "blocks, in sample and held out"),

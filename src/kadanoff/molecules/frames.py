@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BAR", "BOLTZMANN", "Beads", "Frames"]
+__all__ = ["BAR", "BOLTZMANN", "Beads", "Frames", "fixed_box"]
 
 BOLTZMANN = 0.00831446261815324
 """Boltzmann constant in kJ/mol/K (CODATA 2018, exact)."""
@@ -125,3 +125,8 @@ class Frames:
         if self.virial is None:
             raise ValueError("these frames hold no virial; only frames from an engine do")
         return (len(self.beads) * BOLTZMANN * temperature + self.virial / 3.0) / self.volume * BAR
+
+
+def fixed_box(frames: Frames) -> bool:
+    """Whether every box edge stays the same to 1e-4 of itself: a run at constant volume, however it was stored."""
+    return not len(frames) or bool(np.all(np.ptp(frames.box, axis=0) <= 1e-4 * frames.box.mean(axis=0)))

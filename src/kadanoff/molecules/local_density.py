@@ -29,7 +29,7 @@ class LocalDensity:
     ``center``: type of the beads that have the energy; ``neighbours``: types that are counted; ``inner`` r_1 and
     ``outer`` r_2 in nm; ``start`` and ``step`` of the grid of rho; ``energy`` (m,) F in kJ/mol, ``slope`` (m,) dF/drho.
 
-    Raises `ValueError` for tables that are not finite and radii that are not 0 <= r_1 < r_2.
+    Raises `ValueError` for tables and grids that are not finite, no neighbours, and radii that are not 0 <= r_1 < r_2.
     """
 
     center: str
@@ -49,6 +49,12 @@ class LocalDensity:
             raise ValueError("F(rho) and its slope need one grid of two nodes or more, with a positive step")
         if not (np.isfinite(energy).all() and np.isfinite(slope).all()):
             raise ValueError(f"F(rho) of {self.center} is not finite")
+        if not (np.isfinite(self.start) and np.isfinite(self.step)):
+            raise ValueError(
+                f"the grid of rho of {self.center} must be finite, not start {self.start} and step {self.step}"
+            )
+        if not self.neighbours:
+            raise ValueError(f"the local density of {self.center} counts no neighbours: name their types")
         for name, array in (("energy", energy), ("slope", slope)):
             array.flags.writeable = False
             object.__setattr__(self, name, array)

@@ -14,6 +14,7 @@ from itertools import chain
 import numpy as np
 
 from kadanoff.estimates import Estimate
+from kadanoff.molecules.force_frames import parts
 from kadanoff.molecules.force_terms import AngularBasis, DensityBasis, PairBasis, TripletBasis
 from kadanoff.molecules.frames import Frames
 from kadanoff.molecules.local_density import weight
@@ -21,7 +22,7 @@ from kadanoff.molecules.neighbours import neighbour_pairs
 from kadanoff.molecules.pair_forces import ratio_error
 from kadanoff.molecules.splines import Knots
 from kadanoff.molecules.term_equations import TermEquations, term_equations
-from kadanoff.molecules.term_matching import TermMatch, fit_terms
+from kadanoff.molecules.term_matching import TermMatch, check_equations, fit_terms
 from kadanoff.molecules.term_solution import Mode, Strength, System
 
 __all__ = ["Candidate", "ManyBodyMatch", "angular_candidates", "match_many_body", "scan_terms"]
@@ -90,7 +91,8 @@ def scan_terms(
         system = System.of(equations.only([*fixed, term]), "zero", mode)
         left = system.unseen(system.penalty({one.name: Strength() for one in system.terms}))
         value = 1.0 - float(left.sum() / square.sum())
-        found.append(Candidate(term, Estimate(value, ratio_error(left, square), len(square), "", "blocks held out")))
+        error = ratio_error(left, square, equations.strata)
+        found.append(Candidate(term, Estimate(value, error, len(square), "", "blocks held out")))
     return tuple(sorted(found, key=lambda one: -one.held_out.value))
 
 
@@ -126,6 +128,7 @@ def match_many_body(
     first = next((chunk for chunk in chunks if len(chunk)), None)
     if first is None:
         raise ValueError("no frames: at least one is needed")
+    next(parts(iter((first[:1],)), cutoff))  # what is wrong with the first frame is said before it is measured
     names = [first.beads.names[kind] for kind in np.unique(first.beads.types)]
     if center is None:
         if len(names) > 1:
@@ -147,6 +150,7 @@ def match_many_body(
     equations = term_equations(
         chain((first,), chunks), [*pairs, *angular, *extra], blocks=blocks, executor=executor
     )  # fmt: skip
+    check_equations(equations)
     candidates = scan_terms(equations, pairs, angular, mode)
     best = candidates[0].term
 

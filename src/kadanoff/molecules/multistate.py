@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +36,7 @@ from kadanoff.molecules.integral_equations import (
 )
 from kadanoff.molecules.pair_distributions import PairDistribution
 from kadanoff.molecules.potentials import PairPotential
+from kadanoff.molecules.term_equations import TermEquations
 
 __all__ = ["StateTarget", "merged_equations", "multistate_step"]
 
@@ -113,19 +115,31 @@ def multistate_step(
     return NewtonStep(better, chi2, predicted, strength, freedom, largest, True, gain < 4.0)
 
 
-def merged_equations(equations: Sequence[NormalEquations], weights: Sequence[float] | None = None) -> NormalEquations:
+Equations = TypeVar("Equations", NormalEquations, TermEquations)
+
+
+def merged_equations(equations: Sequence[Equations], weights: Sequence[float] | None = None) -> Equations:
     """Normal equations of force matching of several states as one: the blocks of all, each state's times its weight.
 
     Weights are relative to their mean; a state also counts by its frames and by the square of its forces. All states
-    need the same knots, bead type and number of beads. Raises ValueError for others, or weights that are not positive.
+    need the same knots or terms, bead types and numbers of beads. Each is a stratum of its own in the error bars of
+    `force_matching.solve`, or of `term_matching.fit_terms` for the equations of many-body terms.
+    Raises ValueError for others, or weights that are not positive.
     """
     given = np.ones(len(equations)) if weights is None else np.asarray(weights, dtype=np.float64)
     if not len(equations) or len(given) != len(equations) or not np.all(given > 0):
         raise ValueError(f"every state needs a positive weight: {len(equations)} states, weights {given.tolist()}")
-    scaled = [
-        replace(one, gram=w * one.gram, moment=w * one.moment, square=w * one.square, net=w * one.net)
-        for one, w in zip(equations, given / given.mean(), strict=True)
-    ]
+    scaled: list[Equations] = []
+    first = 0  # label of the next state: blocks of different states are never drawn for each other
+    for one, w in zip(equations, given / given.mean(), strict=True):
+        labels, strata = np.unique(one.strata, return_inverse=True)
+        scaled.append(
+            replace(
+                one, gram=w * one.gram, moment=w * one.moment, square=w * one.square, net=w * one.net,
+                strata=strata.astype(np.int64) + first,
+            )
+        )  # fmt: skip
+        first += len(labels)
     total = scaled[0]
     for other in scaled[1:]:
         total = total.merge(other)

@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from os import PathLike
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kadanoff.molecules._kernels.pairs import pair_counts
+from kadanoff.molecules.force_frames import alike
 from kadanoff.molecules.frames import Beads, Frames
 from kadanoff.molecules.time_blocks import TimeBlocks
 
@@ -33,6 +35,10 @@ class PairDistribution:
     edges (m + 1,) nm; counts (blocks, m); ideal (blocks, m): frames x pairs x shell volume / box volume, with N (N - 1)
     / 2 pairs for like types, so that an ideal gas has g = 1 exactly in expectation; frames (blocks,); names and number:
     the two types and how many beads each has.
+
+    `save` writes these arrays under these names into an npz file that NumPy alone can read (no pickles). With one block
+    a frame (``blocks`` of `pair_distributions`) it holds all that inverse Monte Carlo, relative entropy and reweighting
+    need of a trajectory, which can be solved again from it.
     """
 
     edges: Array
@@ -143,6 +149,25 @@ class PairDistribution:
             frames=np.add.reduceat(self.frames, starts),
         )
 
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write an open npz file: format and the arrays of this class, ``names`` as text."""
+        np.savez_compressed(
+            path, allow_pickle=False, format=_FORMAT, edges=self.edges, counts=self.counts, ideal=self.ideal,
+            frames=self.frames, names=np.array(self.names), number=np.array(self.number, np.int64),
+        )  # fmt: skip
+
+    @classmethod
+    def load(cls, path: str | PathLike[str]) -> PairDistribution:
+        """Read what `save` wrote, with the same bits. Raises ValueError for another file."""
+        with np.load(path, allow_pickle=False) as file:
+            missing = {"format", *_SAVED} - set(file.files)
+            if missing or str(file["format"]) != _FORMAT:
+                what = f"{sorted(missing)} are missing" if missing else f"its format is {str(file['format'])!r}"
+                raise ValueError(f"{path}: not a pair distribution ({_FORMAT!r}); {what}")
+            edges, counts, ideal, frames, names, number = (file[name] for name in _SAVED)
+        first, second = (str(name) for name in names)
+        return cls(edges, counts, ideal, frames, (first, second), (int(number[0]), int(number[1])))
+
     def bootstrap(self, resamples: int, seed: int) -> Array:
         """Curves (resamples, m) of g from blocks drawn with replacement.
 
@@ -160,6 +185,10 @@ class PairDistribution:
                 f"{int(self.frames.sum())} frame(s)"
             )
         return len(self)
+
+
+_FORMAT = "kadanoff pair distribution 1"
+_SAVED = ("edges", "counts", "ideal", "frames", "names", "number")
 
 
 def pair_distribution(
@@ -273,8 +302,11 @@ class _Stream:
             self.starts = np.searchsorted(np.sort(types), np.arange(len(chunk.beads.names) + 1)).astype(np.int64)
             if np.any(np.diff(types) < 0):
                 self.order = np.argsort(types, kind="stable")
-        elif chunk.beads is not self.beads and not np.array_equal(chunk.beads.types, self.beads.types):
-            raise ValueError(f"the chunk at frame {self.seen} holds other beads than the first one")
+        elif not alike(chunk.beads, self.beads):
+            raise ValueError(
+                f"the chunk at frame {self.seen} holds other beads than the first one, or the same in another order "
+                f"(types {chunk.beads.names} and {self.beads.names}): give chunks of one system"
+            )
         half = 0.5 * chunk.box.min(axis=1) if len(chunk) else np.array([np.inf])
         if not np.all(half >= self.bins * self.width * (1.0 - 1e-12)):
             frame = int(np.argmin(np.nan_to_num(half, nan=-1.0)))

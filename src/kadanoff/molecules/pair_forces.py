@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from kadanoff.estimates import Estimate
 from kadanoff.molecules.potentials import PairPotential
 from kadanoff.molecules.splines import Knots
+from kadanoff.molecules.time_blocks import centred
 
 __all__ = ["DataWarning", "End", "gaps", "net_force", "pair_columns", "pair_table", "ratio_error", "supported_range"]
 
@@ -37,24 +38,31 @@ def pair_columns(knots: Knots, first: int, end: End) -> Array:
     raise ValueError(f"end must be 'zero', 'smooth' or 'free', not {end!r}")
 
 
-def ratio_error(numerator: Array, denominator: Array) -> float:
-    """Standard error of sum(numerator) / sum(denominator) over blocks, to first order."""
-    b = len(numerator)
+def ratio_error(numerator: Array, denominator: Array, strata: NDArray[np.int64] | None = None) -> float:
+    """Standard error of sum(numerator) / sum(denominator) over blocks, to first order.
+
+    ``strata`` (b,): labels of blocks that are alike, such as those of one state; only blocks of one stratum are
+    compared with each other. By default all are alike.
+    """
     deviation = numerator - numerator.sum() / denominator.sum() * denominator
-    return float(np.sqrt(np.sum(deviation**2) * b / (b - 1)) / denominator.sum())
+    alike = np.zeros(len(deviation), np.int64) if strata is None else strata
+    return float(np.sqrt(np.sum(centred(deviation, alike) ** 2)) / denominator.sum())
 
 
-def net_force(net: Array, squares: Array, frames: int, residual: float) -> tuple[Estimate, list[str]]:
+def net_force(
+    net: Array, squares: Array, frames: int, residual: float, strata: NDArray[np.int64] | None = None
+) -> tuple[Estimate, list[str]]:
     """Relative net force, and a note where it is larger than independent noise of the residual's size makes it.
 
     ``net`` and ``squares`` (b,): |sum_i f_i|^2 and sum_i |f_i|^2 of the frames of each block; ``residual``: sum of
-    squares that the fit leaves. This sees external fields and missing parts of a system. It cannot see a constraint
-    between two beads whose force was not recorded: what is left then still adds up to zero.
+    squares that the fit leaves; ``strata``: see `ratio_error`. This sees external fields and missing parts of a
+    system. It cannot see a constraint between two beads whose force was not recorded: what is left then still adds up
+    to zero.
     """
     square = float(squares.sum())
     ratio = float(net.sum()) / square
     value = np.sqrt(ratio)
-    error = ratio_error(net, squares) / (2.0 * value) if value > 0.0 else 0.0
+    error = ratio_error(net, squares, strata) / (2.0 * value) if value > 0.0 else 0.0
     noise = max(residual / square, 1e-12)
     if ratio <= noise * (1.0 + 5.0 * np.sqrt(2.0 / (3.0 * frames))):
         return Estimate(value, error, len(net), "", "blocks"), []

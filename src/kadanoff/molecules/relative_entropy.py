@@ -32,7 +32,7 @@ from kadanoff.estimates import Estimate, Means, integrated_time, mean, means
 from kadanoff.molecules._kernels.energies import pair_energies
 from kadanoff.molecules.engines.bead import BeadEngine
 from kadanoff.molecules.engines.checks import check_start
-from kadanoff.molecules.frames import BOLTZMANN, Frames
+from kadanoff.molecules.frames import BOLTZMANN, Frames, fixed_box
 from kadanoff.molecules.potentials import Model
 
 __all__ = [
@@ -336,10 +336,19 @@ def relative_entropy_difference(
 
     Raises:
         PoorOverlap: where the models overlap too little, in the runs given and with what ``simulate`` gives.
-        ValueError: for unlike numbers of beads or volumes, or a temperature that is not positive.
+        ValueError: for unlike numbers of beads or volumes, a reference whose box changes by more than 1e-4 of itself,
+            or a temperature that is not positive.
     """
     if not temperature > 0:
         raise ValueError(f"the temperature must be positive, not {temperature} K")
+    if not len(reference):
+        raise ValueError("the reference holds no frames: at least four are needed")
+    if not fixed_box(reference):
+        low, high = float(reference.volume.min()), float(reference.volume.max())
+        raise ValueError(
+            f"the box of the reference changes (volume {low:.6g} to {high:.6g} nm^3): the formula is one of fixed "
+            "volume. Take a reference at constant volume"
+        )
     volume = float(reference.volume.mean())
     for name, (_, frames) in (("first", first), ("second", second)):
         if len(frames.beads) != len(reference.beads):

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from typing import Any
 
@@ -35,7 +35,7 @@ from kadanoff.molecules.force_terms import (
 from kadanoff.molecules.frames import Frames
 from kadanoff.molecules.local_density import weight_coefficients
 from kadanoff.molecules.neighbours import neighbour_pairs
-from kadanoff.molecules.time_blocks import TimeBlocks
+from kadanoff.molecules.time_blocks import TimeBlocks, grouped
 from kadanoff.parallel import map_ordered
 
 __all__ = ["TermEquations", "term_equations"]
@@ -53,7 +53,11 @@ class TermEquations:
     ``square`` (b,) as in the head of this module, forces in kJ/mol/nm; ``net`` (b,): sum over frames of |sum_i f_i|^2;
     ``counts`` (b, cells): samples of each cell of each term: pairs in each interval of r, triplets in each interval of
     the cosine, beads in each interval of rho, triplets that touch each coefficient of a triplet term; ``frames`` (b,);
-    ``beads``: their number.
+    ``beads``: their number, and ``numbers``: that of each type of ``names``, empty where it is not known (in older
+    files).
+
+    ``strata`` (b,): which state a block is of, where several were merged (`multistate.merged_equations`); error bars
+    compare only blocks of one state. One state by default.
 
     `save` writes these arrays under these names into an npz file that NumPy alone can read; ``terms`` is JSON text.
     """
@@ -68,12 +72,19 @@ class TermEquations:
     counts: NDArray[np.int64]
     frames: NDArray[np.int64]
     beads: int
+    numbers: tuple[int, ...] = ()
+    strata: NDArray[np.int64] = field(default_factory=lambda: np.empty(0, np.int64))
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "terms", tuple(self.terms))
         object.__setattr__(self, "names", tuple(self.names))
+        object.__setattr__(self, "numbers", tuple(int(number) for number in self.numbers))
+        if self.numbers and (len(self.numbers) != len(self.names) or sum(self.numbers) != self.beads):
+            raise ValueError(f"{self.numbers} beads of types {self.names} do not make {self.beads}")
         b, k, m = len(self.frames), len(self.columns), sum(term.cells for term in self.terms)
-        shapes = {"gram": (b, k, k), "moment": (b, k), "square": (b,), "net": (b,), "counts": (b, m)}
+        if not len(self.strata):
+            object.__setattr__(self, "strata", np.zeros(b, np.int64))
+        shapes = {"gram": (b, k, k), "moment": (b, k), "square": (b,), "net": (b,), "counts": (b, m), "strata": (b,)}
         for name, shape in shapes.items():
             if getattr(self, name).shape != shape:
                 raise ValueError(f"{name} has shape {getattr(self, name).shape}, not {shape}")
@@ -90,14 +101,14 @@ class TermEquations:
     def select(self, blocks: slice | ArrayLike) -> TermEquations:
         """Some of the blocks, e.g. ``slice(0, None, 2)`` for the even ones, or an array of indices."""
         which = blocks if isinstance(blocks, slice) else np.asarray(blocks)
-        return self._with({name: getattr(self, name)[which] for name in _PER_BLOCK})
+        return self._with({name: getattr(self, name)[which] for name in (*_PER_BLOCK, "strata")})
 
     def reblock(self, blocks: int) -> TermEquations:
-        """The same data in fewer, longer blocks of neighbours."""
-        if not 1 <= blocks <= len(self):
-            raise ValueError(f"{len(self)} blocks cannot be merged into {blocks}")
-        starts = np.array([part[0] for part in np.array_split(np.arange(len(self)), blocks)])
-        return self._with({name: np.add.reduceat(getattr(self, name), starts) for name in _PER_BLOCK})
+        """The same data in fewer, longer blocks of neighbours, each of one state."""
+        groups = grouped(self.strata, blocks)
+        starts, order = np.cumsum([0, *(len(group) for group in groups[:-1])]), np.concatenate(groups)
+        sums = {name: np.add.reduceat(getattr(self, name)[order], starts) for name in _PER_BLOCK}
+        return self._with({**sums, "strata": self.strata[order][starts]})
 
     def only(self, terms: Iterable[Term]) -> TermEquations:
         """The same data for some of the terms, in the order given here."""
@@ -125,10 +136,18 @@ class TermEquations:
         for name in ("terms", "names", "beads"):
             if getattr(self, name) != getattr(other, name):
                 raise ValueError(f"cannot merge normal equations of different {name}")
+        if self.numbers and other.numbers and self.numbers != other.numbers:
+            raise ValueError(
+                f"cannot merge normal equations of {self.numbers} and {other.numbers} beads of types {self.names}"
+            )
         columns = np.union1d(self.columns, other.columns)
         two = [one._spread(columns) for one in (self, other)]
         return self._with(
-            {"columns": columns, **{n: np.concatenate([getattr(one, n) for one in two]) for n in _PER_BLOCK}}
+            {
+                "columns": columns,
+                "numbers": self.numbers or other.numbers,
+                **{n: np.concatenate([getattr(one, n) for one in two]) for n in (*_PER_BLOCK, "strata")},
+            }
         )
 
     def _with(self, changes: dict[str, Any]) -> TermEquations:
@@ -142,22 +161,25 @@ class TermEquations:
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write an open npz file of the arrays of this class; ``terms`` and ``names`` as JSON text."""
-        arrays = {name: getattr(self, name) for name in (*_PER_BLOCK, "columns")}
+        arrays = {name: getattr(self, name) for name in (*_PER_BLOCK, "columns", "strata")}
         np.savez_compressed(
             path, allow_pickle=False, format="kadanoff term equations 1", beads=self.beads,
+            numbers=np.array(self.numbers, np.int64),
             terms=json.dumps([to_plain(term) for term in self.terms]), names=json.dumps(self.names), **arrays,
         )  # fmt: skip
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> TermEquations:
-        """Read what `save` wrote. Raises ValueError for another file."""
+        """Read what `save` wrote; a file without ``strata`` is of one state. Raises ValueError for another file."""
         with np.load(path, allow_pickle=False) as file:
             missing = {"terms", "names", "columns", "beads", *_PER_BLOCK} - set(file.files)
             if missing:
                 raise ValueError(f"{path}: not normal equations of force matching; {sorted(missing)} are missing")
             terms = tuple(from_plain(entry) for entry in json.loads(str(file["terms"])))
-            arrays = {name: file[name] for name in (*_PER_BLOCK, "columns")}
-            return cls(terms, tuple(json.loads(str(file["names"]))), beads=int(file["beads"]), **arrays)
+            arrays = {name: file[name] for name in (*_PER_BLOCK, "columns", "strata") if name in file.files}
+            numbers = tuple(file["numbers"].tolist()) if "numbers" in file.files else ()
+            names = tuple(json.loads(str(file["names"])))
+            return cls(terms, names, beads=int(file["beads"]), numbers=numbers, **arrays)
 
 
 _PER_BLOCK = ("gram", "moment", "square", "net", "counts", "frames")
@@ -347,8 +369,9 @@ class _Stream:
         assert self.part is not None  # else there were no frames, which `TimeBlocks.close` refuses
         beads = self.part.beads
         return TermEquations(
-            self.terms, beads.names, self.columns, gram, moment, square, net, counts, frames, len(beads)
-        )
+            self.terms, beads.names, self.columns, gram, moment, square, net, counts, frames, len(beads),
+            tuple(np.bincount(beads.types, minlength=len(beads.names)).tolist()),
+        )  # fmt: skip
 
 
 def _types(term: Term) -> tuple[str, ...]:

@@ -33,8 +33,9 @@ from kadanoff.molecules.splines import Knots
 from kadanoff.molecules.term_equations import TermEquations
 from kadanoff.molecules.term_solution import KINDS, Mode, Risk, Strength, System, choose_strengths
 from kadanoff.molecules.three_body import AngularTriplet, SplineTriplet, Triplet
+from kadanoff.molecules.time_blocks import block_draws
 
-__all__ = ["FittedTerm", "TermMatch", "fit_terms"]
+__all__ = ["FittedTerm", "TermMatch", "check_equations", "fit_terms"]
 
 Array = NDArray[np.float64]
 _RARE = 0.01  # of the mean cell: fewer samples support nothing
@@ -81,6 +82,12 @@ class FittedTerm:
             return 0, 0
         low, high = edges[int(np.argmax(edges[:, 1] - edges[:, 0]))]
         return int(low), int(high)
+
+    @property
+    def _rims(self) -> tuple[int, int]:
+        """First cell with data enough, and the one after the last: thin cells between them keep the fit."""
+        cells = np.flatnonzero(self.sampled)
+        return (int(cells[0]), int(cells[-1]) + 1) if len(cells) else (0, 0)
 
     @property
     def nodes(self) -> Array:
@@ -137,7 +144,7 @@ class FittedTerm:
         return pair_table(self, step)
 
     def triplet(self) -> Triplet:
-        """The three-body term of a model. Beyond the cells with data h goes over into a constant."""
+        """The three-body term of a model. Beyond the first and the last cell with data h goes over into a constant."""
         term = self.term
         if isinstance(term, TripletBasis):
             table = term.table
@@ -151,19 +158,22 @@ class FittedTerm:
             return AngularTriplet(term.center, term.ends, term.cutoff, term.decay, energy, slope)
         width = self.knots.spacing
         slope = self.knots.slopes(self.knots.r) @ self.coefficients
-        low, high = self._run
+        low, high = self._rims
         energy[:low] = energy[low] - 0.5 * width * slope[low]  # a quadratic over one interval, then flat
         energy[high + 1 :] = energy[high] + 0.5 * width * slope[high]
         slope[:low] = slope[high + 1 :] = 0.0
         return AngularTriplet(term.center, term.ends, term.cutoff, term.decay, energy, slope)
 
     def density(self) -> LocalDensity:
-        """The local-density term of a model: F on four nodes an interval, F' constant beyond cells with data."""
+        """The local-density term of a model: F on four nodes an interval.
+
+        F' is constant beyond the first and the last cell with data.
+        """
         term = self.term
         if not isinstance(term, DensityBasis):
             raise ValueError(f"{term.name} is no local density")
         nodes = np.linspace(term.knots.start, term.knots.cutoff, 4 * term.knots.intervals + 1)
-        inside = np.clip(nodes, *(self.nodes[cell] for cell in self._run))
+        inside = np.clip(nodes, *(self.nodes[cell] for cell in self._rims))
         energy = term.knots.integrals(inside[:1]) - term.knots.integrals(inside)
         slope = self.value(inside)
         return LocalDensity(
@@ -259,7 +269,8 @@ def fit_terms(
     given is chosen by cross-validation over ``folds`` runs of blocks (`choose_strengths`). end: of every pair force at
     its cut-off, see `force_matching.solve`. A cell counts as sampled with at least ``minimum_samples`` in all and one
     in half of the blocks, and of other terms than pairs with a hundredth of the mean cell. confidence: of the bands;
-    resamples, seed: of the bootstrap over blocks, to which is added what the smoothing may hide (`System.smoothing`).
+    resamples, seed: of the bootstrap over blocks, of each state among themselves (`force_matching.solve`), to which is
+    added what the smoothing may hide (`System.smoothing`).
 
     Raises ValueError with fewer than three blocks, for fewer force components than coefficients, a term without data,
     a pair force without data at its cut-off, and where all forces are zero. Warns (`DataWarning`, and `notes`) of gaps
@@ -270,16 +281,13 @@ def fit_terms(
     """
     if terms is not None:
         equations = equations.only(terms)
+    check_equations(equations)
     blocks = len(equations)
-    if blocks < 3:
-        raise ValueError(f"error bars and cross-validation need at least three blocks of frames, not {blocks}")
     if not 0.0 < confidence < 1.0:
         raise ValueError(f"confidence must lie between 0 and 1, not {confidence}")
     if mode not in ("joint", "residual"):
         raise ValueError(f"mode is 'joint' or 'residual', not {mode!r}")
     square = float(equations.square.sum())
-    if not square > 0.0:
-        raise ValueError("all forces are zero: nothing to match")
     system = System.of(equations, end, mode)
     data = 3 * equations.beads * int(equations.frames.sum())
     if data * (blocks - 1) // blocks <= system.parameters:
@@ -300,8 +308,7 @@ def fit_terms(
         risks = {key: risk for key, risk in risks.items() if key[0] not in given}
     penalty = system.penalty(chosen)
     best = system.solve(np.ones((1, blocks)), penalty)[0]
-    draws = np.random.default_rng(seed).multinomial(blocks - 1, np.full(blocks, 1.0 / blocks), size=resamples)
-    samples = system.solve(draws.astype(np.float64), penalty)
+    samples = system.solve(block_draws(equations.strata, resamples, seed), penalty)
     samples += system.smoothing(best, chosen, risks, resamples, np.random.default_rng((seed, 1)))
 
     notes: list[str] = []
@@ -314,8 +321,10 @@ def fit_terms(
     left = system.residual(np.broadcast_to(best, (blocks, len(best))))
     remains = max(float(left.sum()) / square, 0.0)
     fraction = float(np.sqrt(remains))
-    spread = ratio_error(left, equations.square) / (2.0 * fraction) if remains else 0.0
-    net, more = net_force(equations.net, equations.square, int(equations.frames.sum()), float(left.sum()))
+    spread = ratio_error(left, equations.square, equations.strata) / (2.0 * fraction) if remains else 0.0
+    net, more = net_force(
+        equations.net, equations.square, int(equations.frames.sum()), float(left.sum()), equations.strata
+    )
     notes += more
     for note in notes:
         warnings.warn(note, DataWarning, stacklevel=2)
@@ -323,6 +332,20 @@ def fit_terms(
         fits, equations.names, mode, explained, held_out, in_sample, gain,
         Estimate(fraction, spread, blocks, "", "blocks, in sample"), net, chosen, risks, tuple(notes),
     )  # fmt: skip
+
+
+def check_equations(equations: TermEquations) -> None:
+    """Raise ValueError for what no fit can be made of: fewer than three blocks, or no forces."""
+    blocks, frames = len(equations), int(equations.frames.sum())
+    if blocks < 3:
+        raise ValueError(
+            f"error bars and cross-validation need at least three blocks of frames, not {blocks} of {frames} frame(s): "
+            "give more frames, or ask for more blocks"
+        )
+    if not equations.square.sum() > 0.0:
+        raise ValueError(
+            f"all forces are zero in all {frames} frames: nothing to match. Was the trajectory written with forces?"
+        )
 
 
 def _fitted(system: System, index: int, best: Array, samples: Array, minimum: int, confidence: float) -> FittedTerm:
@@ -356,14 +379,34 @@ def _gaps(fit: FittedTerm) -> list[str]:
         return [f"{fit.term.name}: {note}" for note in gaps(fit.knots, fit.sampled)]
     if not fit.sampled.any():
         return [f"{fit.term.name}: too few samples in every interval, so that nothing of it is supported"]
-    return []
+    if isinstance(fit.term, AngularBasis) and not fit.term.intervals:
+        return []  # three numbers, which any samples decide
+    notes = []
+    what = "cos theta" if isinstance(fit.term, AngularBasis) else "rho"
+    low, high = fit._rims
+    holes = low + np.flatnonzero(~fit.sampled[low:high])
+    if len(holes):
+        where = ", ".join(f"{fit.nodes[hole]:.4g} to {fit.nodes[hole + 1]:.4g}" for hole in holes)
+        notes.append(
+            f"{fit.term.name}: too few samples for {what} in {where}: there it is a smooth continuation from both "
+            f"sides, not data, and it counts as supported only in {fit.supported[0]:.4g} to {fit.supported[1]:.4g}"
+        )
+    beyond = int(fit.counts[:low].sum() + fit.counts[high:].sum())
+    if beyond:
+        kept = "h is constant" if isinstance(fit.term, AngularBasis) else "F' is constant"
+        notes.append(
+            f"{fit.term.name}: {beyond} samples, {beyond / fit.counts.sum():.2g} of all, lie in thin cells at the "
+            f"rims, outside {what} {fit.nodes[low]:.4g} to {fit.nodes[high]:.4g}; in a model {kept} there, not in "
+            "the fit"
+        )
+    return notes
 
 
 def _explained(
     system: System, strengths: Mapping[str, Strength], notes: list[str]
 ) -> tuple[dict[str, Estimate], dict[str, Estimate], dict[str, Estimate], dict[str, Estimate]]:
     """Explained variance of nested fits by the last kind in them: mean, held out, in sample, and the gains."""
-    square = system.equations.square
+    square, strata = system.equations.square, system.equations.strata
     blocks = len(square)
     present = [kind for kind in KINDS if any(term.kind == kind for term in system.terms)]
     explained: dict[str, Estimate] = {}
@@ -377,13 +420,14 @@ def _explained(
         kind = present[number - 1]
 
         def of(left: Array, method: str) -> Estimate:
-            return Estimate(1.0 - float(left.sum() / square.sum()), ratio_error(left, square), blocks, "", method)
+            error = ratio_error(left, square, strata)
+            return Estimate(1.0 - float(left.sum() / square.sum()), error, blocks, "", method)
 
         explained[kind] = of(0.5 * (seen + unseen), "blocks, in sample and held out")
         held_out[kind], in_sample[kind] = of(unseen, "blocks held out"), of(seen, "blocks, in sample")
         if before is not None:
             more = before - unseen
-            error = ratio_error(more, square)
+            error = ratio_error(more, square, strata)
             gain[kind] = Estimate(float(more.sum() / square.sum()), error, blocks, "", "blocks held out, differences")
             if gain[kind].value < -2.0 * error:
                 names = ", ".join(term.name for term in part.terms if term.kind == kind)

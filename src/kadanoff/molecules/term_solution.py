@@ -22,6 +22,7 @@ from scipy import linalg
 from kadanoff.molecules.force_terms import AngularBasis, DensityBasis, Kind, PairBasis, Term, TripletBasis
 from kadanoff.molecules.pair_forces import End, pair_columns
 from kadanoff.molecules.term_equations import TermEquations
+from kadanoff.molecules.time_blocks import centred
 
 __all__ = ["KINDS", "Mode", "Risk", "Strength", "System", "choose_strengths"]
 
@@ -67,13 +68,13 @@ class System:
     def of(cls, equations: TermEquations, end: End, mode: Mode) -> System:
         """Parameters of every term: none below the data, the condition at the cut-off, no constant F' beside pairs.
 
-        A constant F'(rho) is a pair force 2 w'(r), so that where pairs are fitted too F' is free of one: its mean over
-        the densities that occur is zero.
+        A constant F'(rho) is a pair force 2 w'(r), so that where pairs are fitted too, as far as the weight w reaches,
+        F' is free of one: its mean over the densities that occur is zero. Shorter pairs cannot have that force.
         """
         starts = np.cumsum([0, *(term.columns for term in equations.terms)])
         cells = np.cumsum([0, *(term.cells for term in equations.terms)])
         counts = equations.counts.sum(axis=0)
-        pairs = {frozenset(term.types) for term in equations.terms if isinstance(term, PairBasis)}
+        pairs = {frozenset(t.types): t.knots.cutoff for t in equations.terms if isinstance(t, PairBasis)}
         bases, rows = [], []
         for index, term in enumerate(equations.terms):
             inside = (equations.columns >= starts[index]) & (equations.columns < starts[index + 1])
@@ -84,7 +85,8 @@ class System:
             if isinstance(term, PairBasis):
                 bases.append(pair_columns(term.knots, int(np.flatnonzero(seen)[0]), end))
             elif isinstance(term, DensityBasis) and all(
-                frozenset((term.center, other)) in pairs for other in term.neighbours
+                pairs.get(frozenset((term.center, other)), 0.0) >= term.outer * (1.0 - 1e-9)
+                for other in term.neighbours
             ):
                 mean = np.zeros(term.columns)
                 for cell, number in enumerate(seen):  # integrals of the four splines over a cell
@@ -213,10 +215,10 @@ class System:
         gram = self.gram.sum(axis=0)
         whole = gram + self.penalty(strengths)
         score = self.moment - self.gram @ best
-        score -= score.mean(axis=0)
+        score = centred(score, self.equations.strata)
         blocks = len(score)
         solved = np.linalg.solve(whole, np.concatenate([score.T, gram], axis=1))
-        noise = np.einsum("bi,ib->", score, solved[:, :blocks]) * blocks / (blocks - 1)
+        noise = np.einsum("bi,ib->", score, solved[:, :blocks])
         sigma = np.sqrt(max(float(noise / np.trace(solved[:, blocks:])), 0.0))
         moment = np.zeros((number, self.parameters))
         wanted = set(chosen)
@@ -242,11 +244,13 @@ def choose_strengths(
 ) -> tuple[dict[str, Strength], dict[tuple[str, str], Risk]]:
     """Strengths by cross-validation, one penalty after the other, and the risk curves by (term, penalty).
 
-    Folds are runs of neighbouring blocks. In a residual fit a term is judged before later kinds are added. Taken is
-    the weakest strength whose risk exceeds the least by no more than one standard error of their difference over
-    folds: what data can decide is not smoothed away.
+    Folds are runs of neighbouring blocks, at least two of each state. In a residual fit a term is judged before later
+    kinds are added. Taken is the weakest strength whose risk exceeds the least by no more than one standard error of
+    their difference over folds: what data can decide is not smoothed away.
     """
-    coarse = system.reblock(min(folds, len(system.equations)))
+    states = len(np.unique(system.equations.strata))
+    coarse = system.reblock(min(max(folds, 2 * states), len(system.equations)))
+    strata = coarse.equations.strata
     square = coarse.equations.square.sum()
     strengths = dict(start)
     curves: dict[tuple[str, str], Risk] = {}
@@ -265,9 +269,9 @@ def choose_strengths(
             risk = risks.sum(axis=1) / square
             best = int(np.argmin(risk))
             apart = (risks - risks[best]) / square
-            error = apart.std(axis=1, ddof=1) * np.sqrt(risks.shape[1])
+            error = np.sqrt(np.sum(centred(apart.T, strata) ** 2, axis=0))
             chosen = int(np.flatnonzero(risk - risk[best] <= error)[0])
-            spread = (risks / square).std(axis=1, ddof=1) * np.sqrt(risks.shape[1])
+            spread = np.sqrt(np.sum(centred(risks.T / square, strata) ** 2, axis=0))
             curves[term.name, penalty] = Risk(np.array(grid), risk, spread, chosen)
             strengths[term.name] = strengths[term.name]._replace(**{penalty: grid[chosen]})
     return strengths, curves

@@ -24,6 +24,7 @@ from kadanoff.molecules.comparison import AGREES, apart, plural
 from kadanoff.molecules.force_matching import ForceMatch, NormalEquations
 from kadanoff.molecules.iteration import Sample, even_and_odd, rdf_difference
 from kadanoff.molecules.pair_distributions import PairDistribution
+from kadanoff.molecules.pair_forces import ratio_error
 from kadanoff.molecules.potentials import PairPotential
 from kadanoff.molecules.relative_entropy import RelativeEntropy
 from kadanoff.molecules.thermodynamics import compressibility
@@ -58,14 +59,22 @@ def energy_and_entropy(r: ArrayLike, temperatures: Sequence[float], curves: Arra
 
     ``r`` (m,) nm; ``temperatures`` (n,) K, two different ones at least; ``curves`` and ``errors`` (n, m) kJ/mol, the
     errors independent between temperatures. Where the line leaves more than they explain, mean chi^2 above one, the
-    errors returned grow by its root. Raises ValueError for fewer, or errors that are not positive.
+    errors returned grow by its root. Raises ValueError for fewer, curves that are not
+    finite, or errors that are not positive.
     """
     t, u, s = (np.asarray(x, dtype=np.float64) for x in (temperatures, curves, errors))
     at = np.asarray(r, dtype=np.float64)
     if len(np.unique(t)) < 2 or u.shape != (len(t), len(at)) or s.shape != u.shape:
         raise ValueError(f"two temperatures or more are needed, with a curve (m,) each, not {t.tolist()} and {u.shape}")
-    if not np.all(s > 0):
-        raise ValueError("every point of every curve needs a positive error")
+    if not (np.all(s > 0) and np.all(np.isfinite(s))):
+        raise ValueError("every point of every curve needs a positive and finite error")
+    for temperature, curve in zip(t, u, strict=True):
+        if not np.all(np.isfinite(curve)):
+            where = at[np.flatnonzero(~np.isfinite(curve))[0]]
+            raise ValueError(
+                f"the potential at {temperature:g} K is not a finite number at {where:g} nm: leave out distances where "
+                "a curve is not known"
+            )
     w = s**-2
     total, middle = w.sum(axis=0), (w * t[:, None]).sum(axis=0) / w.sum(axis=0)
     away = t[:, None] - middle
@@ -91,10 +100,8 @@ def explained(coefficients: Array, equations: NormalEquations) -> Estimate:
     c = coefficients
     left = equations.square - 2.0 * equations.moment @ c + np.einsum("a,bac,c->b", c, equations.gram, c)
     share = float(left.sum() / equations.square.sum())
-    b = len(left)
-    deviation = left - share * equations.square
-    error = float(np.sqrt(np.sum(deviation**2) * b / (b - 1)) / equations.square.sum())
-    return Estimate(1.0 - share, error, b, "", "spread of blocks")
+    error = ratio_error(left, equations.square, equations.strata)
+    return Estimate(1.0 - share, error, len(left), "", "spread of blocks")
 
 
 @dataclass(frozen=True, eq=False)

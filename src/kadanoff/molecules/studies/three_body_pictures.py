@@ -47,7 +47,7 @@ def variance(found: Comparison) -> Picture:
     if found.floor is not None:
         top = 1.0 - found.floor.floor.value
         error = found.floor.floor.error or 0.0
-        words = "at most: not above 1 - lower bound of the floor" if found.floor.bound else "all that can be explained"
+        words = "at most this can be explained"
         axis.axhspan(top, 1.0, color=plotting.BLACK, alpha=0.12, linewidth=0)
         axis.axhspan(top - error, top + error, color=plotting.BLACK, alpha=0.3, linewidth=0)
         axis.text(len(known) - 0.55, top + 0.02, f"{words}: {top:.3f}", ha="right", va="bottom", fontsize=8)

@@ -163,7 +163,10 @@ def estimates(found: Comparison) -> dict[str, Estimate | Reported]:
     for name, value in explained(found).items():
         numbers[f"force_variance_explained.{name}"] = value
     if found.floor is not None:
-        source = f"{found.floor.bound}: no plateau" if found.floor.bound else "plateau of D(t) at fixed bead positions"
+        flat = "plateau of D(t) at fixed bead positions: at least so much"
+        if found.floor.bound:
+            flat = "D(t) at fixed bead positions still rises" if found.floor.reached else "no plateau"
+        source = f"{found.floor.bound}: {flat}" if found.floor.bound else flat
         numbers["force_variance_floor"] = Reported(found.floor.floor, source=source)
     else:
         best = found.match.best
@@ -208,14 +211,15 @@ def _ledger(found: Comparison) -> Ledger:
                 conditions="least squares", theorem_text="a fitted force is never longer than what it is fitted to",
             )
         )  # fmt: skip
-    if found.floor is not None and not found.floor.bound:
+    if found.floor is not None and found.floor.reached:
         best, floor = found.match.best, found.floor.floor
         reachable = Estimate(1.0 - floor.value, floor.error, floor.samples, "", floor.method)
         ledger.add(
             Loss(
                 "mean_force", reachable, best, reachable.minus(best), theorem="coarse <= fine",
-                conditions="one ensemble, plateau reached",
-                theorem_text="no function of the bead positions explains more than the many-body mean force does",
+                conditions="one ensemble, D(t) flat to 5 %",
+                theorem_text="no function of the bead positions explains more than the many-body mean force does, and "
+                "that at most one less what was measured at fixed beads",
             )
         )  # fmt: skip
     for name, run in found.runs.items():
@@ -244,7 +248,8 @@ def _verdict(found: Comparison) -> str:
     if found.match.density is not None and "density" in found.match.density.gain:
         said.append(f"A local density adds {found.match.density.gain['density']} to pairs and the three-body term.")
     if found.floor is not None:
-        said.append(f"The rest is not all to be had: {found.floor.text}.")
+        top = 1.0 - found.floor.floor.value
+        said.append(f"The rest is not all to be had, at most {top:.3g} can be explained: {found.floor.text}.")
     else:
         said.append(
             f"How much of the rest is irreducible was not measured (no forces at fixed beads were given): "

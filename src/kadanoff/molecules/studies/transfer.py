@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from itertools import count
@@ -15,7 +15,7 @@ from kadanoff.estimates import Estimate
 from kadanoff.molecules import transfer_pictures as pictures
 from kadanoff.molecules.comparison import CITE
 from kadanoff.molecules.force_matching import ForceMatch, NormalEquations, normal_equations, solve
-from kadanoff.molecules.frames import Frames
+from kadanoff.molecules.frames import Frames, fixed_box
 from kadanoff.molecules.integral_equations import hnc_start
 from kadanoff.molecules.iteration import (
     Iteration,
@@ -159,19 +159,15 @@ def transfer(config: TransferConfig, run: Run) -> Result:
         wanted = [
             StateTarget(even[name], config.states[name].temperature, config.states[name].weight) for name in fitted
         ]
-        samples = [own[name].begin for name in fitted]  # the single potential at each state
-        several, tried = single, []
-        for turn in range(how.multistate_turns):
-            step = multistate_step(several, wanted, [(one.distribution, one.singles) for one in samples])
-            if step.converged:
-                break
-            several = step.potential
-            tasks_of_turn = [task(name, several, 3000 + 10 * turn) for name in fitted]
-            samples = run.stage(f"multistate-{turn + 1}", simulate_each, tasks_of_turn, run.executor)
-            tried.append((_distance(samples, wanted), several))
+
+        def simulated(turn: int, potential: PairPotential) -> list[Sample]:
+            tasks_of_turn = [task(name, potential, 3000 + 10 * turn) for name in fitted]
+            found = run.stage(f"multistate-{turn + 1}", simulate_each, tasks_of_turn, run.executor)
             bar.advance(len(fitted))
-        if tried:
-            several = min(tried, key=lambda item: item[0])[1]
+            return found
+
+        begins = [own[name].begin for name in fitted]  # the single potential at each state
+        several = fit_several(single, begins, wanted, how.multistate_turns, simulated)
         final = run.stage("multistate", simulate_each, [task(name, several, 9000) for name in names], run.executor)
         bar.advance(len(names))
 
@@ -230,6 +226,26 @@ def fit_alone(task: _Task, target: PairDistribution, turns: int, upper: float) -
     return iterate(potential, target, mend, run, start, steps=turns, upper=upper)
 
 
+def fit_several(
+    start: PairPotential, samples: Sequence[Sample], wanted: Sequence[StateTarget], turns: int,
+    simulated: Callable[[int, PairPotential], Sequence[Sample]],
+) -> PairPotential:  # fmt: skip
+    """The potential nearest to several states among the start and what Newton steps at all of them make of it.
+
+    ``samples``: of the start at each state; ``simulated(turn, potential)`` gives those of another. The start is a
+    candidate like the others: a step whose simulation comes out worse is not taken.
+    """
+    several, tried = start, [(_distance(samples, wanted), start)]
+    for turn in range(turns):
+        step = multistate_step(several, wanted, [(one.distribution, one.singles) for one in samples])
+        if step.converged:
+            break
+        several = step.potential
+        samples = simulated(turn, several)
+        tried.append((_distance(samples, wanted), several))
+    return min(tried, key=lambda item: item[0])[1]
+
+
 @dataclass(frozen=True, eq=False)
 class OwnFit:
     """A fit at one state from a given potential: ``begin``, the sample of that; the ``potential`` found, with its band;
@@ -262,6 +278,8 @@ def fit_each(
 
 def information(reference: Frames, own: PairPotential, task: _Task) -> RelativeEntropy | str:
     """By how much the relative entropy of the task's potential exceeds that of ``own``; where that fails, why."""
+    if not fixed_box(reference):
+        return "the box of the reference changes, and relative entropies are compared at constant volume"
     single, start, sampling, steps, seed = task
     bead = start.beads
     numbers = count(seed)
