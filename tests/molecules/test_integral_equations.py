@@ -7,6 +7,7 @@ import pytest
 
 from kadanoff.molecules.frames import BOLTZMANN
 from kadanoff.molecules.integral_equations import (
+    _least_risk,
     gauss_newton_step,
     hnc_distribution,
     hnc_jacobian,
@@ -152,6 +153,27 @@ def test_rms_error_is_the_spread_of_rms():
     found = [rdf_difference(measured(wrong, 500 + k), measured(TRUTH, 600 + k), 1.0)[0] for k in range(20)]
     spread = np.std([rms.value for rms in found], ddof=1)
     assert np.mean([rms.error for rms in found]) == pytest.approx(spread, rel=0.6)
+
+
+def test_rows_that_count_more_are_not_known_better():
+    """Mallows' risk of rows with noise variances v: predicted and true risk agree; taken as unit noise they do not."""
+    random = np.random.default_rng(2)
+    designs = [random.normal(size=(60, 30)) * np.exp(-np.arange(30) / 4) for _ in range(4)]
+    weights = np.array([10.0, 0.5, 0.5, 0.5])
+    weights *= 4 / weights.sum()
+    design = np.vstack([np.sqrt(w) * part for w, part in zip(weights, designs, strict=True)])
+    variances, penalty = np.repeat(weights, 60), np.eye(30)
+    right, wrong = [], []
+    for _ in range(60):
+        truth = 0.3 * random.normal(size=30)
+        data = design @ truth + np.sqrt(variances) * random.normal(size=240)
+        for found, given in ((right, variances), (wrong, None)):
+            _, x, _, freedom = _least_risk(design, data, penalty, given)
+            found.append((np.sum((design @ (x - truth)) ** 2), freedom))
+    (true, freedom), (other, more) = np.mean(right, axis=0), np.mean(wrong, axis=0)
+    spread = np.std(np.subtract(right, wrong), axis=0, ddof=1) / np.sqrt(60)
+    assert other - true > 4 * spread[0]
+    assert more - freedom > 4 * spread[1]
 
 
 def test_a_short_g_goes_on_where_c_ends():

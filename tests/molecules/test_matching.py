@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kadanoff.molecules.constraints import KirkwoodBuff, PressureConstraint, constrain
+from kadanoff.molecules.constraints import KirkwoodBuffConstraint, PressureConstraint, constrain
 from kadanoff.molecules.engines import Exploded
 from kadanoff.molecules.frames import BOLTZMANN, Beads, Frames
 from kadanoff.molecules.integral_equations import hnc_start
@@ -257,6 +257,12 @@ def test_a_step_that_explodes_is_halved_and_what_was_found_is_kept(one):
     assert "explodes even after 4 halvings: bead 7" in result.note
     assert len(runs) == 6
     np.testing.assert_array_equal(result.model.only.energy, wrong.only.energy)
+    runs.clear()
+    spent = match(
+        target, wrong, "gauss-newton", cutoff=CUTOFF, simulate=simulate, upper=0.8, reweighting=False, simulations=3
+    )
+    assert "limit of simulations was reached; the last step explodes: bead 7" in spent.note
+    np.testing.assert_array_equal(spent.model.only.energy, wrong.only.energy)
     with pytest.raises(Exploded):
         match(
             target, wrong, cutoff=CUTOFF, upper=0.8,
@@ -268,8 +274,9 @@ def test_bad_targets_are_refused_by_name(one, two):
     _, found, _ = one
     good = blocks(found)
     part = good["A", "A"]
-    with pytest.raises(ValueError, match="normalised wrongly"):
-        Target(TEMPERATURE, {("A", "A"): replace(part, ideal=2 * part.ideal)}, found.last)
+    for factor in (2.0, 1.2, 0.85):
+        with pytest.raises(ValueError, match="normalised wrongly"):
+            Target(TEMPERATURE, {("A", "A"): replace(part, ideal=factor * part.ideal)}, found.last)
     with pytest.raises(ValueError, match="4 or more"):
         Target(TEMPERATURE, {("A", "A"): part.reblock(2)}, found.last)
     with pytest.raises(ValueError, match="no g of the pair"):
@@ -314,7 +321,7 @@ def test_a_kirkwood_buff_constraint_moves_the_integral(one):
     shells = 4 / 3 * np.pi * np.diff(edges**3)
     inner = edges[1:] <= 1.0 + 1e-9
     now = float(np.sum((shells * (g - 1))[inner]))
-    wish = KirkwoodBuff(("A", "A"), now + 0.002, 1.0, 0.0008)
+    wish = KirkwoodBuffConstraint(("A", "A"), now + 0.002, 1.0, 0.0008)
     result, seen = matched(one, "gauss-newton", model=truth, constraints=[wish], steps=12, length=20_000)
     assert result.converged, result.note
     got = float(np.sum((shells * (seen[-1].distribution.g - 1))[inner]))

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-__all__ = ["Constraint", "KirkwoodBuff", "PressureConstraint", "constrain"]
+__all__ = ["Constraint", "KirkwoodBuffConstraint", "PressureConstraint", "constrain"]
 
 Array = NDArray[np.float64]
 
@@ -39,9 +39,13 @@ class PressureConstraint:
 
 
 @dataclass(frozen=True)
-class KirkwoodBuff:
+class KirkwoodBuffConstraint:
     """G = 4 pi int_0^upper (g - 1) r^2 dr of the pair of types ``pair`` in one ``state``: ``value`` nm^3, met within
-    ``tolerance``; ``upper`` nm."""
+    ``tolerance``; ``upper`` nm.
+
+    This is the plain integral in the closed box that is simulated, which is not the open system's: there g tends to
+    1 + (1 - S(0)) / N. Take ``value`` from the target's g by the same integral; a number from experiment or from
+    `thermodynamics.kirkwood_buff` (offset divided out, weighted to converge) is another quantity."""
 
     pair: tuple[str, str]
     value: float
@@ -55,7 +59,7 @@ class KirkwoodBuff:
         return f"Kirkwood-Buff integral {self.value:g} nm^3 of {self.pair} to {self.upper:g} nm in state {self.state}"
 
 
-Constraint = PressureConstraint | KirkwoodBuff
+Constraint = PressureConstraint | KirkwoodBuffConstraint
 
 
 def constrain(step: Array, spread: Array, slopes: Array, wanted: Array, names: Sequence[str]) -> Array:

@@ -403,15 +403,19 @@ def fine_grid(lower: float, cutoff: float) -> Array:
     return lower + (cutoff - lower) * np.linspace(0.0, 1.0, 401)
 
 
-def _least_risk(design: Array, data: Array, penalty: Array) -> tuple[float, Array, float, float]:
-    """Ridge solution of unit-noise data with the least predictive risk |data - fit|^2 + 2 freedom: risk, x, lambda,
-    freedom."""
+def _least_risk(
+    design: Array, data: Array, penalty: Array, variances: Array | None = None
+) -> tuple[float, Array, float, float]:
+    """Ridge solution with the least predictive risk |data - fit|^2 + 2 sum_i H_ii v_i: risk, x, lambda, freedom.
+
+    H takes the data to the fit; v are the noise ``variances`` of the rows, 1 by default; the sum is the freedom."""
     normal, right = design.T @ design, design.T @ data
+    noisy = normal if variances is None else design.T @ (variances[:, None] * design)
     found: list[tuple[float, Array, float, float]] = []
     for strength in np.geomspace(1e5, 1e-3, 81):
         factor = linalg.cho_factor(normal + strength * penalty)
         solution = linalg.cho_solve(factor, right)
-        freedom = float(np.trace(linalg.cho_solve(factor, normal)))
+        freedom = float(np.trace(linalg.cho_solve(factor, noisy)))
         found.append((float(np.sum((data - design @ solution) ** 2)) + 2 * freedom, solution, float(strength), freedom))
     return min(found, key=lambda item: item[0])
 

@@ -80,12 +80,14 @@ class Target:
                 raise ValueError(f"g of {pair} has {len(part)} blocks of frames; 4 or more are needed for its noise")
             if not part.counts.any():
                 raise ValueError(f"g of {pair} holds no pair at all within {part.cutoff:g} nm: more frames are needed")
-            tail = slice(-max(3, len(part.r) // 10), None)
-            level, noise = float(np.mean(part.g[tail])), float(np.mean(part.error[tail]))
-            if abs(level - 1.0) > 0.25 + 4.0 * noise:
+            outer = np.where(part.r > part.r[-1] * 2.0 / 3.0, part.r**2, 0.0)
+            outer /= outer.sum()
+            level = float(part.g @ outer)
+            noise = float(np.sqrt(np.sum((part.deviations @ outer) ** 2) * len(part) / (len(part) - 1)))
+            if abs(level - 1.0) > 0.08 + 4.0 * noise:
                 raise ValueError(
-                    f"g of {pair} ends at {level:.3g} near {part.cutoff:g} nm, not near 1: it is normalised wrongly, "
-                    "or was not measured far enough"
+                    f"g of {pair} has the mean {level:.3g} over the outer third before {part.cutoff:g} nm, not 1: it "
+                    "is normalised wrongly, or was not measured far enough"
                 )
         object.__setattr__(self, "distributions", ordered)
 
@@ -182,25 +184,28 @@ def match(
     note, converged, result = "the step limit was reached", False, begin
     number, fresh = 0, True
     while True:
-        try:
-            views, samples, kept = states.look(now, fresh)
-        except Exploded as error:
-            if not turns:
-                raise
-            why = str(error)
-            for _ in range(_HALVINGS):
+        why, found = "", None
+        for halving in range(_HALVINGS + 1):
+            if halving:
                 now = _between(previous, now)
-                try:
-                    views, samples, kept = states.look(now, True)
-                    break
-                except Exploded as again:
-                    why = str(again)
-            else:
-                note, result = f"the step explodes even after {_HALVINGS} halvings: {why}", previous
+            try:
+                found = states.look(now, fresh or halving > 0)
                 break
-        except _Spent:
-            note, result = "the limit of simulations was reached", now
+            except Exploded as error:
+                if not turns:
+                    raise
+                why = str(error)
+            except _Spent:
+                # a model that was never simulated is the result only where nothing speaks against it
+                note, result = "the limit of simulations was reached", now
+                if why:
+                    note, result = f"{note}; the last step explodes: {why}", previous
+                break
+        else:
+            note, result = f"the step explodes even after {_HALVINGS} halvings: {why}", previous
+        if found is None:
             break
+        views, samples, kept = found
         rms, floor = _difference(views, upper)
         better, enough, words = _mend(now, begin, step, views, constraints, trust, spacing, rms, floor)
         pressures = tuple(Estimate(v.pressure, v.pressure_error, None, "bar", "blocking") for v in views)

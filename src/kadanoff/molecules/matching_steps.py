@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from kadanoff.molecules.constraints import Constraint, KirkwoodBuff, constrain
+from kadanoff.molecules.constraints import Constraint, KirkwoodBuffConstraint, constrain
 from kadanoff.molecules.frames import BAR, BOLTZMANN
 from kadanoff.molecules.integral_equations import _SMOOTH, _least_risk, fine_grid, smooth_spread, spline_basis
 from kadanoff.molecules.mixtures import Closure, mixture, mixture_jacobian, mixture_potential
@@ -233,7 +233,7 @@ def felt(basis: Basis, views: Sequence[View], spread: Array) -> Felt:
         difference = (view.target.g - view.model.g) @ whole
         back = linalg.solve_triangular(root, turn, lower=True, trans="T")  # x to modes, transposed
         information += view.share * (back * (strength**2 / noise)) @ back.T
-        doubled += view.share * (back * (strength**2 / noise * 2.0 * own / noise)) @ back.T
+        doubled += view.share**2 * (back * (strength**2 / noise * 2.0 * own / noise)) @ back.T
         right -= view.share * back @ (strength * difference / noise)
         each = view.share * back * (strength / noise)
         blocks += [part.deviations @ whole @ each.T for part in (view.model, view.target)]
@@ -301,15 +301,16 @@ def response_step(
 ) -> tuple[Array, Array, float]:
     """Regularised least squares of g* - g - A x over all states: x (p,), its spread (p, p), and by how much it lowers
     the predictive risk."""
-    designs, data = [], []
+    designs, data, variances = [], [], []
     for view, answer in zip(views, answers, strict=True):
         weight = np.sqrt(view.share / np.where(view.noise > 0, view.noise, np.inf))[basis.used]
         designs.append(answer[basis.used] * weight[:, None])
         data.append((view.target.g - view.model.g)[basis.used] * weight)
+        variances.append(np.full(len(weight), view.share))  # a state's weight is no better knowledge of its g
     design, thermal = np.vstack(designs), float(np.mean([view.thermal for view in views]))
     penalty = linalg.inv(basis.spread(start, thermal, _SMOOTH))
     difference = np.concatenate(data)
-    risk, x, strength, _ = _least_risk(design, difference, penalty)
+    risk, x, strength, _ = _least_risk(design, difference, penalty, np.concatenate(variances))
     return x, np.asarray(linalg.inv(design.T @ design + strength * penalty)), float(difference @ difference) - risk
 
 
@@ -344,7 +345,7 @@ def hold(
         view = views[constraint.state]
         sums = view.frames.counts @ basis.values
         weights = view.weights / view.weights.sum()
-        if isinstance(constraint, KirkwoodBuff):
+        if isinstance(constraint, KirkwoodBuffConstraint):
             names = [tuple(sorted(pair)) for pair in view.target.pairs]
             along = view.target.along(names.index(tuple(sorted(constraint.pair))))
             inner = view.target.edges[1:] <= constraint.upper + 1e-9

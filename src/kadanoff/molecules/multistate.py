@@ -88,7 +88,7 @@ def multistate_step(
     lower = min(low for _, low in found)
     fine = fine_grid(lower, cutoff)
     basis = spline_basis(fine, lower, cutoff, spacing)
-    rows, answers = [], []
+    rows, answers, variances = [], [], []
     for state, (model, singles), (used, _), weight in zip(
         states, models, found, np.sqrt(weights / weights.mean()), strict=True
     ):
@@ -98,11 +98,12 @@ def multistate_step(
         white = weight * whitening(state.target, model, singles, used)
         rows.append(white @ (state.target.g - model.g)[used])
         answers.append(white @ measured_response(singles, used, felt, state.temperature))
+        variances.append(np.full(len(white), weight**2))  # a state's weight is no better knowledge of its g
     difference, design = np.concatenate(rows), np.concatenate(answers)
     thermal = BOLTZMANN * min(state.temperature for state in states)
     penalty = linalg.inv(smooth_spread(potential, lower, basis.shape[1], thermal, _SMOOTH)) / thermal**2
     chi2 = float(np.mean(difference**2))
-    risk, change, strength, freedom = _least_risk(design, difference, penalty)
+    risk, change, strength, freedom = _least_risk(design, difference, penalty, np.concatenate(variances))
     gain = chi2 * len(difference) - risk
     if gain <= 0.0:
         return NewtonStep(potential, chi2, chi2, strength, freedom, 0.0, True, True)
