@@ -96,9 +96,10 @@ def main() -> int:
     sample(hnc_start(even, 300.0, 0.9), begin, sampling, steps=1000, seed=1)  # compiles
 
     clock = time.perf_counter()
+    start = hnc_start(even, 300.0, 0.9)
     turns = iterate(
-        hnc_start(even, 300.0, 0.9), even, newton(even, 300.0),
-        lambda number, potential, start: sample(potential, start, sampling, steps=steps, seed=100 + number),
+        start, even, newton(even, 300.0, start),
+        lambda number, potential, frame: sample(potential, frame, sampling, steps=steps, seed=100 + number),
         begin, steps=8, upper=1.0,
     )  # fmt: skip
     ours = time.perf_counter() - clock

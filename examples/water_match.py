@@ -12,12 +12,12 @@ data = files("kadanoff.molecules") / "data"
 frames = read_all_beads(data / "spce.gro", data / "spce.trr", MappingConfig(beads={"W": {"per": "residue"}}))
 
 target = Target(300.0, pair_distributions(frames, cutoff=1.2), starting_frame(frames))  # g of every pair of types
-sampling = Sampling(300.0, reach=1.2)
+sampling = Sampling(300.0, reach=1.2, every=20)  # a step needs 500 frames or more
 
 
 def simulate(number, state, model, start):
     """One simulation; another engine, thermostat or length goes in here."""
-    return sample(model, start, sampling, steps=16_000, seed=number)
+    return sample(model, start, sampling, steps=12_000, seed=number)
 
 
 found = match(target, step="gauss-newton", cutoff=0.9, upper=1.0, simulate=simulate)
