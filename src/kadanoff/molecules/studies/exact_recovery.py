@@ -7,6 +7,7 @@ from itertools import count
 
 import numpy as np
 import xarray
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -37,6 +38,7 @@ WALL = 0.01
 """Distance (nm) of the knots of the matched forces. At 0.02 splines miss the steep wall by 1e-3; at 0.005 the innermost
 knots rest on the pairs of single blocks, and the blocks held out lie 4e-3 to 7e-3 off there."""
 
+_TITLES = {"one": "one type", "two": "two types"}
 _SYSTEMS = {
     "one": (("A",), {("A", "A"): (0.6, 0.34)}),
     "two": (("A", "B"), {("A", "A"): (0.6, 0.34), ("A", "B"): (0.8, 0.32), ("B", "B"): (0.4, 0.30)}),
@@ -233,7 +235,7 @@ def potentials(found: dict[tuple[str, Step], Matched], truths: dict[str, Model],
             axis.fill_between(r, away - band, away + band, color=line.get_color(), alpha=0.12, linewidth=0)
         axis.axhline(0.0, color=plotting.BLACK, linewidth=0.8)
         axis.set(xlabel=plotting.label("r", "nm"), ylabel=plotting.label("U - truth", "kT"))
-        axis.set_title(f"{name}: {'-'.join(pair)}")
+        axis.set_title(f"{_TITLES[name]}: {'-'.join(pair)}")
     axes[0].legend(fontsize="x-small", frameon=False)
     return Picture(
         drawing,
@@ -253,7 +255,8 @@ def convergence(found: dict[tuple[str, Step], Matched]) -> Picture:
                 markersize=4, color=plotting.COLOURS[index], label=step,
             )  # fmt: skip
         axis.axhline(1.0, color=plotting.BLACK, linestyle="--", linewidth=1)
-        axis.set(yscale="log", xlabel="simulations run", ylabel="RMS of g over its noise", title=f"{name}")
+        axis.set(yscale="log", xlabel="simulations run", ylabel="RMS of g over its noise", title=_TITLES[name])
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes[0].legend(fontsize="x-small", frameon=False)
     ends = "; ".join(f"{name}, {step}: {result.simulations_run}" for (name, step), result in found.items())
     words = "Distance of g from the target in units of its noise (dashed: 1). Simulations run"
