@@ -31,7 +31,7 @@ KINDS: dict[str, str] = {
     "molecules.water-reference": "kadanoff.molecules.studies.water_reference:water_reference",
     "molecules.force-floor": "kadanoff.molecules.studies.force_floor:force_floor_run",
     "lattices.block-spins": "kadanoff.lattices.studies:block_spins",
-    "dynamics.hidden-cycle": "kadanoff.dynamics.studies:hidden_cycle",
+    "dynamics.hidden-cycle": "kadanoff.dynamics.studies.hidden_cycle:hidden_cycle",
     "networks.regions": "kadanoff.networks.studies:regions",
 }
 """Kind -> ``module:function``; the function takes ``(config, run)`` and returns a Result."""

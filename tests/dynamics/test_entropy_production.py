@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kadanoff.dynamics import edge_flows, entropy_production, lumped_entropy_production, ring, split, stationary
-from kadanoff.dynamics.studies import HiddenCycle, arc_curve, hidden_cycle
+from kadanoff.dynamics.studies.hidden_cycle import HiddenCycle, arc_curve, hidden_cycle
 from kadanoff.maps import Map
 from kadanoff.study import Run
 

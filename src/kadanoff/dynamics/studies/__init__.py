@@ -1,0 +1,1 @@
+"""The studies of dynamics, one file a recipe."""
