@@ -7,12 +7,12 @@ import pytest
 
 from kadanoff.molecules.frames import BOLTZMANN
 from kadanoff.molecules.integral_equations import (
-    _least_risk,
     gauss_newton_step,
     hnc_distribution,
     hnc_jacobian,
     hnc_potential,
     hnc_start,
+    least_risk,
     liquid,
 )
 from kadanoff.molecules.iteration import rdf_difference
@@ -168,7 +168,7 @@ def test_rows_that_count_more_are_not_known_better():
         truth = 0.3 * random.normal(size=30)
         data = design @ truth + np.sqrt(variances) * random.normal(size=240)
         for found, given in ((right, variances), (wrong, None)):
-            _, x, _, freedom = _least_risk(design, data, penalty, given)
+            _, x, _, freedom = least_risk(design, data, penalty, given)
             found.append((np.sum((design @ (x - truth)) ** 2), freedom))
     (true, freedom), (other, more) = np.mean(right, axis=0), np.mean(wrong, axis=0)
     spread = np.std(np.subtract(right, wrong), axis=0, ddof=1) / np.sqrt(60)

@@ -1,7 +1,6 @@
 """The study `transfer`: a true pair potential carries over, water's does not; and the parts the study is made of."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,13 +14,14 @@ from kadanoff.molecules.engines import Langevin
 from kadanoff.molecules.engines.bead import BeadEngine
 from kadanoff.molecules.force_matching import normal_equations, solve
 from kadanoff.molecules.frames import Beads, Frames
-from kadanoff.molecules.integral_equations import gauss_newton_step
-from kadanoff.molecules.iteration import Sampling, even_and_odd, sample
+from kadanoff.molecules.iteration import Sampling, even_and_odd, rdf_difference, sample
 from kadanoff.molecules.mapping import BeadConfig, MappingConfig, read_all_beads
-from kadanoff.molecules.multistate import StateTarget, merged_equations, multistate_step
+from kadanoff.molecules.matching import Target
+from kadanoff.molecules.multistate import merged_equations
 from kadanoff.molecules.pair_distributions import pair_distribution
 from kadanoff.molecules.potentials import Model, lennard_jones
 from kadanoff.molecules.reference import reduced
+from kadanoff.molecules.studies import transfer
 from kadanoff.molecules.studies.transfer import fit_several, information
 from kadanoff.molecules.transferability import energy_and_entropy, explained
 from kadanoff.molecules.unseen import unseen
@@ -165,58 +165,39 @@ def test_shipped_states_are_whole(path):
     assert np.abs(frames.forces.sum(axis=1)).max() < 0.02 * np.sqrt(500) * frames.forces.std()
 
 
-@pytest.fixture(scope="module")
-def tried(fluids):
-    """The target of the hot state, and a simulation of a potential that is a little off."""
-    target = even_and_odd(pair_distribution(fluids["hot"], cutoff=0.8))[0]
-    wrong = lennard_jones(0.8, 0.3, 0.7)
-    start = fluids["hot"][0]
-    found = sample(wrong, Frames(start.beads, start.positions, start.box, np.zeros(1)),
-                   Sampling(350.0, 0.8, every=20), steps=12_000, seed=5)  # fmt: skip
-    return wrong, target, found
+def at_rest(frames):
+    return Frames(frames.beads, frames.positions[:1], frames.box[:1], np.zeros(1))
 
 
-def test_a_step_for_one_state_is_the_gauss_newton_step(tried):
-    wrong, target, found = tried
-    one = gauss_newton_step(wrong, target, found.distribution, 350.0, singles=found.singles, far=1e9)
-    several = multistate_step(wrong, [StateTarget(target, 350.0)], [(found.distribution, found.singles)])
-    assert one.measured
-    assert several.chi2 == pytest.approx(one.chi2)
-    assert several.strength == one.strength
-    assert np.allclose(several.potential.energy, one.potential.energy, rtol=1e-9, atol=1e-9)
+def test_several_states_pull_a_wrong_potential_nearer_to_all(fluids):
+    """A well of 0.6 kT for one of 1: g of both states, by fresh simulations."""
+    wrong, names = lennard_jones(0.6, 0.3, 0.7), ("hot", "cold")
+    g = {name: even_and_odd(pair_distribution(fluids[name], cutoff=0.8)) for name in names}
+    tasks = [
+        (wrong, at_rest(fluids[name]), Sampling(STATES[name][0], 0.8, every=20), 12_000, 5) for name in names
+    ]
+    targets = [
+        Target(task[2].temperature, {g[name][0].names: g[name][0]}, task[1])
+        for name, task in zip(names, tasks, strict=True)
+    ]
+    found = fit_several(tasks, targets, 2, 0.8)
+    for name, (_, start, sampling, steps, _) in zip(names, tasks, strict=True):
+        before, after = (
+            rdf_difference(sample(one, start, sampling, steps=steps, seed=99).distribution, g[name][1], 0.8)
+            for one in (wrong, found)
+        )
+        noise = np.hypot(before[0].error, after[0].error)
+        assert after[0].value < before[0].value - 4 * noise
+        assert after[0].value < after[1].value + 4 * np.hypot(after[0].error, after[1].error)
 
 
-def test_weights_are_relative(tried):
-    wrong, target, found = tried
-    both = [(found.distribution, found.singles)] * 2
-    one, two = (
-        multistate_step(wrong, [StateTarget(target, 350.0, w), StateTarget(target, 350.0, w)], both) for w in (1.0, 7.0)
-    )
-    assert np.allclose(one.potential.energy, two.potential.energy)
-    with pytest.raises(ValueError, match="positive"):
-        multistate_step(wrong, [StateTarget(target, 350.0, 0.0)], both[:1])
-    with pytest.raises(ValueError, match="simulation of its own"):
-        multistate_step(wrong, [StateTarget(target, 350.0)], both)
-
-
-def test_a_multistate_step_that_makes_it_worse_is_not_taken(tried):
-    start, target, near = tried
-    model, singles = near.distribution, near.singles
-    wanted = [StateTarget(target, 350.0)]
-    far = SimpleNamespace(distribution=replace(model, counts=2 * model.counts), singles=singles)
-    exact = SimpleNamespace(distribution=target, singles=singles)
-    asked = []
-
-    def simulated(outcome):
-        def run(turn, potential):
-            asked.append(potential)
-            return [outcome]
-
-        return run
-
-    assert fit_several(start, [near], wanted, 1, simulated(far)) is start
-    assert fit_several(start, [near], wanted, 1, simulated(exact)) is asked[-1]
-    assert asked[-1] is not start
+def test_a_step_that_makes_it_worse_is_not_taken(fluids, monkeypatch):
+    turns = [
+        SimpleNamespace(rms=SimpleNamespace(value=rms), model=Model.single(TRUTH * rms, 18.0)) for rms in (2, 1, 3)
+    ]
+    monkeypatch.setattr(transfer, "match", lambda *_, **__: SimpleNamespace(turns=turns))
+    first = fluids["hot"][0]
+    assert fit_several([(TRUTH, first, Sampling(350.0, 0.8), 1000, 1)], [], 2, 0.8) is turns[1].model.only
 
 
 def test_merged_normal_equations_are_those_of_all_states(fluids):
@@ -263,7 +244,7 @@ def test_energy_and_entropy_are_the_line_in_temperature():
         energy_and_entropy(r, [300.0, 300.0], exact[:2], errors[:2])
 
 
-def test_what_a_fit_never_saw_is_compared(fluids, tried):
+def test_what_a_fit_never_saw_is_compared(fluids):
     """The model is the reference: compressibility and diffusion are the same, within errors."""
     frames = fluids["hot"]
     run = fluid(350.0, 15.0, 11, frames=120, every=50)

@@ -42,7 +42,7 @@ __all__ = [
 
 Array = NDArray[np.float64]
 
-_SMOOTH = ((0.3, 0.15), (0.1, 0.03))
+SMOOTH = ((0.3, 0.15), (0.1, 0.03))
 """Sizes (kT) and reaches (nm) of the changes of U that a step lets through: what HNC gets wrong is smooth."""
 
 
@@ -241,7 +241,7 @@ def hnc_start(
     free = linalg.lstsq(scaled, energy[used] / sigma)[0]
     bend = np.convolve(np.pad(np.abs(np.diff(free, 2)), 2, mode="edge"), np.full(5, 0.2), mode="valid")
     rough = np.diff(np.eye(len(free)), 2, axis=0) / (0.05 * thermal + bend[:, None])
-    _, smooth, _, _ = _least_risk(scaled, energy[used] / sigma, rough.T @ rough + 1e-9 * np.eye(len(free)))
+    _, smooth, _, _ = least_risk(scaled, energy[used] / sigma, rough.T @ rough + 1e-9 * np.eye(len(free)))
     fine = fine_grid(lower, cutoff)
     return PairPotential.from_energy(
         fine, spline_basis(fine, lower, cutoff, spacing) @ smooth, cutoff=cutoff, supported=(lower, cutoff), edge=width
@@ -323,8 +323,8 @@ def gauss_newton_step(
     white = whitening(target, model, singles, used)
     difference, design = white @ difference, white @ answer
     chi2 = float(np.mean(difference**2))
-    penalty = linalg.inv(smooth_spread(potential, lower, values.shape[1], thermal, _SMOOTH)) / thermal**2
-    risk, change, strength, freedom = _least_risk(design, difference, penalty)
+    penalty = linalg.inv(smooth_spread(potential, lower, values.shape[1], thermal, SMOOTH)) / thermal**2
+    risk, change, strength, freedom = least_risk(design, difference, penalty)
     fine = fine_grid(lower, cutoff)
     basis = spline_basis(fine, lower, cutoff, spacing)
     gain = chi2 * len(difference) - risk
@@ -403,7 +403,7 @@ def fine_grid(lower: float, cutoff: float) -> Array:
     return lower + (cutoff - lower) * np.linspace(0.0, 1.0, 401)
 
 
-def _least_risk(
+def least_risk(
     design: Array, data: Array, penalty: Array, variances: Array | None = None
 ) -> tuple[float, Array, float, float]:
     """Ridge solution with the least predictive risk |data - fit|^2 + 2 sum_i H_ii v_i: risk, x, lambda, freedom.

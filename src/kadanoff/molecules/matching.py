@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -14,7 +15,7 @@ from kadanoff.estimates import Estimate
 from kadanoff.molecules.constraints import Constraint
 from kadanoff.molecules.engines import Exploded
 from kadanoff.molecules.frames import BOLTZMANN, Frames
-from kadanoff.molecules.integral_equations import _SMOOTH
+from kadanoff.molecules.integral_equations import SMOOTH
 from kadanoff.molecules.iteration import Sample
 from kadanoff.molecules.matching_steps import (
     PRIOR,
@@ -33,6 +34,7 @@ from kadanoff.molecules.matching_steps import (
 from kadanoff.molecules.pair_distributions import PairDistribution
 from kadanoff.molecules.potentials import Model
 from kadanoff.molecules.reweighting import Stack, reweight
+from kadanoff.parallel import map_ordered
 
 __all__ = ["STEPS", "Matched", "Step", "Target", "Turn", "match"]
 
@@ -41,6 +43,7 @@ Step = Literal["ibi", "imc", "ihnc", "ipy", "gauss-newton", "relative-entropy"]
 STEPS: tuple[Step, ...] = ("ibi", "imc", "ihnc", "ipy", "gauss-newton", "relative-entropy")
 
 Pair = tuple[str, str]
+Simulate = Callable[[int, int, Model, Frames], Sample]
 
 _FAR, _HALVINGS, _BLOCKS, _FRAMES_A_KNOT = 3.0, 4, 40, 10
 _GAIN = 1.0
@@ -135,7 +138,7 @@ def match(
     step: Step = "gauss-newton",
     *,
     cutoff: float,
-    simulate: Callable[[int, int, Model, Frames], Sample],
+    simulate: Simulate,
     upper: float,
     steps: int = 10,
     simulations: int | None = None,
@@ -145,6 +148,7 @@ def match(
     independent: float = 100.0,
     trust: float = 0.5,
     spacing: float = 0.02,
+    executor: Executor | None = None,
 ) -> Matched:
     """Mend the pair potentials of ``model`` until its g equals the targets' to their noise, then stop.
 
@@ -153,10 +157,11 @@ def match(
     has. ``step``: see `matching_steps`. ``cutoff`` nm of the potentials; ``upper`` nm to which the RMS of g is taken.
 
     ``simulate(number, state, model, start)`` gives the `Sample` of one state, each simulation starts where the last one
-    of its state stopped. A step whose model explodes is halved, up to four times. At most ``steps`` steps and
-    ``simulations`` simulations (None: as many). With ``reweighting`` a step is looked at without a simulation as long
-    as a share ``effective`` of the frames, and ``independent`` frames after their correlation, keep a weight; what it
-    finds good enough is simulated before it is believed. No change of U passes ``trust`` kT.
+    of its state stopped; those of several states run on ``executor``. A step whose model explodes is halved, up to four
+    times. At most ``steps`` steps and ``simulations`` simulations (None: as many). With ``reweighting`` a step is
+    looked at without a simulation as long as a share ``effective`` of the frames, and ``independent`` frames after
+    their correlation, keep a weight; what it finds good enough is simulated before it is believed. No change of U
+    passes ``trust`` kT.
 
     Returns a `Matched`: every turn, also where the iteration ended early, which its note says. Raises ValueError for
     targets that do not fit together, and `Exploded` where the first model does.
@@ -179,7 +184,7 @@ def match(
     begin = first_model(targets, cutoff, spacing) if model is None else model
     if abs(begin.cutoff - cutoff) > 1e-9:
         raise ValueError(f"the model ends at {begin.cutoff:g} nm, the cut-off asked for is {cutoff:g} nm")
-    states = _States(targets, stacks, simulate, reweighting, effective, independent, simulations or 10**9)
+    states = _States(targets, stacks, simulate, reweighting, effective, independent, simulations or 10**9, executor)
     now, previous, turns = begin, begin, list[Turn]()
     note, converged, result = "the step limit was reached", False, begin
     number, fresh = 0, True
@@ -254,6 +259,11 @@ def _densities(target: Target) -> Array:
     return np.asarray(counts / target.start.volume[0])
 
 
+def _simulated(task: tuple[Simulate, int, int, Model, Frames]) -> Sample:
+    simulate, number, state, model, start = task
+    return simulate(number, state, model, start)
+
+
 class _Spent(Exception):
     """No simulation is left."""
 
@@ -263,15 +273,15 @@ class _States:
 
     def __init__(
         self, targets: Sequence[Target], stacks: Sequence[Stack],
-        simulate: Callable[[int, int, Model, Frames], Sample], reweighting: bool, effective: float,
-        independent: float, most: int,
+        simulate: Simulate, reweighting: bool, effective: float,
+        independent: float, most: int, executor: Executor | None = None,
     ) -> None:  # fmt: skip
         self.targets, self.stacks, self.simulate = targets, stacks, simulate
         self.reweighting, self.effective, self.independent, self.most = reweighting, effective, independent, most
         self.anchors: list[tuple[Model, Sample, Stack] | None] = [None] * len(targets)
         self.near: list[list[Stack]] = [[] for _ in targets]
         self.frames = [target.start for target in targets]
-        self.run = 0
+        self.run, self.executor = 0, executor
 
     def look(self, model: Model, fresh: bool) -> tuple[list[View], tuple[Sample, ...] | None, float]:
         """The view of every state; its samples if they are of this very model; the least effective share."""
@@ -287,11 +297,9 @@ class _States:
                 return views, None, least
         if self.run + len(self.targets) > self.most:
             raise _Spent
-        samples = []
-        for state in range(len(self.targets)):
-            self.run += 1
-            sample = self.simulate(self.run - 1, state, model, self.frames[state])
-            samples.append(sample)
+        tasks = [(self.simulate, self.run + state, state, model, frame) for state, frame in enumerate(self.frames)]
+        self.run += len(tasks)
+        samples = list(map_ordered(_simulated, tasks, self.executor))
         for state, sample in enumerate(samples):
             frames = Stack.of(sample.pairs)
             if not np.array_equal(frames.edges, self.stacks[state].edges):
@@ -365,7 +373,7 @@ def _mend(
     posterior = step == "relative-entropy" or (step == "gauss-newton" and apart < _FAR and plenty)
     answers: list[Array] = []
     if step == "ibi":
-        x, spread, better = np.zeros(basis.values.shape[1]), basis.spread(begin, thermal, _SMOOTH), model
+        x, spread, better = np.zeros(basis.values.shape[1]), basis.spread(begin, thermal, SMOOTH), model
         if not enough:
             pairs = {}
             for index, ((pair, potential), (r, change)) in enumerate(

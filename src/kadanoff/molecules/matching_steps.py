@@ -10,7 +10,7 @@ states at once. They differ in the answer of g to x and in what they weigh:
                       posterior mean (see `uncertainty`)
     gauss-newton      ihnc from afar, the posterior mean from near
 
-imc, ihnc, ipy are regularised by a smooth spread of U as strongly as the noise of g asks for (`_least_risk`).
+imc, ihnc, ipy are regularised by a smooth spread of U as strongly as the noise of g asks for (`least_risk`).
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from scipy import linalg
 
 from kadanoff.molecules.constraints import Constraint, KirkwoodBuffConstraint, constrain
 from kadanoff.molecules.frames import BAR, BOLTZMANN
-from kadanoff.molecules.integral_equations import _SMOOTH, _least_risk, fine_grid, smooth_spread, spline_basis
+from kadanoff.molecules.integral_equations import SMOOTH, fine_grid, least_risk, smooth_spread, spline_basis
 from kadanoff.molecules.mixtures import Closure, mixture, mixture_jacobian, mixture_potential
 from kadanoff.molecules.potentials import Model, PairPotential
 from kadanoff.molecules.reweighting import Stack
-from kadanoff.molecules.uncertainty import _PRIOR as PRIOR
+from kadanoff.molecules.uncertainty import PRIOR
 
 __all__ = ["PRIOR", "Basis", "Felt", "View", "banded", "changed", "felt", "hold", "ibi", "response_step", "start_model"]
 
@@ -296,6 +296,23 @@ def closure_answer(view: View, values: Array, closure: Closure) -> Array:
     return mixture_jacobian(state, view.temperature, closure) @ values
 
 
+def whitening(view: View, used: NDArray[np.bool_]) -> Array:
+    """Matrix (modes, used bins) that turns g_target - g_model into numbers of unit noise, independent of each other.
+
+    Neighbouring bins err together. The modes are those of the covariance of g over single frames, where there are four
+    frames a bin, and bins else; the noise of each is that of the blocks of target and model along it.
+    """
+    bins = int(np.count_nonzero(used))
+    modes = np.eye(bins)
+    if len(view.frames) >= 4 * bins:
+        g = (view.frames.counts / view.frames.ideal)[:, used]
+        modes = linalg.eigh(np.cov(g, rowvar=False, aweights=view.weights))[1]
+    noise = np.zeros(bins)
+    for part in (view.target, view.model):
+        noise += np.sum((part.deviations[:, used] @ modes) ** 2, axis=0) * (len(part) / (len(part) - 1))
+    return np.asarray((modes / np.sqrt(np.where(noise > 0, noise, np.inf))).T)
+
+
 def response_step(
     basis: Basis, views: Sequence[View], answers: Sequence[Array], start: Model
 ) -> tuple[Array, Array, float]:
@@ -303,14 +320,14 @@ def response_step(
     the predictive risk."""
     designs, data, variances = [], [], []
     for view, answer in zip(views, answers, strict=True):
-        weight = np.sqrt(view.share / np.where(view.noise > 0, view.noise, np.inf))[basis.used]
-        designs.append(answer[basis.used] * weight[:, None])
-        data.append((view.target.g - view.model.g)[basis.used] * weight)
-        variances.append(np.full(len(weight), view.share))  # a state's weight is no better knowledge of its g
+        white = np.sqrt(view.share) * whitening(view, basis.used)
+        designs.append(white @ answer[basis.used])
+        data.append(white @ (view.target.g - view.model.g)[basis.used])
+        variances.append(np.full(len(white), view.share))  # a state's weight is no better knowledge of its g
     design, thermal = np.vstack(designs), float(np.mean([view.thermal for view in views]))
-    penalty = linalg.inv(basis.spread(start, thermal, _SMOOTH))
+    penalty = linalg.inv(basis.spread(start, thermal, SMOOTH))
     difference = np.concatenate(data)
-    risk, x, strength, _ = _least_risk(design, difference, penalty, np.concatenate(variances))
+    risk, x, strength, _ = least_risk(design, difference, penalty, np.concatenate(variances))
     return x, np.asarray(linalg.inv(design.T @ design + strength * penalty)), float(difference @ difference) - risk
 
 
@@ -404,7 +421,7 @@ def start_model(
         thermal = BOLTZMANN * float(np.mean([temperature for _, temperature, *_ in views]))
         bend = np.convolve(np.pad(np.abs(np.diff(free, 2)), 2, mode="edge"), np.full(5, 0.2), mode="valid")
         rough = np.diff(np.eye(len(free)), 2, axis=0) / (0.05 * thermal + bend[:, None])
-        smooth = _least_risk(scaled, energy / sigma, rough.T @ rough + 1e-9 * np.eye(len(free)))[1]
+        smooth = least_risk(scaled, energy / sigma, rough.T @ rough + 1e-9 * np.eye(len(free)))[1]
         fine = fine_grid(lower, cutoff)
         pairs[pair] = PairPotential.from_energy(
             fine, spline_basis(fine, lower, cutoff, spacing) @ smooth, cutoff=cutoff, supported=(lower, cutoff),

@@ -31,7 +31,7 @@ __all__ = ["LeftOpen", "Settled", "left_open", "settle"]
 
 Array = NDArray[np.float64]
 
-_PRIOR = ((1.0, 0.15), (0.2, 0.03))
+PRIOR = ((1.0, 0.15), (0.2, 0.03))
 """Shape of the spread of U around the start: parts of (kT, nm). Its size is found from the data."""
 
 _FRAMES = 500
@@ -215,7 +215,7 @@ def _modes(
     inside = (target.r > lower) & (target.r < cutoff)
     values = spline_basis(target.r[inside], lower, cutoff, spacing)
     covariance = np.cov(singles.counts[:, inside] @ values, rowvar=False) / thermal**2
-    root = linalg.cholesky(smooth_spread(start, lower, values.shape[1], thermal, _PRIOR), lower=True) * thermal
+    root = linalg.cholesky(smooth_spread(start, lower, values.shape[1], thermal, PRIOR), lower=True) * thermal
     strength, turn = linalg.eigh(root.T @ covariance @ root)
     vectors = root @ turn
     fine = fine_grid(lower, cutoff)

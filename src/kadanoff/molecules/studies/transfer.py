@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 from typing import Annotated, Self
 
@@ -29,7 +30,8 @@ from kadanoff.molecules.iteration import (
     starting_frame,
 )  # fmt: skip
 from kadanoff.molecules.mapping import BeadConfig, MappingConfig
-from kadanoff.molecules.multistate import StateTarget, merged_equations, multistate_step
+from kadanoff.molecules.matching import Target, match
+from kadanoff.molecules.multistate import merged_equations
 from kadanoff.molecules.pair_distributions import PairDistribution, pair_distribution
 from kadanoff.molecules.potentials import Model, PairPotential
 from kadanoff.molecules.relative_entropy import PoorOverlap, RelativeEntropy, relative_entropy_difference
@@ -140,7 +142,9 @@ def transfer(config: TransferConfig, run: Run) -> Result:
         return potential, starts[name], samplings[name], how.steps, run.seed + 100 * names.index(name) + number
 
     total = (
-        len(names) * (2 + how.own_turns) + how.turns + sum(s.fit for s in config.states.values()) * how.multistate_turns
+        len(names) * (2 + how.own_turns)
+        + how.turns
+        + sum(s.fit for s in config.states.values()) * (how.multistate_turns + 1)
     )
     with run.progress(total + len(names), "simulations of beads") as bar:
         home = config.home
@@ -157,17 +161,15 @@ def transfer(config: TransferConfig, run: Run) -> Result:
 
         fitted = [name for name, state in config.states.items() if state.fit]
         wanted = [
-            StateTarget(even[name], config.states[name].temperature, config.states[name].weight) for name in fitted
-        ]
-
-        def simulated(turn: int, potential: PairPotential) -> list[Sample]:
-            tasks_of_turn = [task(name, potential, 3000 + 10 * turn) for name in fitted]
-            found = run.stage(f"multistate-{turn + 1}", simulate_each, tasks_of_turn, run.executor)
-            bar.advance(len(fitted))
-            return found
-
-        begins = [own[name].begin for name in fitted]  # the single potential at each state
-        several = fit_several(single, begins, wanted, how.multistate_turns, simulated)
+            Target(config.states[name].temperature, {even[name].names: even[name]}, starts[name],
+                   weight=config.states[name].weight)
+            for name in fitted
+        ]  # fmt: skip
+        several = run.stage(
+            "multistate-fit", fit_several, [task(name, single, 3000) for name in fitted], wanted,
+            how.multistate_turns, config.judged, run.executor,
+        )  # fmt: skip
+        bar.advance(len(fitted) * (how.multistate_turns + 1))
         final = run.stage("multistate", simulate_each, [task(name, several, 9000) for name in names], run.executor)
         bar.advance(len(names))
 
@@ -226,24 +228,25 @@ def fit_alone(task: _Task, target: PairDistribution, turns: int, upper: float) -
     return iterate(potential, target, mend, run, start, steps=turns, upper=upper)
 
 
-def fit_several(
-    start: PairPotential, samples: Sequence[Sample], wanted: Sequence[StateTarget], turns: int,
-    simulated: Callable[[int, PairPotential], Sequence[Sample]],
-) -> PairPotential:  # fmt: skip
-    """The potential nearest to several states among the start and what Newton steps at all of them make of it.
+def _at_state(tasks: Sequence[_Task], number: int, state: int, model: Model, start: Frames) -> Sample:
+    _, _, sampling, steps, seed = tasks[state]
+    return sample(model, start, sampling, steps=steps, seed=seed + number)
 
-    ``samples``: of the start at each state; ``simulated(turn, potential)`` gives those of another. The start is a
-    candidate like the others: a step whose simulation comes out worse is not taken.
+
+def fit_several(
+    tasks: Sequence[_Task], targets: Sequence[Target], turns: int, upper: float, executor: Executor | None = None
+) -> PairPotential:
+    """The potential nearest to several states among that of the tasks and what steps at all of them make of it.
+
+    The start is a candidate like the others: a step whose simulations come out worse is not taken.
     """
-    several, tried = start, [(_distance(samples, wanted), start)]
-    for turn in range(turns):
-        step = multistate_step(several, wanted, [(one.distribution, one.singles) for one in samples])
-        if step.converged:
-            break
-        several = step.potential
-        samples = simulated(turn, several)
-        tried.append((_distance(samples, wanted), several))
-    return min(tried, key=lambda item: item[0])[1]
+    start, beads = tasks[0][0], tasks[0][1].beads
+    found = match(
+        targets, Model.single(start, float(beads.masses[0]), beads.names[0]), "imc", cutoff=start.cutoff,
+        simulate=partial(_at_state, tasks), upper=upper, steps=turns, simulations=len(targets) * (turns + 1),
+        reweighting=False, executor=executor,
+    )  # fmt: skip
+    return min(found.turns, key=lambda turn: turn.rms.value).model.only
 
 
 @dataclass(frozen=True, eq=False)
@@ -299,17 +302,6 @@ def information(reference: Frames, own: PairPotential, task: _Task) -> RelativeE
         )
     except PoorOverlap as error:
         return str(error)
-
-
-def _distance(samples: Sequence[Sample], wanted: Sequence[StateTarget]) -> float:
-    """Weighted mean square of g - g_target in units of noise, over all bins that hold something."""
-    parts = []
-    for one, state in zip(samples, wanted, strict=True):
-        variance = one.distribution.error**2 + state.target.error**2
-        used = (variance > 0) & (state.target.g > 0.01)
-        difference = (one.distribution.g - state.target.g)[used]
-        parts.append(state.weight * float(np.mean(difference**2 / variance[used])))
-    return sum(parts) / sum(state.weight for state in wanted)
 
 
 def _force_matches(
