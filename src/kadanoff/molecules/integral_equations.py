@@ -357,12 +357,16 @@ def whitening(
         )
     g = singles.counts[:, used] / singles.ideal[:, used]
     modes = linalg.eigh(np.cov(g, rowvar=False))[1]
+    return unit_noise(modes, target.deviations[:, used], model.deviations[:, used])
 
-    def noise(distribution: PairDistribution) -> Array:
-        blocks = len(distribution)
-        return np.asarray(np.sum((distribution.deviations[:, used] @ modes) ** 2, axis=0) * (blocks / (blocks - 1)))
 
-    return np.asarray((modes / np.sqrt(noise(target) + noise(model))).T)
+def unit_noise(modes: Array, *deviations: Array) -> Array:
+    """The rows of ``modes`` (bins, modes), each over its noise: the root of what the deviations (blocks, bins) of every
+    distribution make of it; a mode without any counts for nothing."""
+    noise = np.zeros(modes.shape[1])
+    for part in deviations:
+        noise += np.sum((part @ modes) ** 2, axis=0) * (len(part) / (len(part) - 1))
+    return np.asarray((modes / np.sqrt(np.where(noise > 0, noise, np.inf))).T)
 
 
 def measured_response(singles: PairDistribution, used: NDArray[np.bool_], felt: Array, temperature: float) -> Array:

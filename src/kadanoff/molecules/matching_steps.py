@@ -4,13 +4,14 @@ All act on one vector x: the coefficients of cubic splines that are added to U o
 states at once. They differ in the answer of g to x and in what they weigh:
 
     ibi               dU = kT ln(g / g*), bin by bin, the mean over states
-    imc               dg/dx = -beta cov(g, S), measured in the simulation; every bin by its own noise
+    imc               dg/dx = -beta cov(g, S), measured in the simulation
     ihnc, ipy         dg/dx of the HNC or PY closure, from g alone
     relative-entropy  beta (<S>* - <S>) against beta^2 cov(S): Newton's step of the relative entropy, which is the
                       posterior mean (see `uncertainty`)
     gauss-newton      ihnc from afar, the posterior mean from near
 
-imc, ihnc, ipy are regularised by a smooth spread of U as strongly as the noise of g asks for (`least_risk`).
+imc, ihnc, ipy weigh g in modes of independent noise (neighbouring bins err together) and are regularised by a smooth
+spread of U as strongly as that noise asks for (`least_risk`).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from scipy import linalg
 
 from kadanoff.molecules.constraints import Constraint, KirkwoodBuffConstraint, constrain
 from kadanoff.molecules.frames import BAR, BOLTZMANN
-from kadanoff.molecules.integral_equations import SMOOTH, fine_grid, least_risk, smooth_spread, spline_basis
+from kadanoff.molecules.integral_equations import SMOOTH, fine_grid, least_risk, smooth_spread, spline_basis, unit_noise
 from kadanoff.molecules.mixtures import Closure, mixture, mixture_jacobian, mixture_potential
 from kadanoff.molecules.potentials import Model, PairPotential
 from kadanoff.molecules.reweighting import Stack
@@ -307,10 +308,7 @@ def whitening(view: View, used: NDArray[np.bool_]) -> Array:
     if len(view.frames) >= 4 * bins:
         g = (view.frames.counts / view.frames.ideal)[:, used]
         modes = linalg.eigh(np.cov(g, rowvar=False, aweights=view.weights))[1]
-    noise = np.zeros(bins)
-    for part in (view.target, view.model):
-        noise += np.sum((part.deviations[:, used] @ modes) ** 2, axis=0) * (len(part) / (len(part) - 1))
-    return np.asarray((modes / np.sqrt(np.where(noise > 0, noise, np.inf))).T)
+    return unit_noise(modes, view.target.deviations[:, used], view.model.deviations[:, used])
 
 
 def response_step(
