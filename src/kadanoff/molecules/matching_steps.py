@@ -4,13 +4,14 @@ All act on one vector x: the coefficients of cubic splines that are added to U o
 states at once. They differ in the answer of g to x and in what they weigh:
 
     ibi               dU = kT ln(g / g*), bin by bin, the mean over states
-    imc               dg/dx = -beta cov(g, S), measured in the simulation; every bin by its own noise
+    imc               dg/dx = -beta cov(g, S), measured in the simulation
     ihnc, ipy         dg/dx of the HNC or PY closure, from g alone
     relative-entropy  beta (<S>* - <S>) against beta^2 cov(S): Newton's step of the relative entropy, which is the
                       posterior mean (see `uncertainty`)
     gauss-newton      ihnc from afar, the posterior mean from near
 
-imc, ihnc, ipy are regularised by a smooth spread of U as strongly as the noise of g asks for (`least_risk`).
+imc, ihnc, ipy weigh g in modes of independent noise (`whitening`) and are regularised by a smooth spread of U as
+strongly as that noise asks for (`least_risk`).
 """
 
 from __future__ import annotations

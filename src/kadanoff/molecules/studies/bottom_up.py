@@ -132,10 +132,10 @@ class BottomUp(MappingConfig):
     width: Length = Field(0.01, gt=0, description="Bin width of g(r).")
     judged: Length = Field(1.0, gt=0, description="The RMS difference of g(r) is taken up to here.")
     knots: Length = Field(0.02, gt=0, description="Distance of the knots of the matched force.")
-    step: Literal["", "all"] | Step = Field(
+    step: Literal["", "all", Step] = Field(
         "",
-        description='Beside the Newton iteration, match by this step, or by "all" of them: ibi, imc, ihnc, ipy, '
-        "gauss-newton, relative-entropy.",
+        description="Beside the Newton iteration, which alone makes the files of the model, match by this step, or by "
+        '"all" of them: ibi, imc, ihnc, ipy, gauss-newton, relative-entropy.',
     )
     pressure_constraint: Literal["reference"] | Pressure | None = Field(
         None,
@@ -162,6 +162,8 @@ class BottomUp(MappingConfig):
                 f"cutoff {self.cutoff:g} nm lies beyond reach {self.reach:g} nm: g must be known where the "
                 f"potential acts"
             )
+        if abs(round(self.reach / self.width) * self.width - self.reach) > 1e-6 * self.width:
+            raise ValueError(f"reach {self.reach:g} nm must be a multiple of width, {self.width:g} nm")
         if self.judged > self.reach:
             raise ValueError(f"judged {self.judged:g} nm lies beyond reach {self.reach:g} nm")
         if self.pressure_constraint == "reference" and self.reference.pressure is None:

@@ -138,7 +138,7 @@ class Compared:
         )
         return Picture(
             drawing,
-            f"Every step of structure matching on one target; dashed: the noise floor. Steps that reweighting looked "
+            f"Structure matching on one target; dashed: the noise floor. Steps that reweighting looked "
             f"at lie above each other. {ends}.",
         )
 
