@@ -181,6 +181,9 @@ def test_a_first_potential_that_explodes_is_said(tmp_path):
     [
         ("[reference]", "cutof = 1\n[reference]", "cutoff"),
         ('reach = "1.2 nm"', 'reach = "0.5 nm"', "cutoff 0.9 nm lies beyond reach 0.5 nm"),
+        ("[reference]", "width = 0.017\n[reference]", "reach 1.2 nm must be a multiple of width, 0.017 nm"),
+        ("[reference]", 'step = "gaussnewton"\n[reference]', "  step: input should be '', 'all', 'ibi'"),
+        ("[reference]", 'pressure_constraint = "ref"\n[reference]', "pressure_constraint: 'ref' is not a number"),
         ('"300 K"', '"300 nm"', "temperature"),
         ("spce.gro", "nothing.gro", "no such file"),
         ('select = "resname SOL"', 'select = "resname SOL"\nextra = 1', "extra"),

@@ -177,7 +177,7 @@ class Comparison:
 
     def _speedup(self) -> Reported:
         if self.atomistic_seconds is None:
-            untimed = "needs an atomistic run: pip install '.[openmm]' in the clone and for water atomistic = \"spce\""
+            untimed = "for water: needs atomistic = \"spce\" and OpenMM (pip install '.[openmm]' in the clone)"
             return Reported(None, reason=untimed)
         beads = self.final.seconds / self.final.simulated * 1000.0
         speedup = self.atomistic_seconds.scaled(1 / beads, "")

@@ -304,8 +304,8 @@ class _States:
             frames = Stack.of(sample.pairs)
             if not np.array_equal(frames.edges, self.stacks[state].edges):
                 raise ValueError(
-                    f"the simulation of state {state} has other bins than its target: measure both with one cut-off "
-                    "and width"
+                    f"the simulation of state {state} has other bins than its target, {_bins(frames)} where that has "
+                    f"{_bins(self.stacks[state])}: give both one cut-off and width (of a Sampling: reach and width)"
                 )
             if len(frames) < 500:
                 raise ValueError(f"a step needs 500 frames of its simulation or more; these are {len(frames)}")
@@ -338,6 +338,10 @@ class _States:
             near=tuple(other for other in self.near[state] if other is not frames),
         )  # fmt: skip
         return view, found.effective
+
+
+def _bins(stack: Stack) -> str:
+    return f"{len(stack.edges) - 1} of {stack.width:.4g} nm"
 
 
 def _between(one: Model, two: Model) -> Model:

@@ -10,8 +10,8 @@ states at once. They differ in the answer of g to x and in what they weigh:
                       posterior mean (see `uncertainty`)
     gauss-newton      ihnc from afar, the posterior mean from near
 
-imc, ihnc, ipy weigh g in modes of independent noise (neighbouring bins err together) and are regularised by a smooth
-spread of U as strongly as that noise asks for (`least_risk`).
+imc, ihnc, ipy weigh g in modes of independent noise (`whitening`) and are regularised by a smooth spread of U as
+strongly as that noise asks for (`least_risk`).
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+import re
 import tomllib
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,6 +20,10 @@ from kadanoff.catalogue import KINDS, STUDIES
 from kadanoff.units import Quantity
 
 __all__ = ["ConfigError", "InputFile", "Loaded", "input_files", "kind_function", "load", "template"]
+
+
+_BRANCH = re.compile(r"(literal|function-[a-z]+)\[")
+"""How pydantic names one choice of a union in the place of an error: no key of the user's."""
 
 
 class ConfigError(ValueError):
@@ -150,8 +155,8 @@ def _nearest(word: str, words: Mapping[str, Any] | Sequence[str]) -> str:
 
 def _problems(error: ValidationError, model: type[BaseModel]) -> Iterator[str]:
     for item in error.errors(include_url=False):
-        keys = [str(part) for part in item["loc"]]
-        where = ".".join(keys) or "the file"
+        keys = [str(part) for part in item["loc"] if not _BRANCH.match(str(part))]
+        where = ".".join(keys) or "the settings"
         if item["type"] == "extra_forbidden":
             names = _keys_at(model, keys[:-1])
             hint = _nearest(keys[-1], names)

@@ -85,7 +85,7 @@ def _is_free_or_marked(folder: Path) -> bool:
 def _refuse_used(folder: Path) -> None:
     if (folder / "result.json").exists():
         raise InUse(
-            f"{folder} already holds a result. Use --resume to go on with its finished stages (after a change of "
+            f"{folder} already holds an earlier run. Use --resume to go on with its finished stages (after a change of "
             "settings only what the change touches is computed again), --force to start anew, or another --out"
         )
     if saved_stages(folder / "stages"):

@@ -132,10 +132,10 @@ class BottomUp(MappingConfig):
     width: Length = Field(0.01, gt=0, description="Bin width of g(r).")
     judged: Length = Field(1.0, gt=0, description="The RMS difference of g(r) is taken up to here.")
     knots: Length = Field(0.02, gt=0, description="Distance of the knots of the matched force.")
-    step: Literal["", "all"] | Step = Field(
+    step: Literal["", "all", Step] = Field(
         "",
-        description='Beside the Newton iteration, match by this step, or by "all" of them: ibi, imc, ihnc, ipy, '
-        "gauss-newton, relative-entropy.",
+        description="Beside the Newton iteration, match by this step (its files in model/<step>/), or by "
+        '"all" of them: ibi, imc, ihnc, ipy, gauss-newton, relative-entropy.',
     )
     pressure_constraint: Literal["reference"] | Pressure | None = Field(
         None,
@@ -162,6 +162,8 @@ class BottomUp(MappingConfig):
                 f"cutoff {self.cutoff:g} nm lies beyond reach {self.reach:g} nm: g must be known where the "
                 f"potential acts"
             )
+        if abs(round(self.reach / self.width) * self.width - self.reach) > 1e-6 * self.width:
+            raise ValueError(f"reach {self.reach:g} nm must be a multiple of width, {self.width:g} nm")
         if self.judged > self.reach:
             raise ValueError(f"judged {self.judged:g} nm lies beyond reach {self.reach:g} nm")
         if self.pressure_constraint == "reference" and self.reference.pressure is None:
@@ -309,6 +311,7 @@ def bottom_up(config: BottomUp, run: Run) -> Result:
     )  # fmt: skip
     numbers = found.estimates()
     words, arrays, drawn = found.verdict(), found.arrays(), pictures.of(found)
+    files = model_files(model, final.last)
     if config.step or config.pressure_constraint is not None:
         held = reference.pressure if config.pressure_constraint == "reference" else config.pressure_constraint
         beside = compare(
@@ -318,6 +321,8 @@ def bottom_up(config: BottomUp, run: Run) -> Result:
         )  # fmt: skip
         numbers |= beside.estimates()
         words, arrays = f"{words}\n{beside.words()}", arrays.merge(beside.arrays())
+        for name, another in beside.models().items():
+            files |= model_files(another, final.last, f"model/{name}")
         if beside.found:
             drawn["steps"] = beside.picture()
     ledger = found.ledger()
@@ -328,7 +333,7 @@ def bottom_up(config: BottomUp, run: Run) -> Result:
         numbers[name] = Reported(estimate, expected.value, expected.error, expected.tolerance, expected.source, reason)
     return Result(
         numbers, ledger, judge(numbers, ledger, words), arrays, drawn,
-        model_files(model, final.last), CITE,
+        files, CITE,
     )  # fmt: skip
 
 
@@ -343,8 +348,9 @@ def atomistic_speed(molecules: int, density: float, temperature: float, threads:
     )
 
 
-def model_files(model: Model, frame: Frames) -> dict[str, bytes]:
-    """The model as files for LAMMPS, GROMACS, OpenMM and VOTCA, and as JSON for kadanoff itself."""
+def model_files(model: Model, frame: Frames, where: str = "model") -> dict[str, bytes]:
+    """The model as files for LAMMPS, GROMACS, OpenMM and VOTCA, and as JSON for kadanoff itself, in the folder
+    ``where``."""
     import tempfile
 
     with tempfile.TemporaryDirectory() as name:
@@ -355,4 +361,4 @@ def model_files(model: Model, frame: Frames) -> dict[str, bytes]:
         write_openmm(model, folder / "openmm.xml")
         write_votca(model.only, folder / "votca.pot")
         model.save(folder / "model.json")
-        return {f"model/{path.name}": path.read_bytes() for path in sorted(folder.iterdir())}
+        return {f"{where}/{path.name}": path.read_bytes() for path in sorted(folder.iterdir())}

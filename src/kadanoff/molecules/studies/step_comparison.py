@@ -68,6 +68,11 @@ class Compared:
             numbers["long_waves.target"] = long_waves(self.odd)
         return numbers
 
+    def models(self) -> dict[str, Model]:
+        """What each step found, and the match under the constraint (``constrained``)."""
+        found: dict[str, Model] = {step: matched.model for step, matched in self.found.items()}
+        return found | ({} if self.held is None else {"constrained": self.held[1].model})
+
     def words(self) -> str:
         """The verdict's sentences."""
         said = []
@@ -138,7 +143,7 @@ class Compared:
         )
         return Picture(
             drawing,
-            f"Every step of structure matching on one target; dashed: the noise floor. Steps that reweighting looked "
+            f"Structure matching on one target; dashed: the noise floor. Steps that reweighting looked "
             f"at lie above each other. {ends}.",
         )
 
