@@ -23,7 +23,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import fft
-from scipy.integrate import cumulative_simpson, cumulative_trapezoid
+from scipy.integrate import cumulative_simpson, cumulative_trapezoid, trapezoid
 
 from kadanoff.dynamics._kernels.volterra import solve_block
 from kadanoff.dynamics.correlations import BLOCKS, correlation, jackknife_error
@@ -37,6 +37,7 @@ __all__ = [
     "bath_correlations",
     "exact_correlations",
     "memory_kernel",
+    "memory_number",
     "volterra",
 ]
 
@@ -280,6 +281,40 @@ def memory_kernel(correlations: BathCorrelations, method: Method = "trapezoid") 
     values = np.diff(running, axis=1, prepend=0) / h
     values[:, 0] *= 2  # the first interval is half a step
     return _kernel(middle - h / 2, values, middle, running, h, method)
+
+
+def memory_number(kernel: MemoryKernel, correlations: BathCorrelations, upper: float | None = None) -> Estimate:
+    """tau_mem / tau_slow: how long the kernel remembers, over the correlation time of the velocity.
+
+        tau_mem = int_0^u K t dt / int_0^u K dt = int_0^u (1 - G(t) / G(u)) dt,   tau_slow = int_0^u C dt / C(0)
+
+    Well below one a Langevin equation without memory can hold. A kernel that changes sign can have a small or negative
+    tau_mem and still a long memory: look at it.
+
+    Arguments:
+        kernel: with the left-out curves of the same blocks as `correlations`.
+        correlations: those the kernel was made from.
+        upper: u, by default the end of the kernel.
+
+    Raises:
+        ValueError: where the running integral or that of the velocity correlation is not positive at `upper`.
+    """
+    end = kernel.upper[-1] if upper is None else upper
+    keep = kernel.upper <= end * (1 + 1e-9)
+    time = np.concatenate([[0.0], kernel.upper[keep]])
+    rows = np.vstack([kernel.running, kernel.running_left_out])[:, keep]
+    # before the first point of G there is nothing to join to: a jump at zero is friction without memory
+    rows = np.concatenate([rows[:, :1] if kernel.method == "integrated" else 0 * rows[:, :1], rows], axis=1)
+    slow_time = correlations.time <= end * (1 + 1e-9)
+    slow = trapezoid(correlations.velocity[:, slow_time], dx=correlations.step, axis=1)
+    slow = slow / correlations.velocity[:, 0]
+    if np.any(rows[:, -1] <= 0) or np.any(slow <= 0):
+        raise ValueError(
+            f"up to {end:g} the friction is {rows[0, -1]:.4g} and the correlation time {slow[0]:.4g}: no memory number "
+            "without two positive times; take another `upper`"
+        )
+    ratio = trapezoid(1 - rows / rows[:, -1:], time, axis=1) / slow
+    return jackknifed(ratio[0], ratio[1:])
 
 
 def quadrature(n: int, method: Method) -> tuple[Array, Array, Array]:

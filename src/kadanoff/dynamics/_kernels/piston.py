@@ -95,7 +95,6 @@ def piston_paths(
     are listed; it changes no result.
     """
     points = velocity.shape[1]
-    end = step * (points - 1)
     hull = np.empty((4, 64))  # times and places of the upper hull, times and places of the lower
     start, light, side = np.empty(64), np.empty(64), np.empty(64)  # met particles: x = start + light t, 1: on the right
     near = np.empty(64, np.int64)
@@ -110,7 +109,7 @@ def piston_paths(
         wait = -math.log(uniform(seed, 1, draw, item)[0]) / (density * _flux(v, speed))
         while True:
             if t >= until or abs(v) > fastest:
-                until, fastest, listed = t + horizon, abs(v) + 0.5 * speed, 0
+                until, fastest, listed = t + horizon, abs(v) + speed / math.sqrt(mass), 0
                 if met > len(near):
                     near = np.empty(len(start), np.int64)
                 for i in range(met):

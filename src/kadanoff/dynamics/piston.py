@@ -1,0 +1,163 @@
+"""The Rayleigh piston: a heavy particle in an unbounded one-dimensional ideal gas, from collisions to friction.
+
+Particle of mass M, gas particles of mass m and density n on each side, temperature kT:
+
+    zeta = 8 n sqrt(m kT / 2 pi)                        friction of a slowly moving wall
+    -d ln C/dt at 0+ = (zeta / M) (1 + m/M)^(-1/2)      C(t) = <V(0) V(t)>, from C'(0+) = -(1/2) <rate (dV)^2>
+    M = m: C(t) of Jepsen (1965) in closed form, int C dt = sqrt(kT / 2 pi m) / n, so that kT / (zeta int C dt) = pi/4
+
+Gas particles that were met once can be met again: the gas is the true one, not that of the linear Boltzmann equation.
+It has no walls, so that no echo comes back.
+"""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import Executor
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import erfc, ive
+
+from kadanoff.dynamics._kernels.piston import piston_paths
+from kadanoff.parallel import map_ordered
+
+__all__ = [
+    "PistonPaths",
+    "initial_friction_ratio",
+    "jepsen_correlation",
+    "piston_friction",
+    "sample_piston",
+]
+
+Array = NDArray[np.float64]
+_CHUNK = 64  # trajectories a task
+
+
+class PistonPaths(NamedTuple):
+    """Trajectories of the piston: ``velocity`` and ``position`` (r, points); of each trajectory (r,) the sum of squared
+    velocity changes, the number of collisions, and of those with a gas particle that was met before."""
+
+    velocity: Array
+    position: Array
+    squared_changes: Array
+    collisions: NDArray[np.int64]
+    recollisions: NDArray[np.int64]
+
+
+def piston_friction(density: float = 1.0, temperature: float = 1.0, gas_mass: float = 1.0) -> float:
+    """zeta = 8 n sqrt(m kT / 2 pi), the friction of the ideal gas on both sides of a wall at rest, per unit velocity."""
+    return 8 * density * math.sqrt(gas_mass * temperature / (2 * math.pi))
+
+
+def initial_friction_ratio(mass_ratio: ArrayLike) -> Array:
+    """(1 + m/M)^(-1/2): M (-d ln C / dt) at 0+ over zeta, for the mass ratio M/m.
+
+    The squared velocity change of a collision is (2m/(M + m))^2 w^2, w the relative velocity, normal with variance
+    kT (1/m + 1/M); collisions come at the rate n |w|; <|w|^3> = sqrt(8/pi) <w^2>^(3/2).
+    """
+    return np.asarray((1 + 1 / np.asarray(mass_ratio, dtype=np.float64)) ** -0.5)
+
+
+def sample_piston(
+    mass_ratio: float,
+    step: float,
+    points: int,
+    trajectories: int,
+    *,
+    density: float = 1.0,
+    temperature: float = 1.0,
+    gas_mass: float = 1.0,
+    seed: int,
+    executor: Executor | None = None,
+) -> PistonPaths:
+    """Trajectories of the piston in equilibrium, from V(0) of its Maxwellian and an undisturbed gas.
+
+    Event by event, exact: first hits are drawn from the flux of the gas and thinned by the path of the piston, later
+    ones follow from the particles that were met. Stationary, so that every frame is a time origin.
+
+    Arguments:
+        mass_ratio: M/m.
+        step, points: frames at 0, step, ..., (points - 1) step.
+        trajectories: how many, independent of each other.
+        density, temperature, gas_mass: n on each side, kT, m.
+        seed: of the random numbers, keyed by trajectory and draw: the same for any number of workers.
+        executor: where tasks of 64 trajectories run.
+
+    Raises:
+        ValueError: for a number that is not positive.
+    """
+    numbers = {
+        "mass_ratio": mass_ratio, "step": step, "points": points, "trajectories": trajectories, "density": density,
+        "temperature": temperature, "gas_mass": gas_mass,
+    }  # fmt: skip
+    for name, value in numbers.items():
+        if not (math.isfinite(value) and value > 0):
+            raise ValueError(f"{name}: {value} is not positive")
+    run = partial(
+        _task, seed=seed, mass=mass_ratio, density=density, speed=math.sqrt(temperature / gas_mass), step=step,
+        points=points, trajectories=trajectories,
+    )  # fmt: skip
+    parts = list(map_ordered(run, range(0, trajectories, _CHUNK), executor))
+    return PistonPaths(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def _task(
+    first: int, *, seed: int, mass: float, density: float, speed: float, step: float, points: int, trajectories: int
+) -> PistonPaths:
+    number = min(_CHUNK, trajectories - first)
+    velocity, position = np.empty((number, points)), np.empty((number, points))
+    squares, collisions, again = np.empty(number), np.empty(number, np.int64), np.empty(number, np.int64)
+    horizon = 4 * min(math.sqrt(mass), 30.0) / (density * speed)  # for speed only: it changes no result
+    piston_paths(
+        seed, first, float(mass), float(density), speed, float(step), horizon, velocity, position, squares, collisions,
+        again,
+    )  # fmt: skip
+    return PistonPaths(velocity, position, squares, collisions, again)
+
+
+def jepsen_correlation(
+    time: ArrayLike, density: float = 1.0, temperature: float = 1.0, gas_mass: float = 1.0, nodes: int = 400
+) -> Array:
+    """<V(0) V(t)> of a particle as heavy as those of the gas (M = m), in closed form up to one quadrature.
+
+    Lines of free flight never turn; only who flies on them changes, and the order stays. With z = w / s, thermal speed
+    s = sqrt(kT/m), phi and Phi the normal density and distribution, the numbers of lines that cross a line of velocity w
+    in time t are Poisson with means a(w) = n t s (phi - z Phi(-z)) and b(w) = a(-w), their difference is k with
+    probability p_k = e^(-a-b) (b/a)^(k/2) I_k(2 sqrt(ab)), and
+
+        C(t) = int f(w) w^2 p_0 dw + n t int (s phi)^2 (p_1 + p_-1 - 2 p_0) dw.
+
+    The first term is the particle still on its own line. Quadrature: the trapezoid on a grid that is finer around w = 0.
+
+    Arguments:
+        time: any shape, not negative.
+        density, temperature, gas_mass: n, kT, m.
+        nodes: of the quadrature.
+
+    Source: Jepsen, J. Math. Phys. 6, 405 (1965); Lebowitz and Percus, Phys. Rev. 155, 122 (1967).
+    """
+    t = np.asarray(time, dtype=np.float64)[..., None]
+    s = math.sqrt(temperature / gas_mass)
+    # for long times the integrand lives on small |w|: the grid is sinh, and a smooth integrand makes the trapezoid exact
+    x = np.linspace(-_WIDEST, _WIDEST, nodes | 1)
+    z = np.sinh(_PINCH * x) / math.sinh(_PINCH * _WIDEST) * _WIDEST
+    measure = _PINCH * np.cosh(_PINCH * x) / math.sinh(_PINCH * _WIDEST) * _WIDEST * (x[1] - x[0])
+    density_z = np.exp(-(z**2) / 2) / math.sqrt(2 * math.pi)
+    scale = density * s * t
+    a = scale * np.maximum(density_z - z * erfc(z / math.sqrt(2)) / 2, 0)  # rounding, far out
+    b = scale * np.maximum(density_z + z * erfc(-z / math.sqrt(2)) / 2, 0)
+    root = np.sqrt(a * b)
+    apart = np.exp(-((np.sqrt(a) - np.sqrt(b)) ** 2))  # e^(-a-b) of p_k with the e^(2 sqrt(ab)) that ive leaves out
+    none = apart * ive(0, 2 * root)
+    # (b/a)^(1/2) + (a/b)^(1/2) = (a + b) / sqrt(ab), and I_1(2r) / r is finite at r = 0
+    first = np.where(root > 0, ive(1, 2 * root) / np.where(root > 0, root, 1.0), 1.0)
+    one = apart * (a + b) * first
+    own = s**2 * z**2 * density_z * none
+    others = scale * s**2 * density_z**2 * (one - 2 * none)
+    return np.asarray(np.sum(measure * (own + others), axis=-1))
+
+
+_WIDEST, _PINCH = 9.0, 0.4
