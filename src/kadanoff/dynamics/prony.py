@@ -128,17 +128,16 @@ def fit_prony(kernel: MemoryKernel, *, terms: int | None = None, most: int = 5, 
     curves = _curves(kernel)
     bare = kernel.method == "integrated"
     best: tuple[float, PronyKernel] | None = None
-    found: list[tuple[float, float, float, float]] = []
     model = PronyKernel(*np.empty((4, 0)), max(float(curves.running[0]), 0.0) if bare else 0.0)
-    points = len(curves.time) + len(curves.upper)
+    dictionary, shapes = _dictionary(curves, oscillating)
+    points = len(shapes)
     if bare and terms is None:
         best = float(np.sum(curves.residuals(model) ** 2)) + math.log(points), model
     for _ in range(number):
-        new = _new_term(curves, model, oscillating)
+        new = _new_term(curves.residuals(model), dictionary, shapes)
         if new is None:
             break
-        found = [*_terms(model), new]
-        model = _refined(curves, found, model.white, bare)
+        model = _refined(curves, [*_terms(model), new], model.white, bare)
         parameters = int(np.sum(np.where(model.frequency > 0, 4, 2))) + bare
         score = float(np.sum(curves.residuals(model) ** 2)) + parameters * math.log(points)
         if terms is not None or best is None or score < best[0]:
@@ -170,25 +169,32 @@ def _curves(kernel: MemoryKernel) -> _Curves:
     return _Curves(*parts)
 
 
-def _new_term(curves: _Curves, model: PronyKernel, oscillating: bool) -> tuple[float, float, float, float] | None:
-    """The term on a grid that takes most off the residual, its strength positive."""
-    rest = -curves.residuals(model)
+def _dictionary(curves: _Curves, oscillating: bool) -> tuple[PronyKernel, Array]:
+    """Terms of strength one on a grid, and what each does to the residuals, (points, terms)."""
     end, step = float(curves.upper[-1]), float(curves.upper[1] - curves.upper[0])
-    best, found = 0.0, None
-    for a in np.geomspace(0.5 / end, 3 / step, _GRID):
-        pairs = [(0.0, 0.0)]
-        if oscillating:
-            pairs += [(b, s * a / b) for b in np.geomspace(1 / end, 1.5 / step, _GRID) for s in (-1.0, 0.0, 1.0)]
-        for b, d in pairs:
-            term = PronyKernel(1.0, a, b, d)
-            shape = np.concatenate(
-                [term.kernel(curves.time) / curves.kernel_error, term.running(curves.upper) / curves.running_error]
-            )
-            overlap = float(rest @ shape)
-            if overlap > 0 and overlap**2 / float(shape @ shape) > best:
-                best = overlap**2 / float(shape @ shape)
-                found = overlap / float(shape @ shape), float(a), float(b), float(d)
-    return found
+    rates = np.geomspace(1.5 / end, 3 / step, _GRID)
+    waves = np.geomspace(1 / end, 1.5 / step, _GRID) if oscillating else np.empty(0)
+    rate, wave, sine = (x.ravel() for x in np.meshgrid(rates, waves, np.array([-1.0, 0.0, 1.0]), indexing="ij"))
+    rate, wave = np.concatenate([rates, rate]), np.concatenate([np.zeros(_GRID), wave])
+    skew = np.concatenate([np.zeros(_GRID), sine * rate[_GRID:] / wave[_GRID:]])
+    root, amplitude = rate - 1j * wave, 1 - 1j * skew
+    kernel = (np.exp(np.multiply.outer(curves.time, -root)) * amplitude).real
+    running = (-np.expm1(np.multiply.outer(curves.upper, -root)) * amplitude / root).real
+    shapes = np.concatenate([kernel / curves.kernel_error[:, None], running / curves.running_error[:, None]])
+    return PronyKernel(np.ones_like(rate), rate, wave, skew), shapes
+
+
+def _new_term(
+    residual: Array, dictionary: PronyKernel, shapes: Array
+) -> tuple[float, float, float, float] | None:
+    """The term of the dictionary that takes most off the residual, its strength positive."""
+    overlap, size = -residual @ shapes, np.sum(shapes**2, axis=0)
+    gain = np.where(overlap > 0, overlap**2 / size, 0.0)
+    k = int(np.argmax(gain))
+    if gain[k] == 0:
+        return None
+    d = dictionary
+    return float(overlap[k] / size[k]), float(d.rate[k]), float(d.frequency[k]), float(d.skew[k])
 
 
 def _refined(
@@ -199,12 +205,12 @@ def _refined(
     start, low, high = [], [], []
     for c, a, b, d in terms:
         start += [math.log(c), math.log(a)]
-        low += [-math.inf, math.log(0.05 / end)]
+        low += [-math.inf, math.log(1 / end)]
         high += [math.inf, math.log(30 / step)]
         if b > 0:
             # not quite at an extreme, where the slope of the sine vanishes
             start += [math.log(b), math.asin(max(-0.9, min(0.9, b * d / a)))]
-            low += [math.log(0.05 / end), -math.pi / 2]
+            low += [math.log(0.1 / end), -math.pi / 2]
             high += [math.log(math.pi / step), math.pi / 2]
     if bare:
         start, low, high = [*start, max(white, 1e-12)], [*low, 0.0], [*high, math.inf]
