@@ -102,7 +102,7 @@ def find_plateau(
                 total = float(np.hypot(height_error, abs(rise) * height / 2))
                 best = Plateau(
                     float(t[i]), float(t[j]),
-                    Estimate(float(height), total, len(rows), unit, f"plateau from {t[i]:.4g} to {t[j]:.4g} {time_unit}".rstrip()),
+                    Estimate(float(height), total, len(rows), unit, f"plateau, {t[i]:.4g}-{t[j]:.4g} {time_unit}"),
                     Estimate(float(rise), rise_error, len(rows), "", "jackknife"),
                 )  # fmt: skip
     if best is not None:
@@ -161,8 +161,8 @@ def running_integral(curve: Correlation, factor: float = 1.0, *, unit: str = "")
     warning = ""
     if falls:
         warning = (
-            f"the running integral falls from {value[top]:.4g} at {time[top]:.4g} to {value[-1]:.4g} at {time[-1]:.4g}: "
-            "the bath is finite or the coordinate bound, and its late value is no transport coefficient"
+            f"the running integral falls from {value[top]:.4g} at {time[top]:.4g} to {value[-1]:.4g} at {time[-1]:.4g}:"
+            " the bath is finite or the coordinate bound, and its late value is no transport coefficient"
             + ("" if found else "; there is no plateau on the way either, so none is given")
         )
     return RunningIntegral(time, value, error, found, warning)
