@@ -1,0 +1,178 @@
+"""Where a curve measured with error bars stands still, or that it does not.
+
+Friction, diffusion and other transport coefficients are read off plateaus: of D(lag), of the running integral of a
+force or velocity autocorrelation. In a finite bath there is none at long times: the integral goes to zero (Espanol and
+Zuniga, 1993; Bocquet, Hansen and Piasecki, 1994), and a late value would be no friction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from kadanoff.dynamics.correlations import Correlation, jackknife_error
+from kadanoff.estimates import Estimate
+
+__all__ = ["NoPlateau", "Plateau", "RunningIntegral", "find_plateau", "running_integral"]
+
+Array = NDArray[np.float64]
+
+SPAN = 3.0  # a plateau is at least so many times longer at its end than at its start
+CHANGE = 0.15  # of its height: the most a plateau may rise or fall from end to end, at 95 % confidence
+_POINTS = 4
+_CERTAIN = 2.0  # standard errors
+_ABOVE = 4.0  # standard errors a plateau must stand above zero
+
+
+@dataclass(frozen=True)
+class Plateau:
+    """From time ``start`` to ``end`` a curve stands at ``height``; ``change`` is its rise from end to end, over the
+    height. The height's error holds the jackknife error and half of that rise."""
+
+    start: float
+    end: float
+    height: Estimate
+    change: Estimate
+
+    def __bool__(self) -> bool:
+        return True
+
+
+@dataclass(frozen=True)
+class NoPlateau:
+    """There is none, and why: ``undecided`` where longer data might still show one."""
+
+    reason: str
+    undecided: bool
+
+    def __bool__(self) -> bool:
+        return False
+
+
+def find_plateau(
+    time: ArrayLike,
+    value: ArrayLike,
+    left_out: ArrayLike,
+    *,
+    unit: str = "",
+    time_unit: str = "",
+    change: float = CHANGE,
+) -> Plateau | NoPlateau:
+    """The longest stretch of times over which a curve does not change, by a test of equivalence.
+
+    In each window of 4 points or more that spans a factor of 3 in time, a line in ln t is fitted (weights from the
+    errors); its rise over the window must be below `change` of its height with 95 % confidence (|rise| + 2 errors <=
+    change), each point within that and 3 of its errors, and the height 4 errors above zero. Poor data cannot pass as
+    a plateau, and good data cannot fail by a slope that does not matter. Of all windows the longest in ln t is taken.
+
+    Arguments:
+        time: (m,) increasing, positive. value: (m,). left_out: (b, m), the curve without each block.
+        unit, time_unit: of the height and time, as printed.
+        change: as above.
+
+    Returns:
+        `Plateau`, or `NoPlateau`, which is false.
+    """
+    t, y, rows = (np.asarray(a, dtype=np.float64) for a in (time, value, left_out))
+    good = np.isfinite(y) & np.isfinite(rows).all(axis=0)
+    end = len(t) if good.all() else int(np.argmin(good))  # what follows a missing point is beyond the method's reach
+    t, y, rows = t[:end], y[:end], rows[:, :end]
+    best: Plateau | None = None
+    longest, closest, open_window = 0.0, np.inf, False
+    log, error = np.log(t), np.maximum(jackknife_error(rows), 1e-300)
+    for i in range(end):
+        for j in range(i + _POINTS - 1, end):
+            span = log[j] - log[i]
+            if span < np.log(SPAN) - 1e-9:
+                continue
+            height, rise = _line(log[i : j + 1], y[i : j + 1], error[i : j + 1])
+            heights, rises = _line(log[i : j + 1], rows[:, i : j + 1], error[i : j + 1])
+            height_error, rise_error = float(jackknife_error(heights)), float(jackknife_error(rises))
+            if not height > _ABOVE * height_error:
+                continue
+            level = abs(rise) <= change
+            closest = min(closest, abs(rise))
+            certain = abs(rise) + _CERTAIN * rise_error <= change
+            near = np.all(np.abs(y[i : j + 1] - height) <= change * height + 3 * error[i : j + 1])
+            open_window |= bool(level and near and not certain)
+            if certain and near and span > longest:
+                longest = span
+                total = float(np.hypot(height_error, abs(rise) * height / 2))
+                best = Plateau(
+                    float(t[i]), float(t[j]),
+                    Estimate(float(height), total, len(rows), unit, f"plateau, {t[i]:.4g}-{t[j]:.4g} {time_unit}"),
+                    Estimate(float(rise), rise_error, len(rows), "", "jackknife"),
+                )  # fmt: skip
+    if best is not None:
+        return best
+    if open_window:
+        return NoPlateau("the curve may be level somewhere, but its error bars are too wide to show it", True)
+    if not np.isfinite(closest):
+        return NoPlateau(
+            f"no stretch of times that spans a factor of {SPAN:g} rises out of the noise" if end else "no point at all",
+            True,
+        )
+    return NoPlateau(
+        f"over every factor of {SPAN:g} in time the curve changes by {100 * closest:.0f} % of its height or more", False
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class RunningIntegral:
+    """int_0^t C(s) ds, its error band, the plateau where there is one, and a ``warning`` (or "")."""
+
+    time: Array
+    value: Array
+    error: Array
+    plateau: Plateau | NoPlateau
+    warning: str
+
+
+def running_integral(curve: Correlation, factor: float = 1.0, *, unit: str = "") -> RunningIntegral:
+    """The running integral of a correlation function, such as a friction int <F F> / kT or a diffusion int <v v>.
+
+    Arguments:
+        curve: at evenly or unevenly spaced times from 0, trapezoidal rule between them.
+        factor: such as 1 / kT.
+        unit: of the integral.
+
+    Returns:
+        `RunningIntegral`. Where it rises and falls back towards zero without a plateau between, the warning says that
+        the bath is finite or the coordinate bound: no friction or diffusion constant can be read off at late times.
+
+    Raises:
+        ValueError: for a curve that does not begin at time 0.
+    """
+    if curve.time[0] != 0:
+        raise ValueError(f"a running integral begins at time 0, the curve at {curve.time[0]:g}")
+    steps = np.diff(curve.time)
+
+    def run(rows: Array) -> Array:
+        return np.asarray(factor * np.cumsum((rows[..., 1:] + rows[..., :-1]) / 2 * steps, axis=-1))
+
+    value, rows = run(curve.value), run(curve.left_out)
+    time, error = curve.time[1:], jackknife_error(rows)
+    found = find_plateau(time, value, rows, unit=unit)
+    top = int(np.argmax(value))
+    late = slice(max(top, int(0.8 * len(value))), None)
+    falls = value[top] > _ABOVE * error[top] and np.all(value[late] < 0.5 * value[top] - _CERTAIN * error[late])
+    warning = ""
+    if falls:
+        warning = (
+            f"the running integral falls from {value[top]:.4g} at {time[top]:.4g} to {value[-1]:.4g} at {time[-1]:.4g}:"
+            " the bath is finite or the coordinate bound, and its late value is no transport coefficient"
+            + ("" if found else "; there is no plateau on the way either, so none is given")
+        )
+    return RunningIntegral(time, value, error, found, warning)
+
+
+def _line(x: Array, y: Array, error: Array) -> tuple[Array, Array]:
+    """Mean height and relative rise from end to end of weighted straight fits to y (..., n)."""
+    weight = 1 / error**2
+    weight = weight / weight.sum()
+    centre = np.sum(weight * x)
+    height = np.sum(weight * y, axis=-1)
+    slope = np.sum(weight * (x - centre) * y, axis=-1) / np.sum(weight * (x - centre) ** 2)
+    return height, slope * (x[-1] - x[0]) / np.where(height == 0, np.nan, height)
