@@ -27,6 +27,7 @@ from scipy.integrate import cumulative_simpson, cumulative_trapezoid, trapezoid
 
 from kadanoff.dynamics._kernels.volterra import solve_block
 from kadanoff.dynamics.correlations import BLOCKS, correlation, jackknife_error
+from kadanoff.dynamics.plateaus import RunningIntegral, judged_integral
 from kadanoff.dynamics.trajectories import Trajectories
 from kadanoff.estimates import Estimate
 
@@ -104,7 +105,7 @@ class MemoryKernel:
     def friction(self, upper: float | None = None, unit: str = "") -> Estimate:
         """G at the last point up to `upper` (default: at the end): the friction, where G has a plateau there.
 
-        Whether it has one, `plateau` says. Raises ValueError where `upper` lies outside the data.
+        Whether it has one, `judged` says. Raises ValueError where `upper` lies outside the data.
         """
         at = len(self.upper) - 1
         if upper is not None:
@@ -112,6 +113,14 @@ class MemoryKernel:
                 raise ValueError(f"the running integral is known from {self.upper[0]:g} to {self.upper[-1]:g}")
             at = int(np.searchsorted(self.upper, upper * (1 + 1e-9), side="right")) - 1
         return jackknifed(self.running[at], self.running_left_out[:, at], unit)
+
+    def judged(self, unit: str = "") -> RunningIntegral:
+        """G with its plateau, or the finding that there is none, and a warning where it falls back towards zero."""
+        # find_plateau weighs by errors: those of an exact kernel are rounding
+        exact = self.running * (1 + 1e-9 * np.array([[-1.0], [1.0]]))
+        keep = slice(1 if self.upper[0] == 0 else 0, None)
+        rows = self.running_left_out if len(self.running_left_out) else exact
+        return judged_integral(self.upper[keep], self.running[keep], rows[:, keep], unit=unit)
 
 
 def jackknifed(value: float, left_out: Array, unit: str = "") -> Estimate:

@@ -22,13 +22,17 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import erfc, ive
 
 from kadanoff.dynamics._kernels.piston import piston_paths
+from kadanoff.dynamics.correlations import Correlation, autocorrelation, jackknife_error, mean_square_displacement
+from kadanoff.dynamics.trajectories import trajectories as joined
 from kadanoff.parallel import map_ordered
 
 __all__ = [
     "PistonPaths",
+    "PistonStatistics",
     "initial_friction_ratio",
     "jepsen_correlation",
     "piston_friction",
+    "piston_statistics",
     "sample_piston",
 ]
 
@@ -98,16 +102,17 @@ def sample_piston(
             raise ValueError(f"{name}: {value} is not positive")
     run = partial(
         _task, seed=seed, mass=mass_ratio, density=density, speed=math.sqrt(temperature / gas_mass), step=step,
-        points=points, trajectories=trajectories,
+        points=points, trajectories=trajectories, most=_CHUNK,
     )  # fmt: skip
     parts = list(map_ordered(run, range(0, trajectories, _CHUNK), executor))
     return PistonPaths(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 def _task(
-    first: int, *, seed: int, mass: float, density: float, speed: float, step: float, points: int, trajectories: int
-) -> PistonPaths:
-    number = min(_CHUNK, trajectories - first)
+    first: int, *, seed: int, mass: float, density: float, speed: float, step: float, points: int, trajectories: int,
+    most: int,
+) -> PistonPaths:  # fmt: skip
+    number = min(most, trajectories - first)
     velocity, position = np.empty((number, points)), np.empty((number, points))
     squares, collisions, again = np.empty(number), np.empty(number, np.int64), np.empty(number, np.int64)
     horizon = 4 * min(math.sqrt(mass), 30.0) / (density * speed)  # for speed only: it changes no result
@@ -116,6 +121,93 @@ def _task(
         again,
     )  # fmt: skip
     return PistonPaths(velocity, position, squares, collisions, again)
+
+
+class PistonStatistics(NamedTuple):
+    """Averages over trajectories of a piston, in blocks of independent ones.
+
+    ``correlation``: <V(0) V(t)>; ``change``: <(V(t) - V(0))^2>, which is 2 (C(0) - C(t)), with less noise at short
+    times; ``squares`` (b,): squared velocity changes of collisions a unit time; ``residual`` (b, 2): second and fourth
+    moment of V(t + tau) - exp(-1) V(t), tau = M / zeta; ``collisions`` and ``recollisions`` in all.
+    """
+
+    correlation: Correlation
+    change: Correlation
+    squares: Array
+    residual: Array
+    collisions: int
+    recollisions: int
+
+
+def piston_statistics(
+    mass_ratio: float,
+    trajectories: int,
+    *,
+    relaxations: float = 16.0,
+    longest: float = 8.0,
+    frames: int = 20,
+    blocks: int = 32,
+    density: float = 1.0,
+    temperature: float = 1.0,
+    gas_mass: float = 1.0,
+    seed: int,
+    executor: Executor | None = None,
+) -> PistonStatistics:
+    """What the studies of the piston need, made block by block, so that no more than one block a worker is in memory.
+
+    Arguments:
+        mass_ratio: M/m.
+        trajectories: in all; rounded up to a multiple of `blocks`.
+        relaxations: length of a trajectory in units of tau = M / zeta.
+        longest: longest lag in these units, below `relaxations`.
+        frames: a tau.
+        blocks: of trajectories.
+        density, temperature, gas_mass, seed, executor: as `sample_piston`; the blocks are the tasks.
+
+    Raises:
+        ValueError: as `sample_piston`, and for a longest lag beyond the trajectories.
+    """
+    if not 1 <= longest < relaxations:
+        raise ValueError(f"longest: a lag of {longest} must lie between 1 and the length of {relaxations} relaxations")
+    if blocks < 2 or frames < 2:
+        raise ValueError(f"{blocks} blocks and {frames} frames a relaxation: two of each are needed")
+    step = mass_ratio * gas_mass / piston_friction(density, temperature, gas_mass) / frames
+    points, lags = round(relaxations * frames) + 1, round(longest * frames)
+    number = -(-trajectories // blocks)
+    run = partial(
+        _statistics, seed=seed, mass=mass_ratio, density=density, temperature=temperature, gas_mass=gas_mass, step=step,
+        points=points, lags=lags, frames=frames, number=number,
+    )  # fmt: skip
+    parts = list(map_ordered(run, range(blocks), executor))
+    curves = [np.array([part[k] for part in parts]) for k in range(4)]
+    time, pairs = step * np.arange(lags + 1), blocks * number * (points - np.arange(lags + 1.0))
+    correlation, change = (_from_blocks(time, rows, pairs) for rows in curves[:2])
+    return PistonStatistics(
+        correlation, change, curves[2], curves[3], sum(part[4] for part in parts), sum(part[5] for part in parts)
+    )
+
+
+def _statistics(
+    block: int, *, seed: int, mass: float, density: float, temperature: float, gas_mass: float, step: float,
+    points: int, lags: int, frames: int, number: int,
+) -> tuple[Array, Array, float, Array, int, int]:  # fmt: skip
+    paths = _task(
+        block * number, seed=seed, mass=mass, density=density, speed=math.sqrt(temperature / gas_mass), step=step,
+        points=points, trajectories=(block + 1) * number, most=number,
+    )  # fmt: skip
+    steps = np.arange(lags + 1)
+    source = joined(paths.velocity[..., None], step)
+    correlated = autocorrelation(source, source.positions, steps, blocks=2).value
+    changed = mean_square_displacement(source, steps, blocks=2).value
+    left = paths.velocity[:, frames:] - math.exp(-1) * paths.velocity[:, :-frames]
+    moments = np.array([np.mean(left**2), np.mean(left**4)])
+    rate = float(paths.squared_changes.mean()) / (step * (points - 1))
+    return correlated, changed, rate, moments, int(paths.collisions.sum()), int(paths.recollisions.sum())
+
+
+def _from_blocks(time: Array, rows: Array, pairs: Array) -> Correlation:
+    left_out = (rows.sum(axis=0) - rows) / (len(rows) - 1)
+    return Correlation(time, rows.mean(axis=0), jackknife_error(left_out), left_out, pairs)
 
 
 def jepsen_correlation(

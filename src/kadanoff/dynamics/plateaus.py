@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from kadanoff.dynamics.correlations import Correlation, jackknife_error
 from kadanoff.estimates import Estimate
 
-__all__ = ["NoPlateau", "Plateau", "RunningIntegral", "find_plateau", "running_integral"]
+__all__ = ["NoPlateau", "Plateau", "RunningIntegral", "find_plateau", "judged_integral", "running_integral"]
 
 Array = NDArray[np.float64]
 
@@ -23,6 +23,7 @@ SPAN = 3.0  # a plateau is at least so many times longer at its end than at its 
 CHANGE = 0.15  # of its height: the most a plateau may rise or fall from end to end, at 95 % confidence
 _POINTS = 4
 _CERTAIN = 2.0  # standard errors
+_APART = 10.0  # between the beginning of a plateau and the loss of half of it
 _ABOVE = 4.0  # standard errors a plateau must stand above zero
 
 
@@ -152,17 +153,33 @@ def running_integral(curve: Correlation, factor: float = 1.0, *, unit: str = "")
     def run(rows: Array) -> Array:
         return np.asarray(factor * np.cumsum((rows[..., 1:] + rows[..., :-1]) / 2 * steps, axis=-1))
 
-    value, rows = run(curve.value), run(curve.left_out)
-    time, error = curve.time[1:], jackknife_error(rows)
-    found = find_plateau(time, value, rows, unit=unit)
+    return judged_integral(curve.time[1:], run(curve.value), run(curve.left_out), unit=unit)
+
+
+def judged_integral(time: Array, value: Array, left_out: Array, *, unit: str = "") -> RunningIntegral:
+    """A running integral (m,) with the ones without each block (b, m): its plateau and warning as `running_integral`.
+
+    The plateau is sought among 64 times, evenly spaced in their logarithm, where there are more.
+    """
+    error = jackknife_error(left_out)
+    few = np.unique(np.geomspace(1, len(time), 64).round().astype(int)) - 1
+    found = find_plateau(time[few], value[few], left_out[:, few], unit=unit)
     top = int(np.argmax(value))
     late = slice(max(top, int(0.8 * len(value))), None)
     falls = value[top] > _ABOVE * error[top] and np.all(value[late] < 0.5 * value[top] - _CERTAIN * error[late])
     warning = ""
     if falls:
+        half = float(time[top + int(np.argmax(value[top:] < 0.5 * value[top]))])
+        if isinstance(found, Plateau) and half < _APART * found.start:
+            # every maximum is level: a plateau needs that the fall begins long after the rise has ended
+            found = NoPlateau(
+                f"the curve rises until about {found.start:.4g} and has lost half of its largest value at {half:.4g}: the "
+                f"two times must lie apart by a factor of {_APART:g}",
+                False,
+            )
         warning = (
-            f"the running integral falls from {value[top]:.4g} at {time[top]:.4g} to {value[-1]:.4g} at {time[-1]:.4g}:"
-            " the bath is finite or the coordinate bound, and its late value is no transport coefficient"
+            f"the running integral falls from {value[top]:.4g} at {time[top]:.4g} to {value[-1]:.4g} at {time[-1]:.4g}: "
+            "the bath is finite or the coordinate bound, and its late value is no transport coefficient"
             + ("" if found else "; there is no plateau on the way either, so none is given")
         )
     return RunningIntegral(time, value, error, found, warning)
