@@ -19,18 +19,24 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.integrate import trapezoid
 from scipy.special import erfc, ive
 
 from kadanoff.dynamics._kernels.piston import piston_paths
 from kadanoff.dynamics.correlations import Correlation, autocorrelation, jackknife_error, mean_square_displacement
+from kadanoff.dynamics.memory import BathCorrelations, jackknifed, memory_kernel, memory_number
 from kadanoff.dynamics.trajectories import trajectories as joined
+from kadanoff.estimates import Estimate, from_blocks
 from kadanoff.parallel import map_ordered
 
 __all__ = [
     "PistonPaths",
     "PistonStatistics",
+    "friction_ratios",
+    "holds",
     "initial_friction_ratio",
     "jepsen_correlation",
+    "langevin_tests",
     "piston_friction",
     "piston_statistics",
     "sample_piston",
@@ -208,6 +214,81 @@ def _statistics(
 def _from_blocks(time: Array, rows: Array, pairs: Array) -> Correlation:
     left_out = (rows.sum(axis=0) - rows) / (len(rows) - 1)
     return Correlation(time, rows.mean(axis=0), jackknife_error(left_out), left_out, pairs)
+
+
+def friction_ratios(statistics: PistonStatistics, mass_ratio: float) -> dict[str, Estimate]:
+    """Three frictions of the piston over zeta, for density, temperature and gas mass one.
+
+    "initial": M (-d ln C/dt) at 0+, as the rate of squared velocity changes, (M/2 kT) sum (dV)^2 / time: the slope of
+    <(V(t) - V(0))^2> / 2 at zero lag, in equilibrium. "lagged": the same from that function at lags up to 0.35 tau, by a
+    parabola. "integral": kT over the integral of C to the longest lag. C(0) is kT/M.
+    """
+    s, scale = statistics, mass_ratio / piston_friction()
+    short = (s.change.time > 0) & (s.change.time <= 0.35 * scale)
+    lag = s.change.time[short]
+
+    def lagged(change: Array) -> float:
+        slope = change[short] / (2 * lag) * mass_ratio * scale
+        # errors of the change grow as its square root
+        return float(np.polynomial.polynomial.polyfit(lag, slope, 2, w=1 / np.sqrt(lag))[0])
+
+    return {
+        "initial": from_blocks(s.squares / 2 * mass_ratio * scale),
+        "lagged": s.change.derived(lagged),
+        "integral": s.correlation.derived(lambda c: 1 / (piston_friction() * float(trapezoid(c, s.correlation.time)))),
+    }
+
+
+def langevin_tests(statistics: PistonStatistics, mass_ratio: float) -> dict[str, Estimate]:
+    """What must be small for a Langevin equation to hold, for density, temperature and gas mass one.
+
+    "friction": initial over integral friction, less one: does one friction serve short and long times?
+    "exponential": C / C(0) less the exponential nearest to it, where that deviates most within 6 tau, errors included.
+    "white": correlation of successive residuals of V(t + tau) = rho V(t) + residual, rho (rho^2 - rho_2) / (1 - rho^2)
+    with rho, rho_2 = C(tau), C(2 tau) over C(0).
+    "gaussian": <r^4> / 3 <r^2>^2 - 1 of the residuals (the Pawula ratio less one).
+    "memory": tau_mem / tau_slow up to 3 tau, from the integrated Volterra equation.
+    """
+    s, tau = statistics, mass_ratio / piston_friction()
+    ratios = friction_ratios(s, mass_ratio)
+    rows = np.vstack([s.correlation.value, s.correlation.left_out])
+    relative, time = rows / rows[:, :1], s.correlation.time
+    near = time <= 6 * tau * (1 + 1e-9)
+    apart = relative[:, near] - np.exp(-_nearest_rate(relative[:, near], time[near], 1 / tau)[:, None] * time[near])
+    worst = int(np.argmax(np.abs(apart[0]) + 2 * jackknife_error(apart[1:])))
+    frame = round(tau / time[1])
+    one, two = relative[:, frame], relative[:, 2 * frame]
+    white = one * (one**2 - two) / (1 - one**2)
+    moments = np.vstack([s.residual.mean(axis=0), (s.residual.sum(axis=0) - s.residual) / (len(s.residual) - 1)])
+    gaussian = moments[:, 1] / (3 * moments[:, 0] ** 2) - 1
+    correlations = BathCorrelations(float(time[1]), mass_ratio, rows)
+    friction = ratios["initial"].scaled(1 / ratios["integral"].value)
+    error = math.hypot(friction.error or 0.0, friction.value * (ratios["integral"].error or 0) / ratios["integral"].value)
+    return {
+        "friction": Estimate(friction.value - 1, error, len(s.residual), method="jackknife"),
+        "exponential": jackknifed(apart[0, worst], apart[1:, worst]),
+        "white": jackknifed(white[0], white[1:]),
+        "gaussian": jackknifed(gaussian[0], gaussian[1:]),
+        "memory": memory_number(memory_kernel(correlations, "integrated"), correlations, 3 * tau),
+    }
+
+
+def holds(tests: dict[str, Estimate], tolerance: float) -> bool | None:
+    """True where all numbers are shown to lie within the tolerance (two standard errors included), False where one is
+    shown to lie outside, None where the errors leave it open."""
+    low = [abs(test.value) - 2 * (test.error or 0.0) for test in tests.values()]
+    high = [abs(test.value) + 2 * (test.error or 0.0) for test in tests.values()]
+    return False if max(low) > tolerance else True if max(high) <= tolerance else None
+
+
+def _nearest_rate(relative: Array, time: Array, rate: float) -> Array:
+    """The rate of the exponential nearest to each row, least squares by Gauss-Newton."""
+    rates = np.full(len(relative), rate)
+    for _ in range(30):
+        model = np.exp(-rates[:, None] * time)
+        slope = -time * model
+        rates += np.sum((relative - model) * slope, axis=1) / np.sum(slope**2, axis=1)
+    return rates
 
 
 def jepsen_correlation(
