@@ -247,7 +247,7 @@ def langevin_tests(statistics: PistonStatistics, mass_ratio: float) -> dict[str,
     "white": correlation of successive residuals of V(t + tau) = rho V(t) + residual, rho (rho^2 - rho_2) / (1 - rho^2)
     with rho, rho_2 = C(tau), C(2 tau) over C(0).
     "gaussian": <r^4> / 3 <r^2>^2 - 1 of the residuals (the Pawula ratio less one).
-    "memory": tau_mem / tau_slow up to 3 tau, from the integrated Volterra equation.
+    "memory": tau_mem / tau_slow up to 2 tau, from the integrated Volterra equation.
     """
     s, tau = statistics, mass_ratio / piston_friction()
     ratios = friction_ratios(s, mass_ratio)
@@ -269,7 +269,7 @@ def langevin_tests(statistics: PistonStatistics, mass_ratio: float) -> dict[str,
         "exponential": jackknifed(apart[0, worst], apart[1:, worst]),
         "white": jackknifed(white[0], white[1:]),
         "gaussian": jackknifed(gaussian[0], gaussian[1:]),
-        "memory": memory_number(memory_kernel(correlations, "integrated"), correlations, 3 * tau),
+        "memory": memory_number(memory_kernel(correlations, "integrated"), correlations, 2 * tau),
     }
 
 
