@@ -292,7 +292,7 @@ def _nearest_rate(relative: Array, time: Array, rate: float) -> Array:
 
 
 def jepsen_correlation(
-    time: ArrayLike, density: float = 1.0, temperature: float = 1.0, gas_mass: float = 1.0, nodes: int = 400
+    time: ArrayLike, density: float = 1.0, temperature: float = 1.0, gas_mass: float = 1.0, nodes: int = 200
 ) -> Array:
     """<V(0) V(t)> of a particle as heavy as those of the gas (M = m), in closed form up to one quadrature.
 

@@ -21,7 +21,7 @@ __all__ = ["PronyKernel", "fit_prony"]
 
 Array = NDArray[np.float64]
 
-_MOST_POINTS = 1500  # of a curve in the fit; longer ones are thinned
+_MOST_POINTS = 400  # of a curve in the fit; longer ones are thinned
 _EXACT = 1e-4  # of the largest value: the error that an exact curve is fitted with
 _FLOOR = 1e-3  # of the largest error: no point weighs more
 _GRID = 24  # decay rates and frequencies that a new term may start from
@@ -105,18 +105,21 @@ class _Curves:
         ])  # fmt: skip
 
 
-def fit_prony(kernel: MemoryKernel, *, terms: int | None = None, most: int = 5, oscillating: bool = True) -> PronyKernel:
+def fit_prony(
+    kernel: MemoryKernel, *, terms: int | None = None, most: int = 5, oscillating: bool = True
+) -> PronyKernel:
     """The sum of few terms nearest to a kernel and its running integral, both over their error bars.
 
-    A term is added at a time, where it takes most off the residual, and all are refined by least squares; the number is
-    that with the smallest Bayesian information criterion, chi^2 + (parameters) ln(points). Errors of neighbouring points
-    are correlated and the criterion does not know it: it may keep a term too many. A kernel by the method "integrated"
-    is fitted through its running integral alone, with friction without memory beside the terms.
+    A term is added at a time, an exponential or a damped cosine, where it takes most off the residual, and all are
+    refined by least squares, until the Bayesian information criterion, chi^2 + (parameters) ln(points), falls no more.
+    Errors of neighbouring points are correlated and the criterion does not know it: it may keep a term too many. A
+    kernel by the method "integrated" is fitted through its running integral alone, with friction without memory beside
+    the terms. No term decays more slowly than the kernel is long.
 
     Arguments:
         kernel: with error bars, or exact: then to 1e-4 of its largest value.
-        terms: how many; None: up to `most`, by the criterion.
-        most: terms tried.
+        terms: how many; None: by the criterion, at most `most`.
+        most: as above.
         oscillating: whether damped cosines are allowed beside exponentials.
 
     Raises:
@@ -130,21 +133,30 @@ def fit_prony(kernel: MemoryKernel, *, terms: int | None = None, most: int = 5, 
     best: tuple[float, PronyKernel] | None = None
     model = PronyKernel(*np.empty((4, 0)), max(float(curves.running[0]), 0.0) if bare else 0.0)
     dictionary, shapes = _dictionary(curves, oscillating)
-    points = len(shapes)
     if bare and terms is None:
-        best = float(np.sum(curves.residuals(model) ** 2)) + math.log(points), model
+        best = _score(curves, model, bare), model
     for _ in range(number):
-        new = _new_term(curves.residuals(model), dictionary, shapes)
-        if new is None:
+        tried = []
+        for kind in (False, True)[: 1 + oscillating]:
+            new = _new_term(curves.residuals(model), dictionary, shapes, kind)
+            if new is not None:
+                longer = _refined(curves, [*_terms(model), new], model.white, bare)
+                tried.append((_score(curves, longer, bare), longer))
+        if not tried:
             break
-        model = _refined(curves, [*_terms(model), new], model.white, bare)
-        parameters = int(np.sum(np.where(model.frequency > 0, 4, 2))) + bare
-        score = float(np.sum(curves.residuals(model) ** 2)) + parameters * math.log(points)
-        if terms is not None or best is None or score < best[0]:
-            best = score, model
+        score, model = min(tried, key=lambda pair: pair[0])
+        if terms is None and best is not None and score >= best[0]:
+            break
+        best = score, model
     if best is None:
         raise ValueError("the kernel is nowhere positive: no sum of positive terms is near it")
     return best[1]
+
+
+def _score(curves: _Curves, model: PronyKernel, bare: bool) -> float:
+    residuals = curves.residuals(model)
+    parameters = int(np.sum(np.where(model.frequency > 0, 4, 2))) + bare
+    return float(np.sum(residuals**2)) + parameters * math.log(len(residuals))
 
 
 def _terms(model: PronyKernel) -> list[tuple[float, float, float, float]]:
@@ -185,11 +197,11 @@ def _dictionary(curves: _Curves, oscillating: bool) -> tuple[PronyKernel, Array]
 
 
 def _new_term(
-    residual: Array, dictionary: PronyKernel, shapes: Array
+    residual: Array, dictionary: PronyKernel, shapes: Array, wave: bool
 ) -> tuple[float, float, float, float] | None:
-    """The term of the dictionary that takes most off the residual, its strength positive."""
+    """The exponential or (`wave`) damped cosine that takes most off the residual, its strength positive."""
     overlap, size = -residual @ shapes, np.sum(shapes**2, axis=0)
-    gain = np.where(overlap > 0, overlap**2 / size, 0.0)
+    gain = np.where((overlap > 0) & ((dictionary.frequency > 0) == wave), overlap**2 / size, 0.0)
     k = int(np.argmax(gain))
     if gain[k] == 0:
         return None
@@ -230,7 +242,7 @@ def _refined(
 
     clipped = np.clip(start, np.add(low, 1e-9), np.subtract(high, 1e-9))
     answer = least_squares(
-        lambda x: curves.residuals(model(x)), clipped, bounds=(low, high), xtol=1e-14, ftol=1e-14, gtol=1e-14,
-        max_nfev=400,
+        lambda x: curves.residuals(model(x)), clipped, bounds=(low, high), xtol=1e-12, ftol=1e-10, gtol=1e-12,
+        max_nfev=150,
     )  # fmt: skip
     return model(answer.x)

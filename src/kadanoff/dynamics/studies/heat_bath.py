@@ -322,7 +322,7 @@ def _draw_kernel(kernel: MemoryKernel, plain: RunningIntegral, fitted: PronyKern
     plotting.band(
         right, plain.time, plain.value, plain.error, sigmas=2, color=plotting.ORANGE, label="∫⟨FF⟩/kT, not projected"
     )
-    right.set(xlabel=plotting.label("time u", "M/η"), ylabel=plotting.label("running friction", "η"), ylim=(-0.05, None))
+    right.set(xlabel=plotting.label("time u", "M/η"), ylabel=plotting.label("running friction", "η"))
     right.legend(loc="center right")
     return Picture(
         drawing,
