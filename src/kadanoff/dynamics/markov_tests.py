@@ -133,7 +133,7 @@ def slowest_time(source: Trajectories, lag: int, *, blocks: int = BLOCKS) -> Est
     None where the second eigenvalue cannot be told from one: the data are too short to see the coordinate relax.
     """
     (step,) = checked_lags(source, [lag])
-    cell, cells = _cells(source, int(step), coarse=2.0)
+    cell, cells = _cells(source, int(step))
     tables = np.zeros((blocks, cells, cells))
     pair_counts(cell, *pieces(source, blocks), int(step), tables)
     total = tables.sum(axis=0)
@@ -271,7 +271,7 @@ def _whitening(sums: Array, d: int) -> tuple[Array, Array]:
     return np.where(good[:, None], mean, np.nan), np.linalg.inv(factor)
 
 
-def _cells(source: Trajectories, step: int, coarse: float = 1.0) -> tuple[NDArray[np.int32], int]:
+def _cells(source: Trajectories, step: int) -> tuple[NDArray[np.int32], int]:
     """The cell of every frame (n,) and their number: narrower than a displacement over the lag."""
     d = source.dimensions
     if d not in _STATES:
@@ -284,7 +284,7 @@ def _cells(source: Trajectories, step: int, coarse: float = 1.0) -> tuple[NDArra
         low, high = float(x.min()), float(x.max())
         if not high > low:
             raise ValueError(f"coordinate {i} does not move: it is {low:g} all along")
-        number = int(np.clip(np.ceil((high - low) / (_CELL * coarse * max(jump.std(), 1e-300))), 8, _STATES[d]))
+        number = int(np.clip(np.ceil((high - low) / (_CELL * max(jump.std(), 1e-300))), 8, _STATES[d]))
         index = np.minimum(((x - low) * (number / (high - low))).astype(np.int32), number - 1)
         cell = cell * number + index
         total *= number
