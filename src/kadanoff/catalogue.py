@@ -32,6 +32,7 @@ KINDS: dict[str, str] = {
     "molecules.force-floor": "kadanoff.molecules.studies.force_floor:force_floor_run",
     "lattices.block-spins": "kadanoff.lattices.studies:block_spins",
     "dynamics.hidden-cycle": "kadanoff.dynamics.studies.hidden_cycle:hidden_cycle",
+    "dynamics.langevin": "kadanoff.dynamics.studies.langevin:langevin",
     "networks.regions": "kadanoff.networks.studies:regions",
 }
 """Kind -> ``module:function``; the function takes ``(config, run)`` and returns a Result."""

@@ -77,7 +77,7 @@ class Moments:
     @property
     def time(self) -> Array:
         """The lags as times (m,)."""
-        return self.spacing * self.lags
+        return np.asarray(self.spacing * self.lags)
 
     def rows(self, lag: int) -> Array:
         """Sums (1 + blocks, cells, ...) at the lag with this index: of all blocks, then without each in turn."""
@@ -140,7 +140,7 @@ class Moments:
         drift, diffusion, count = self.coefficients(
             lag, bandwidth=bandwidth, corrected=corrected, persistence=persistence
         )
-        known = (count.min(axis=0) >= least) & np.isfinite(drift).all(axis=(0, 2))
+        known = np.asarray((count.min(axis=0) >= least) & np.isfinite(drift).all(axis=(0, 2)))
         known &= np.isfinite(diffusion).all(axis=(0, 2, 3)) & np.all(np.einsum("rcii->rci", diffusion) > 0, axis=(0, 2))
         if not known.any():
             raise ValueError(
@@ -370,10 +370,10 @@ def potential_of_mean_force(
         counts[block] += np.histogramdd(source.positions[start:stop], bins=list(cuts))[0]
     total = counts.sum(axis=0)
     rows = np.concatenate([total[None], total - counts])
-    lowest = np.unravel_index(int(total.argmax()), total.shape)
+    flat = rows.reshape(len(rows), -1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        energy = -thermal_energy * np.log(rows / rows[(slice(None), *lowest)].reshape(-1, *[1] * total.ndim))
-    seen = (rows > 0).all(axis=0)  # a cell of one block alone has no error bar
+        energy = (-thermal_energy * np.log(flat / flat[:, [int(total.argmax())]])).reshape(rows.shape)
+    seen = np.asarray((rows > 0).all(axis=0))  # a cell of one block alone has no error bar
     error = jackknife_error(np.where(seen, energy[1:], 0.0))
     return Potential(cuts, np.where(seen, energy[0], np.nan), np.where(seen, error, np.nan), unit)
 

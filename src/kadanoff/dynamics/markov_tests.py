@@ -268,7 +268,7 @@ def _whitening(sums: Array, d: int) -> tuple[Array, Array]:
     covariance *= (safe / np.maximum(safe - 1, 1))[:, None, None]
     good &= np.linalg.eigvalsh(np.where(good[:, None, None], covariance, np.eye(d))).min(axis=1) > 0
     factor = np.linalg.cholesky(np.where(good[:, None, None], covariance, np.eye(d)))
-    return np.where(good[:, None], mean, np.nan), np.linalg.inv(factor)
+    return np.where(good[:, None], mean, np.nan), np.asarray(np.linalg.inv(factor))
 
 
 def _cells(source: Trajectories, step: int) -> tuple[NDArray[np.int32], int]:
@@ -304,6 +304,6 @@ def _lumps(source: Trajectories, cell: NDArray[np.int32], cells: int) -> tuple[N
         centre[:, i] = np.bincount(cell, weights=source.positions[:, i], minlength=cells) / np.maximum(count, 1)
     if d == 1:
         levels = np.quantile(source.positions[:, 0], [0.25, 0.5, 0.75])
-        return np.searchsorted(levels, centre[:, 0]), levels
+        return np.searchsorted(levels, centre[:, 0]), np.asarray(levels)
     levels = np.median(source.positions[:, :2], axis=0)
-    return 2 * (centre[:, 0] > levels[0]).astype(np.int64) + (centre[:, 1] > levels[1]), levels
+    return 2 * (centre[:, 0] > levels[0]).astype(np.int64) + (centre[:, 1] > levels[1]), np.asarray(levels)

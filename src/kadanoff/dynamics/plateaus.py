@@ -84,7 +84,7 @@ def find_plateau(
     log, error = np.log(t), np.maximum(jackknife_error(rows), 1e-300)
     for i in range(end):
         for j in range(i + _POINTS - 1, end):
-            span = log[j] - log[i]
+            span = float(log[j] - log[i])
             if span < np.log(SPAN) - 1e-9:
                 continue
             height, rise = _line(log[i : j + 1], y[i : j + 1], error[i : j + 1])
@@ -93,7 +93,7 @@ def find_plateau(
             if not height > _ABOVE * height_error:
                 continue
             level = abs(rise) <= change
-            closest = min(closest, abs(rise))
+            closest = min(closest, float(abs(rise)))
             certain = abs(rise) + _CERTAIN * rise_error <= change
             near = np.all(np.abs(y[i : j + 1] - height) <= change * height + 3 * error[i : j + 1])
             open_window |= bool(level and near and not certain)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -36,8 +37,8 @@ def read_trajectories(
 
     Arguments:
         paths: one file or a list.
-        columns: the coordinates: names in the header of a text file, names of arrays in a .npz, numbers from 0 in a text
-            file without header or a .npy of (n, d). Default: all columns that no other argument names.
+        columns: the coordinates: names in the header of a text file, names of arrays in a .npz, numbers from 0 in a
+            text file without header or a .npy of (n, d). Default: all columns that no other argument names.
         velocities, forces: columns of these, as many as coordinates.
         time: column of the time; else give `spacing`.
         trajectory: column of a label; a new trajectory begins where it changes.
@@ -228,4 +229,4 @@ def _column(table: dict[str, Array], name: str, file: Path) -> Array:
 
 def _runs(label: Array) -> list[slice]:
     cuts = np.concatenate([[0], np.flatnonzero(np.diff(label) != 0) + 1, [len(label)]])
-    return [slice(int(a), int(b)) for a, b in zip(cuts, cuts[1:], strict=False)]
+    return [slice(int(a), int(b)) for a, b in pairwise(cuts)]

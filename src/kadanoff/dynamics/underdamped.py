@@ -94,12 +94,13 @@ def fit_underdamped(
     known = (rows[..., 0].min(axis=0) >= LEAST) & np.all((decay > 0) & (decay < 1) & (noise > 0), axis=0)
     if not known.any():
         raise ValueError(f"no cell has {LEAST} velocities and a memory in them: take wider cells or more data")
-    fields = [np.where(known, values[0], np.nan) for values in (force, friction, noise)]
+    values = [np.where(known, rows[0], np.nan) for rows in (force, friction, noise)]
     errors = [
-        np.where(known, jackknife_error(np.where(known, values[1:], 0.0)), np.nan)
-        for values in (force, friction, noise)
+        np.where(known, jackknife_error(np.where(known, rows[1:], 0.0)), np.nan) for rows in (force, friction, noise)
     ]
-    model = UnderdampedModel(cuts, *fields, *errors, time, source.unit, source.time_unit)
+    model = UnderdampedModel(
+        cuts, values[0], values[1], values[2], errors[0], errors[1], errors[2], time, source.unit, source.time_unit
+    )
     rate = f"1/{source.time_unit}" if source.time_unit else ""
     squared = f"{source.unit}^2/{source.time_unit}^2" if source.unit and source.time_unit else ""
     how = f"jackknife; velocities {'given' if given else 'from positions'}, lag {time:.4g}"
