@@ -33,6 +33,7 @@ KINDS: dict[str, str] = {
     "lattices.block-spins": "kadanoff.lattices.studies:block_spins",
     "dynamics.hidden-cycle": "kadanoff.dynamics.studies.hidden_cycle:hidden_cycle",
     "dynamics.langevin": "kadanoff.dynamics.studies.langevin:langevin",
+    "dynamics.langevin-double-well": "kadanoff.dynamics.studies.langevin_double_well:double_well_study",
     "networks.regions": "kadanoff.networks.studies:regions",
 }
 """Kind -> ``module:function``; the function takes ``(config, run)`` and returns a Result."""
@@ -66,6 +67,12 @@ STUDIES: tuple[Study, ...] = (
         "block-spins", "lattices.block-spins", "spins to blocks by majority: nats kept and lost per block, exactly", 3
     ),
     Study("hidden-cycle", "dynamics.hidden-cycle", "a driven cycle with two states lumped: all dissipation hidden", 2),
+    Study(
+        "langevin",
+        "dynamics.langevin-double-well",
+        "positions to a Langevin model: between which lags one holds, its friction, and when there is none",
+        25,
+    ),
     Study("regions", "networks.regions", "a network to regions, hard and soft: flow conserved, wiring forgotten", 2),
     Study(
         "spce-reference",

@@ -289,14 +289,20 @@ def _persistence(scan: LagScan, found: Plateau, unit: str) -> Estimate:
 
 
 def _window(tests: Sequence[LagTests]) -> tuple[tuple[float, float] | None, int | None]:
-    """The longest run of lags that pass, and its first."""
+    """The longest run of lags that pass, and the lag in it whose worst figure departs least, in its tolerance."""
     best: list[LagTests] = []
     run: list[LagTests] = []
     for test in tests:
         run = [*run, test] if test.passed else []
         if len(run) > len(best):
             best = run
-    return ((best[0].time, best[-1].time), best[0].lag) if best else (None, None)
+    if not best:
+        return None, None
+
+    def worst(test: LagTests) -> float:
+        return max(abs(check.figure.value - check.target) / check.tolerance for check in test.checks)
+
+    return (best[0].time, best[-1].time), min(best, key=worst).lag
 
 
 def _verdict(
