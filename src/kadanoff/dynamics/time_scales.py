@@ -272,9 +272,9 @@ def _on(scan: LagScan, found: Plateau, i: int) -> bool:
 
 
 def _persistence(scan: LagScan, found: Plateau, unit: str) -> Estimate:
-    """p of S = D (t - p) over the plateau, by a straight fit with the errors of S."""
-    used = (scan.time >= found.start * (1 - 1e-9)) & (scan.time <= found.end * (1 + 1e-9))
-    used |= np.array([_on(scan, found, i) and i == 0 for i in range(len(scan.time))])
+    """p of S = D (t - p) over the core of the plateau, by a straight fit with the errors of S."""
+    start, end = found.core
+    used = (scan.time >= start * (1 - 1e-9)) & (scan.time <= end * (1 + 1e-9))
     t, error = scan.time[used], np.maximum((scan.corrected_error * scan.time)[used], 1e-300)
     weight = 1 / error**2
 

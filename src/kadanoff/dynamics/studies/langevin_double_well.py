@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from kadanoff import plotting
+from kadanoff.dynamics.correlations import jackknife_error, passage_time
 from kadanoff.dynamics.klein_kramers import position_moments
-from kadanoff.dynamics.langevin import kramers_moyal, persistence_factor
+from kadanoff.dynamics.langevin import fitted_passage_time, kramers_moyal, persistence_factor
 from kadanoff.dynamics.models import OverdampedModel, UnderdampedModel, mean_first_passage_time
 from kadanoff.dynamics.simulation import simulate_underdamped
 from kadanoff.dynamics.studies.langevin_pictures import draw_scan, pictures
@@ -48,9 +49,7 @@ class DoubleWell(BaseModel):
         20.0, gt=4, le=200, description="gamma of dv = (-U' - gamma v) dt + noise, U = (x^2 - 1)^2."
     )
     control_friction: float = Field(1.0, gt=0, le=2, description="gamma of the control without separated time scales.")
-    frames: int = Field(
-        4_000_000, ge=100_000, description="Frames of the main run, 0.02 apart, of four walkers together."
-    )
+    frames: int = Field(4_000_000, ge=100_000, description="Frames of the main run, 0.02 apart, of four walkers.")
     short_frames: int = Field(2_000_000, ge=100_000, description="Frames of the run that shows the trap, 0.002 apart.")
 
 
@@ -98,36 +97,28 @@ class Trap:
 
 def trap(friction: float, frames: int, seed: int) -> Trap:
     """What plain Kramers-Moyal estimates give at five lags, beside what they must give (`klein_kramers`)."""
-    source = particle(friction, frames, _TRAP_SPACING, 1, seed)
+    source = particle(friction, frames, _TRAP_SPACING, 4, seed)
     edges = np.arange(-21, 22) * _TOP  # 41 cells and one more edge: the middle cell is the top
     moments = kramers_moyal(source, _TRAP, edges=[edges[::2] + _TOP])
     middle = int(np.searchsorted(moments.edges[0], 0.0) - 1)
-    top, top_error, whole, whole_error, repaired, repaired_error = ([] for _ in range(6))
-    for i, time in enumerate(moments.time):
-        rows = moments.rows(i)[:, middle]
-        _append(top, top_error, friction * rows[:, 2] / rows[:, 0] / (2 * time))
-        plain = friction * moments.mean_diffusion(i, corrected=False)
-        _append(whole, whole_error, plain)
-        _append(repaired, repaired_error, plain / persistence_factor(time, 1 / friction))
+    rows = [moments.rows(i)[:, middle] for i in range(len(_TRAP))]
+    top = friction * np.array([row[:, 2] / row[:, 0] for row in rows]).T / (2 * moments.time)
+    whole = friction * np.array([moments.mean_diffusion(i, corrected=False) for i in range(len(_TRAP))]).T
+    repaired = whole / np.array([persistence_factor(float(time), 1 / friction) for time in moments.time])
     x, weight, _, square = position_moments(well, friction, moments.time, low=-_WALLS, high=_WALLS, cells=260)
     apart = friction * square / (2 * moments.time[:, None])
     inside = np.abs(x) < _TOP
     seen = np.abs(x) < moments.edges[0][-1]
     return Trap(
-        moments.time, np.array(top), np.array(top_error), apart[:, inside] @ weight[inside] / weight[inside].sum(),
-        np.array(whole), np.array(whole_error), apart[:, seen] @ weight[seen] / weight[seen].sum(),
-        np.array(repaired), np.array(repaired_error),
+        moments.time, top[0], jackknife_error(top[1:]), apart[:, inside] @ weight[inside] / weight[inside].sum(),
+        whole[0], jackknife_error(whole[1:]), apart[:, seen] @ weight[seen] / weight[seen].sum(),
+        repaired[0], jackknife_error(repaired[1:]),
     )  # fmt: skip
-
-
-def _append(values: list[float], errors: list[float], rows: Array) -> None:
-    values.append(float(rows[0]))
-    errors.append(float(np.sqrt((len(rows) - 2) * rows[1:].var())))
 
 
 def main_run(friction: float, frames: int, seed: int) -> tuple[Trajectories, TimeScaleReport, Estimate, Estimate]:
     """The long run, its report, and friction and kT / m of the underdamped fit to its positions."""
-    source = particle(friction, frames, 0.02, 2, seed)
+    source = particle(friction, frames, 0.02, 10, seed)
     _, gamma, thermal = fit_underdamped(source)
     return source, time_scale_report(source, bins=40, thermal_energy=1.0), gamma, thermal
 
@@ -163,7 +154,7 @@ def double_well_study(config: DoubleWell, run: Run) -> Result:
     inertia = 1 + curvature / gamma**2
     table = estimates(source, report, found)
     table["diffusion"] = Reported(
-        report.diffusion, inertia / gamma, source="kT/gamma (1 + <U''>/gamma^2), first correction of Smoluchowski's limit",
+        report.diffusion, inertia / gamma, source="kT/gamma (1 + <U''>/gamma^2), to first order",
         reason="" if report.diffusion else report.verdict,
     )  # fmt: skip
     table["friction"] = Reported(
@@ -175,11 +166,10 @@ def double_well_study(config: DoubleWell, run: Run) -> Result:
     table["underdamped_friction"] = Reported(under, gamma, source="the gamma of the run, from positions alone")
     table["underdamped_kT_over_m"] = Reported(thermal, 1.0, source="the kT/m of the run, from positions alone")
     for i, time in enumerate(short.time):
-        pairs = (
+        for name, values, errors, references in (
             ("top", short.top, short.top_error, short.top_exact),
             ("all", short.whole, short.whole_error, short.whole_exact),
-        )
-        for name, values, errors, references in pairs:
+        ):
             table[f"apparent_over_true.{name}.dt{time:g}"] = Reported(
                 Estimate(values[i], errors[i], 32, "", "jackknife"), float(references[i]),
                 source="Klein-Kramers equation, solved",
@@ -190,15 +180,15 @@ def double_well_study(config: DoubleWell, run: Run) -> Result:
             source="apparent D over 1 - (1 - e^(-gamma t)) / (gamma t)",
         )  # fmt: skip
     if found is not None:
-        for start, target, fine, _ in found.curves.passages:
-            table[f"passage_time.{start:g}_{target:g}.fine"] = Reported(
-                fine, passage, source="quadrature with D = kT/gamma", reason="" if fine else "too few passages"
+        for start, target, *_ in found.curves.passages:
+            every = passage_time(source, start, target)
+            table[f"passage_time.{start:g}_{target:g}.every_frame"] = Reported(
+                every, passage, source="quadrature with D = kT/gamma"
             )
-    if report.model is not None:
-        table["passage_time.model_quadrature"] = Reported(
-            Estimate.exact(mean_first_passage_time(report.model, -1.0, 1.0)), passage, tolerance=0.15 * passage,
-            source="quadrature with D = kT/gamma; 15 %, for a barrier that is known to some hundredths of kT",
-        )  # fmt: skip
+    if report.lag is not None and report.persistence is not None:
+        at = int(np.flatnonzero(report.scan.moments.lags == report.lag)[0])
+        solved = fitted_passage_time(report.scan.moments, at, -1.0, 1.0, persistence=report.persistence.value)
+        table["passage_time.model_quadrature"] = Reported(solved, passage, source="quadrature with D = kT/gamma")
     for name, other in (("little_friction", control), ("jumps", jumps)):
         table[f"models.{name}"] = Reported(
             Estimate.exact(float(other.window is not None)), 0.0, source="no Langevin equation holds there"

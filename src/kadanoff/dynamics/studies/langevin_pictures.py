@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import NullFormatter
 
 from kadanoff import plotting
 from kadanoff.dynamics.langevin import Potential
@@ -48,7 +49,7 @@ def draw_scan(axis: Axes, report: TimeScaleReport, unit: str, time_unit: str) ->
         axis.axvspan(report.plateau.start, report.plateau.end, color=plotting.GREEN, alpha=0.13, linewidth=0)
         height, error = report.plateau.height.value, report.plateau.height.error or 0.0
         axis.fill_between(
-            [report.plateau.start, report.plateau.end], height - error, height + error, color=plotting.GREEN, alpha=0.4,
+            report.plateau.core, height - error, height + error, color=plotting.GREEN, alpha=0.4,
             linewidth=0, label="plateau",
         )  # fmt: skip
     else:
@@ -124,6 +125,7 @@ def _tests(source: Trajectories, report: TimeScaleReport) -> Picture:
         xscale="log", xlabel=plotting.label("lag", source.time_unit), ylabel="departure over tolerance",
         ylim=(max(low, -4), min(max(high, 1.6), 6)),
     )  # fmt: skip
+    middle.xaxis.set_minor_formatter(NullFormatter())
     middle.set_title("Tests along the plateau")
     middle.legend(loc="best")
     lags = best.time * np.arange(1, len(best.noise.correlation) + 1)
@@ -193,8 +195,8 @@ def _comparison(source: Trajectories, found: Compared) -> Picture:
     for curve, color, name in zip(curves.velocity, (plotting.BLUE, plotting.VERMILION), ("data", "model"), strict=True):
         few = slice(0, 12)
         plotting.band(
-            left, curve.time[few], curve.value[few] / scale, curve.error[few] / scale, color=color, label=name, marker="o",
-            markersize=3,
+            left, curve.time[few], curve.value[few] / scale, curve.error[few] / scale, color=color, label=name,
+            marker="o", markersize=3,
         )  # fmt: skip
     left.axhline(0, color=plotting.BLACK, linewidth=0.8)
     left.set(xlabel=plotting.label("time", source.time_unit), ylabel="velocity autocorrelation / its start")
