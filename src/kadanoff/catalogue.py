@@ -34,6 +34,8 @@ KINDS: dict[str, str] = {
     "dynamics.hidden-cycle": "kadanoff.dynamics.studies.hidden_cycle:hidden_cycle",
     "dynamics.piston": "kadanoff.dynamics.studies.piston:piston",
     "dynamics.heat-bath": "kadanoff.dynamics.studies.heat_bath:heat_bath",
+    "dynamics.langevin": "kadanoff.dynamics.studies.langevin:langevin",
+    "dynamics.langevin-double-well": "kadanoff.dynamics.studies.langevin_double_well:double_well_study",
     "networks.regions": "kadanoff.networks.studies:regions",
 }
 """Kind -> ``module:function``; the function takes ``(config, run)`` and returns a Result."""
@@ -77,7 +79,13 @@ STUDIES: tuple[Study, ...] = (
         "heat-bath",
         "dynamics.heat-bath",
         "a particle among oscillators: memory kernel and friction from trajectories against the exact ones",
-        20,
+        15,
+    ),
+    Study(
+        "langevin",
+        "dynamics.langevin-double-well",
+        "positions to a Langevin model: between which lags one holds, its friction, and when there is none",
+        25,
     ),
     Study("regions", "networks.regions", "a network to regions, hard and soft: flow conserved, wiring forgotten", 2),
     Study(

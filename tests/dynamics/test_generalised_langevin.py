@@ -55,7 +55,9 @@ def test_a_prony_kernel_has_a_noise(parts, white, mass):
     assert np.abs(noise[0, 1:]).max() < 1e-9 * np.abs(covariance).max()
     for time in (0.0, 0.3, 2.0):
         inner = expm(-drift[1:, 1:] * time)
-        assert -mass * drift[0, 1:] @ inner @ drift[1:, 0] == pytest.approx(float(kernel.kernel(time)), abs=1e-9 * c.sum())
+        assert -mass * drift[0, 1:] @ inner @ drift[1:, 0] == pytest.approx(
+            float(kernel.kernel(time)), abs=1e-9 * c.sum()
+        )
 
 
 def test_running_is_the_integral():
@@ -79,7 +81,9 @@ def test_one_exponential_is_found_exactly(strength, rate):
 def test_a_damped_cosine_is_found():
     c = correlations(PronyKernel(2.0, 0.7, 4.0, 0.1), 0.01, 1500)
     found = fit_prony(memory_kernel(c, "simpson"), terms=1)
-    assert [found.strength[0], found.rate[0], found.frequency[0], found.skew[0]] == pytest.approx([2, 0.7, 4, 0.1], rel=1e-3)
+    assert [found.strength[0], found.rate[0], found.frequency[0], found.skew[0]] == pytest.approx(
+        [2, 0.7, 4, 0.1], rel=1e-3
+    )
 
 
 def test_a_few_terms_make_the_ohmic_kernel():
@@ -125,7 +129,10 @@ def test_kernel_twin():
     random = np.random.default_rng(0)
     edges, table = np.linspace(-1, 1, 9), random.normal(size=8)
     flow, noise, spread = random.normal(size=(3, 3, 3)) / 3
-    for values, force in ((table, lambda x: np.interp(x, (edges[1:] + edges[:-1]) / 2, table)), (np.empty(0), lambda x: 0.0)):
+    for values, force in (
+        (table, lambda x: np.interp(x, (edges[1:] + edges[:-1]) / 2, table)),
+        (np.empty(0), lambda x: 0.0),
+    ):
         x, v = np.empty((2, 6)), np.empty((2, 6))
         generalised_steps(9, 70, 4, np.array([0.1, -0.3]), spread, flow, noise, -1.0, 0.25, values, 1.7, 0.1, 3, x, v)
         for row, start in enumerate((0.1, -0.3)):

@@ -76,7 +76,9 @@ def test_the_continuum():
 def test_derivatives():
     bath, t, h = ohmic_bath(300), np.linspace(0.1, 5, 30), 1e-4
     for order in (0, 1):
-        slope = velocity_correlation(bath, t + h, derivative=order) - velocity_correlation(bath, t - h, derivative=order)
+        slope = velocity_correlation(bath, t + h, derivative=order) - velocity_correlation(
+            bath, t - h, derivative=order
+        )
         assert slope / (2 * h) == pytest.approx(velocity_correlation(bath, t, derivative=order + 1), abs=1e-7)
 
 

@@ -112,7 +112,9 @@ def test_transforms_change_nothing(method, n):
         s = np.dot(weight[:i] * twin[:i], partner[i:0:-1]) + (before[i] * twin[i - 1] * partner[1] if i else 0)
         twin[i] = (given[i] - 0.01 * s) / (1 + 0.01 * corner[i] * partner[0])
     assert np.abs(x - twin).max() < 1e-12
-    assert np.array_equal(volterra(np.tile(given, (3, 1)), np.tile(partner, (3, 1)), 0.01, weight, corner, before, 1.0)[2], x)
+    assert np.array_equal(
+        volterra(np.tile(given, (3, 1)), np.tile(partner, (3, 1)), 0.01, weight, corner, before, 1.0)[2], x
+    )
 
 
 @given(st.integers(0, 2**31), st.floats(0.05, 20), st.floats(0.05, 20))

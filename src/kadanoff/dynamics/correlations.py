@@ -207,4 +207,6 @@ def _curve(source: Trajectories, steps: NDArray[np.int64], sums: Array, counts: 
             "bar can be had there; ask for shorter lags"
         )
     left_out = (total - sums) / rest
-    return Correlation(source.spacing * steps, total / pairs, jackknife_error(left_out), left_out, pairs, unit)
+    return Correlation(
+        np.asarray(source.spacing * steps), total / pairs, jackknife_error(left_out), left_out, pairs, unit
+    )

@@ -135,9 +135,7 @@ def simulate_generalised(
             seed, _STREAM, first, places[part], spread, flow, noise, low, width, table, float(mass), float(timestep),
             every, x[part], v[part],
         )  # fmt: skip
-    return trajectories(
-        x[..., None], timestep * every, velocities=v[..., None], unit=unit, time_unit=time_unit
-    )
+    return trajectories(x[..., None], timestep * every, velocities=v[..., None], unit=unit, time_unit=time_unit)
 
 
 def divergence_rate(fine: ArrayLike, coarse: ArrayLike) -> float:
@@ -145,8 +143,8 @@ def divergence_rate(fine: ArrayLike, coarse: ArrayLike) -> float:
 
         D_n - D_{n-1} = (1/2) [ln(s_m^2 / s^2) + <e_m^2> / s_m^2 - 1]
 
-    with s^2 the error of the best prediction of the next value from the n - 1 before it, s_m^2 what the model thinks its
-    own error is and <e_m^2> what it really is, for the process. It tends to the rate of the whole past as n grows.
+    with s^2 the error of the best prediction of the next value from the n - 1 before it, s_m^2 what the model thinks
+    its own error is and <e_m^2> what it really is, for the process. It grows with n to the rate of the whole past.
 
     Arguments:
         fine, coarse: (n,) autocovariances of the process and of the model at lags 0, 1, ... of the observations.

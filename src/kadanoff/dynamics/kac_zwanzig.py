@@ -175,7 +175,7 @@ def sample_bath(
             raise ValueError(f"{name}: {value} is not positive")
     paths = Paths(*(np.empty((trajectories, points)) for _ in range(3)))
     first = 0
-    for part in _chunks(bath, step * np.arange(points), trajectories, temperature, seed):
+    for part in _chunks(bath, np.arange(points) * np.float64(step), trajectories, temperature, seed):
         for whole, some in zip(paths, part, strict=True):
             whole[first : first + len(some)] = some
         first += len(part.position)

@@ -27,8 +27,8 @@ def position_moments(
 ) -> tuple[Array, Array, Array, Array]:
     """Conditional moments of the displacement of dx = v dt, dv = -(U' + gamma v) dt + sqrt(2 gamma kT) dW, m = 1.
 
-    u(x, v, t) = <g(x(t)) | x, v> obeys u_t = v u_x - (U' + gamma v) u_v + gamma kT u_vv (Klein, 1922; Kramers, 1940). In
-    Hermite functions of v that is a chain of first-order equations in x; here on a staggered grid on which the part
+    u(x, v, t) = <g(x(t)) | x, v> obeys u_t = v u_x - (U' + gamma v) u_v + gamma kT u_vv (Klein, 1922; Kramers, 1940).
+    In Hermite functions of v that is a chain of first-order equations in x; here on a staggered grid on which the part
     without friction is exactly antisymmetric in the norm of the equilibrium density, so that walls reflect and nothing
     grows. Second order in the width of a cell.
 

@@ -7,7 +7,8 @@ covariance of d are known in closed form, and so is the way back (Ornstein-Uhlen
 
     <d> = F^-1 (E - 1) a,     cov(d) = int_0^t e^(F s) 2 D e^(F^T s) ds,     E = e^(F t) = 1 + slope of <d>
 
-In one dimension: a = <d> / t * ln(1 + u) / u and D = var(d) / 2t * 2 ln(1 + u) / (u (2 + u)) with u = slope of <d>.
+In one dimension: D = var(d) / 2t * 2 ln(1 + u) / (u (2 + u)) and a = (<d> - D a'' t^2 (u - l) / l^2) / t * l / u with
+u the slope of <d>, l = ln(1 + u): there the curvature of the drift is put in too (Shoji and Ozaki, 1998).
 What moves with a velocity that persists for a time p (an underdamped particle, gamma = 1/p) shows at the lag t only
 
     1 - (1 - e^(-t/p)) / (t/p)
@@ -27,7 +28,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from kadanoff.dynamics._kernels.kramers_moyal import displacement_moments, displacement_moments_1d
 from kadanoff.dynamics.correlations import BLOCKS, checked_lags, jackknife_error
-from kadanoff.dynamics.models import OverdampedModel
+from kadanoff.dynamics.models import OverdampedModel, mean_first_passage_time
 from kadanoff.dynamics.trajectories import Trajectories, pieces
 from kadanoff.estimates import Estimate
 
@@ -36,6 +37,7 @@ __all__ = [
     "Potential",
     "einstein_friction",
     "fit_overdamped",
+    "fitted_passage_time",
     "grid",
     "kramers_moyal",
     "persistence_factor",
@@ -77,7 +79,7 @@ class Moments:
     @property
     def time(self) -> Array:
         """The lags as times (m,)."""
-        return self.spacing * self.lags
+        return np.asarray(self.spacing * self.lags)
 
     def rows(self, lag: int) -> Array:
         """Sums (1 + blocks, cells, ...) at the lag with this index: of all blocks, then without each in turn."""
@@ -122,7 +124,12 @@ class Moments:
             covariance = second_moments(smooth, d) / count[..., None, None] - mean[..., :, None] * mean[..., None, :]
         drift, diffusion = mean / time, covariance / (2 * time)
         if corrected:
-            drift, diffusion = _linear_correction(mean, covariance, self._slopes(sums), time)
+            if d == 1:
+                slope, curvature = self._parabola(sums)
+                factor = persistence_factor(time, persistence)
+                drift, diffusion = _local_correction(mean, covariance, slope, curvature / factor, time)
+            else:
+                drift, diffusion = _linear_correction(mean, covariance, self._slopes(sums), time)
         factor = persistence_factor(time, persistence)
         return drift / factor, diffusion / factor, count
 
@@ -140,7 +147,7 @@ class Moments:
         drift, diffusion, count = self.coefficients(
             lag, bandwidth=bandwidth, corrected=corrected, persistence=persistence
         )
-        known = (count.min(axis=0) >= least) & np.isfinite(drift).all(axis=(0, 2))
+        known = np.asarray((count.min(axis=0) >= least) & np.isfinite(drift).all(axis=(0, 2)))
         known &= np.isfinite(diffusion).all(axis=(0, 2, 3)) & np.all(np.einsum("rcii->rci", diffusion) > 0, axis=(0, 2))
         if not known.any():
             raise ValueError(
@@ -199,11 +206,26 @@ class Moments:
         found = scipy.ndimage.correlate(shaped, weights[None, ..., None], mode="constant")
         return np.asarray(found.reshape(values.shape))
 
+    def _parabola(self, sums: Array) -> tuple[Array, Array]:
+        """Slope and second derivative of <d> (r, cells) in one dimension, from a weighted parabola about each cell."""
+        offsets, far = self._offsets(self._window())
+        weights, o = np.maximum(1.0 - far, 0.0), offsets[..., 0]
+        n = np.stack([self._correlate(sums[..., :1], weights * o**k)[..., 0] for k in range(5)], axis=-1)
+        m = np.stack([self._correlate(sums[..., 1:2], weights * o**k)[..., 0] for k in range(3)], axis=-1)
+        matrix = np.stack([n[..., i : i + 3] for i in range(3)], axis=-2)
+        reach = float(self._window()[0])
+        scale = reach ** np.arange(3)  # offsets in units of the window
+        matrix = matrix / (scale[:, None] * scale) + 1e-9 * np.maximum(n[..., :1, None], 1.0) * np.eye(3)
+        found = np.linalg.solve(matrix, (m / scale)[..., None])[..., 0] / scale
+        return found[..., 1], 2 * found[..., 2]
+
+    def _window(self) -> Array:
+        return np.asarray(np.maximum(_SLOPE_REACH * self._widths() * np.array(self.shape), 2.5 * self._widths()))
+
     def _slopes(self, sums: Array) -> Array:
         """d<d_i>/dx_j (r, cells, d, d), from a weighted straight fit about each cell."""
         d = self.dimensions
-        ranges = self._widths() * np.array(self.shape)
-        offsets, far = self._offsets(np.maximum(_SLOPE_REACH * ranges, 2.5 * self._widths()))
+        offsets, far = self._offsets(self._window())
         weights = np.maximum(1.0 - far, 0.0)
         plain = self._correlate(sums[..., : 1 + d], weights)
         tilted = [self._correlate(sums[..., : 1 + d], weights * offsets[..., j]) for j in range(d)]
@@ -321,6 +343,28 @@ def persistence_factor(time: float, persistence: float) -> float:
     return float(1.0 - 1.0 / ratio) if ratio < 0 else float(1.0 + np.expm1(-ratio) / ratio)
 
 
+def fitted_passage_time(
+    moments: Moments, lag: int, start: float, target: float, *, persistence: float = 0.0, least: int = LEAST
+) -> Estimate:
+    """`models.mean_first_passage_time` of the one-dimensional model at the lag with this index, with a jackknife error.
+
+    Raises:
+        ValueError: as there, and as `Moments.model`.
+    """
+    model = moments.model(lag, persistence=persistence, least=least)
+    drift, diffusion, _ = moments.coefficients(lag, persistence=persistence)
+    known = model.supported
+    times = []
+    for a, d in zip(drift, diffusion, strict=True):
+        one = OverdampedModel(
+            model.edges, np.where(known[:, None], a, np.nan), np.where(known[:, None, None], d, np.nan)
+        )
+        times.append(mean_first_passage_time(one, start, target))
+    return Estimate(
+        times[0], float(jackknife_error(times[1:])), len(times) - 1, moments.time_unit, "quadrature, jackknife"
+    )
+
+
 def einstein_friction(diffusion: Estimate, thermal_energy: float, unit: str = "") -> Estimate:
     """zeta = kT / D (Einstein, 1905), with relative error that of D.
 
@@ -370,10 +414,10 @@ def potential_of_mean_force(
         counts[block] += np.histogramdd(source.positions[start:stop], bins=list(cuts))[0]
     total = counts.sum(axis=0)
     rows = np.concatenate([total[None], total - counts])
-    lowest = np.unravel_index(int(total.argmax()), total.shape)
+    flat = rows.reshape(len(rows), -1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        energy = -thermal_energy * np.log(rows / rows[(slice(None), *lowest)].reshape(-1, *[1] * total.ndim))
-    seen = (rows > 0).all(axis=0)  # a cell of one block alone has no error bar
+        energy = (-thermal_energy * np.log(flat / flat[:, [int(total.argmax())]])).reshape(rows.shape)
+    seen = np.asarray((rows > 0).all(axis=0))  # a cell of one block alone has no error bar
     error = jackknife_error(np.where(seen, energy[1:], 0.0))
     return Potential(cuts, np.where(seen, energy[0], np.nan), np.where(seen, error, np.nan), unit)
 
@@ -389,22 +433,28 @@ def second_moments(sums: Array, d: int) -> Array:
     return found
 
 
+def _local_correction(
+    mean: Array, covariance: Array, slope: Array, curvature: Array, time: float
+) -> tuple[Array, Array]:
+    """Drift and diffusion of one coordinate from <d>, var(d), slope and second derivative of <d>, at every cell."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        log = np.where(slope > -1, np.log1p(slope), np.nan)
+        small = np.abs(slope) < 1e-6
+        u, log = np.where(small, 1.0, slope), np.where(small, 1.0, log)
+        factor = np.where(small, 1 - slope / 2, log / u)
+        spread = np.where(small, 1 - slope, 2 * log / (u * (2 + u)))
+        bend = time**2 * np.where(small, 0.5, (u - log) / log**2)
+        diffusion = covariance[..., 0, 0] / (2 * time) * spread
+        drift = (mean[..., 0] - diffusion * curvature / time * factor * bend) / time * factor
+    return drift[..., None], diffusion[..., None, None]
+
+
 def _linear_correction(mean: Array, covariance: Array, slope: Array, time: float) -> tuple[Array, Array]:
     """Drift and diffusion of the linear process whose <d>, cov(d) and slope of <d> these are, at every cell."""
-    d = mean.shape[-1]
-    if d == 1:
-        u = slope[..., 0, 0]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            log = np.where(u > -1, np.log1p(u), np.nan)
-            small = np.abs(u) < 1e-6
-            safe = np.where(small, 1.0, u)
-            drift = np.where(small, 1 - u / 2, log / safe)
-            spread = np.where(small, 1 - u, 2 * log / (safe * (2 + safe)))
-        return mean / time * drift[..., None], covariance / (2 * time) * spread[..., None, None]
     known = np.isfinite(mean).all(axis=-1) & np.isfinite(slope).all(axis=(-1, -2))
     values, vectors = np.linalg.eig(np.where(known[..., None, None], slope, 0.0))
     # eigenvalues of E = 1 + slope on the negative axis have no real logarithm
-    bad = ~known | np.any((values.real <= -1) & (np.abs(values.imag) < 1e-12), axis=-1)
+    bad = np.asarray(~known | np.any((values.real <= -1) & (np.abs(values.imag) < 1e-12), axis=-1))
     rate = np.log1p(np.where(bad[..., None], 0.0, values.astype(np.complex128)))  # times the lag
     inverse = np.linalg.inv(vectors)
     turned = np.einsum("...ij,...j->...i", inverse, mean.astype(np.complex128))

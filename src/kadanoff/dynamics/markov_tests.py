@@ -133,7 +133,7 @@ def slowest_time(source: Trajectories, lag: int, *, blocks: int = BLOCKS) -> Est
     None where the second eigenvalue cannot be told from one: the data are too short to see the coordinate relax.
     """
     (step,) = checked_lags(source, [lag])
-    cell, cells = _cells(source, int(step), coarse=2.0)
+    cell, cells = _cells(source, int(step))
     tables = np.zeros((blocks, cells, cells))
     pair_counts(cell, *pieces(source, blocks), int(step), tables)
     total = tables.sum(axis=0)
@@ -268,10 +268,10 @@ def _whitening(sums: Array, d: int) -> tuple[Array, Array]:
     covariance *= (safe / np.maximum(safe - 1, 1))[:, None, None]
     good &= np.linalg.eigvalsh(np.where(good[:, None, None], covariance, np.eye(d))).min(axis=1) > 0
     factor = np.linalg.cholesky(np.where(good[:, None, None], covariance, np.eye(d)))
-    return np.where(good[:, None], mean, np.nan), np.linalg.inv(factor)
+    return np.where(good[:, None], mean, np.nan), np.asarray(np.linalg.inv(factor))
 
 
-def _cells(source: Trajectories, step: int, coarse: float = 1.0) -> tuple[NDArray[np.int32], int]:
+def _cells(source: Trajectories, step: int) -> tuple[NDArray[np.int32], int]:
     """The cell of every frame (n,) and their number: narrower than a displacement over the lag."""
     d = source.dimensions
     if d not in _STATES:
@@ -284,7 +284,7 @@ def _cells(source: Trajectories, step: int, coarse: float = 1.0) -> tuple[NDArra
         low, high = float(x.min()), float(x.max())
         if not high > low:
             raise ValueError(f"coordinate {i} does not move: it is {low:g} all along")
-        number = int(np.clip(np.ceil((high - low) / (_CELL * coarse * max(jump.std(), 1e-300))), 8, _STATES[d]))
+        number = int(np.clip(np.ceil((high - low) / (_CELL * max(jump.std(), 1e-300))), 8, _STATES[d]))
         index = np.minimum(((x - low) * (number / (high - low))).astype(np.int32), number - 1)
         cell = cell * number + index
         total *= number
@@ -304,6 +304,6 @@ def _lumps(source: Trajectories, cell: NDArray[np.int32], cells: int) -> tuple[N
         centre[:, i] = np.bincount(cell, weights=source.positions[:, i], minlength=cells) / np.maximum(count, 1)
     if d == 1:
         levels = np.quantile(source.positions[:, 0], [0.25, 0.5, 0.75])
-        return np.searchsorted(levels, centre[:, 0]), levels
+        return np.searchsorted(levels, centre[:, 0]), np.asarray(levels)
     levels = np.median(source.positions[:, :2], axis=0)
-    return 2 * (centre[:, 0] > levels[0]).astype(np.int64) + (centre[:, 1] > levels[1]), levels
+    return 2 * (centre[:, 0] > levels[0]).astype(np.int64) + (centre[:, 1] > levels[1]), np.asarray(levels)

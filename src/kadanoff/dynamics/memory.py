@@ -76,7 +76,7 @@ class BathCorrelations:
     @property
     def time(self) -> Array:
         """(n,)."""
-        return self.step * np.arange(self.velocity.shape[1])
+        return np.asarray(self.step * np.arange(self.velocity.shape[1]), dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,11 +151,10 @@ def exact_correlations(
     Raises:
         ValueError: for shapes that differ, C(0) <= 0, or a number that is not finite.
     """
-    rows = [_row(velocity, "velocity")]
+    value, rows = _row(velocity, "velocity"), []
     for name, values in (("first_derivative", first_derivative), ("second_derivative", second_derivative)):
         rows.append(None if values is None else _row(values, name))
-    value, slope, curvature = rows
-    assert value is not None
+    slope, curvature = rows
     for other in (slope, curvature):
         if other is not None and other.shape != value.shape:
             raise ValueError(f"correlation functions of {other.shape[1]} and {value.shape[1]} points")
@@ -201,7 +200,7 @@ def bath_correlations(
 
     def rows(first: ArrayLike, second: ArrayLike) -> Array:
         curve = correlation(source, first, second, lags, blocks=blocks)
-        return np.vstack([curve.value, curve.left_out]) / dimensions
+        return np.asarray(np.vstack([curve.value, curve.left_out]) / dimensions)
 
     v = source.velocities
     f = None if mean_force is None else np.asarray(mean_force, dtype=np.float64).reshape(len(v), -1)
@@ -270,12 +269,13 @@ def memory_kernel(correlations: BathCorrelations, method: Method = "trapezoid") 
         if getattr(c, name) is None:
             raise ValueError(f"{method} needs the correlation function {name!r}; 'integrated' needs velocities only")
     if method in ("trapezoid", "simpson"):
-        assert c.acceleration is not None and c.force_rate is not None
+        assert c.acceleration is not None
+        assert c.force_rate is not None
         weight, corner, before = quadrature(n, method)
         values = volterra(c.force_rate, c.acceleration, h, weight, corner, before, c.velocity[:, 0])
         sums = cumulative_trapezoid if method == "trapezoid" else cumulative_simpson
         running = sums(values, dx=h, axis=1, initial=0)
-        return _kernel(h * np.arange(n), values, h * np.arange(n), running, h, method)
+        return _kernel(c.time, values, c.time, running, h, method)
     half = (c.velocity[:, 1:] + c.velocity[:, :-1]) / 2
     ones, none = np.ones(n - 1), np.zeros(n - 1)
     middle = h * (np.arange(n - 1) + 0.5)

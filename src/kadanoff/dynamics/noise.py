@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -73,7 +74,7 @@ def noise_check(
 
     Arguments:
         source: with velocities and forces.
-        kernel: of these trajectories ("trapezoid" or "simpson"), whose blocks are left out with theirs; or an exact one.
+        kernel: of these trajectories ("trapezoid" or "simpson"), its blocks are left out with theirs; or an exact one.
         temperature: kT.
         last: longest t, in frames; below half of the points of the kernel.
         mean_force: as in `bath_correlations`.
@@ -126,7 +127,7 @@ def _fits(v: Array, b: Array, kernel: MemoryKernel) -> None:
     if v.shape != b.shape:
         raise ValueError(f"velocities {v.shape} and forces {b.shape} differ in shape")
     if kernel.method not in ("trapezoid", "simpson"):
-        raise ValueError(f"the noise needs the kernel at whole steps, from 'trapezoid' or 'simpson', not {kernel.method}")
+        raise ValueError(f"the noise needs a kernel at whole steps, by 'trapezoid' or 'simpson', not {kernel.method}")
     if v.shape[1] > len(kernel.value):
         raise ValueError(f"stretches of {v.shape[1]} points are longer than the kernel's {len(kernel.value)}; cut them")
 
@@ -146,7 +147,7 @@ def _noise(v: Array, b: Array, kernel: Array, step: float, last: int, cut: NDArr
     size = fft.next_fast_len(2 * n, real=True)
     noise, across = np.empty((len(cut) - 1, last + 1)), np.empty((len(cut) - 1, n))
     pairs = n - 1 - np.arange(last + 1)
-    for k, (first, end) in enumerate(zip(cut, cut[1:], strict=False)):
+    for k, (first, end) in enumerate(pairwise(cut)):
         left = _projected(v[first:end], b[first:end], kernel, step)
         across[k] = np.mean(v[first:end, :1] * left, axis=0)
         left[:, 0] = 0.0
@@ -156,10 +157,6 @@ def _noise(v: Array, b: Array, kernel: Array, step: float, last: int, cut: NDArr
 
 
 def _stretches(source: Trajectories, series: Array, n: int) -> Array:
-    """(stretches times components, n): every trajectory cut into stretches of n frames; what is left over is dropped."""
-    parts = [
-        series[begin : begin + n].T
-        for a, b in zip(source.offsets, source.offsets[1:], strict=False)
-        for begin in range(a, b - n + 1, n)
-    ]
+    """(stretches times components, n): trajectories cut into stretches of n frames; what is left over is dropped."""
+    parts = [series[begin : begin + n].T for a, b in pairwise(source.offsets) for begin in range(a, b - n + 1, n)]
     return np.concatenate(parts) if parts else np.empty((0, n))

@@ -58,7 +58,7 @@ class PistonPaths(NamedTuple):
 
 
 def piston_friction(density: float = 1.0, temperature: float = 1.0, gas_mass: float = 1.0) -> float:
-    """zeta = 8 n sqrt(m kT / 2 pi), the friction of the ideal gas on both sides of a wall at rest, per unit velocity."""
+    """zeta = 8 n sqrt(m kT / 2 pi), the friction of the ideal gas on both sides of a slowly moving wall."""
     return 8 * density * math.sqrt(gas_mass * temperature / (2 * math.pi))
 
 
@@ -186,7 +186,7 @@ def piston_statistics(
     )  # fmt: skip
     parts = list(map_ordered(run, range(blocks), executor))
     curves = [np.array([part[k] for part in parts]) for k in range(4)]
-    time, pairs = step * np.arange(lags + 1), blocks * number * (points - np.arange(lags + 1.0))
+    time, pairs = np.arange(lags + 1) * np.float64(step), blocks * number * (points - np.arange(lags + 1.0))
     correlation, change = (_from_blocks(time, rows, pairs) for rows in curves[:2])
     return PistonStatistics(
         correlation, change, curves[2], curves[3], sum(part[4] for part in parts), sum(part[5] for part in parts)
@@ -220,7 +220,7 @@ def friction_ratios(statistics: PistonStatistics, mass_ratio: float) -> dict[str
     """Three frictions of the piston over zeta, for density, temperature and gas mass one.
 
     "initial": M (-d ln C/dt) at 0+, as the rate of squared velocity changes, (M/2 kT) sum (dV)^2 / time: the slope of
-    <(V(t) - V(0))^2> / 2 at zero lag, in equilibrium. "lagged": the same from that function at lags up to 0.35 tau, by a
+    <(V(t) - V(0))^2> / 2 at zero lag, in equilibrium. "lagged": the same from that function up to 0.35 tau, by a
     parabola. "integral": kT over the integral of C to the longest lag. C(0) is kT/M.
     """
     s, scale = statistics, mass_ratio / piston_friction()
@@ -262,10 +262,12 @@ def langevin_tests(statistics: PistonStatistics, mass_ratio: float) -> dict[str,
     moments = np.vstack([s.residual.mean(axis=0), (s.residual.sum(axis=0) - s.residual) / (len(s.residual) - 1)])
     gaussian = moments[:, 1] / (3 * moments[:, 0] ** 2) - 1
     correlations = BathCorrelations(float(time[1]), mass_ratio, rows)
-    friction = ratios["initial"].scaled(1 / ratios["integral"].value)
-    error = math.hypot(friction.error or 0.0, friction.value * (ratios["integral"].error or 0) / ratios["integral"].value)
+    first, last = ratios["initial"], ratios["integral"]
+    friction = first.value / last.value
+    # the two errors are taken as independent: the integral's is the larger by far
+    error = friction * math.hypot((first.error or 0.0) / first.value, (last.error or 0.0) / last.value)
     return {
-        "friction": Estimate(friction.value - 1, error, len(s.residual), method="jackknife"),
+        "friction": Estimate(friction - 1, error, len(s.residual), method="jackknife"),
         "exponential": jackknifed(apart[0, worst], apart[1:, worst]),
         "white": jackknifed(white[0], white[1:]),
         "gaussian": jackknifed(gaussian[0], gaussian[1:]),
@@ -297,13 +299,13 @@ def jepsen_correlation(
     """<V(0) V(t)> of a particle as heavy as those of the gas (M = m), in closed form up to one quadrature.
 
     Lines of free flight never turn; only who flies on them changes, and the order stays. With z = w / s, thermal speed
-    s = sqrt(kT/m), phi and Phi the normal density and distribution, the numbers of lines that cross a line of velocity w
+    s = sqrt(kT/m), phi and Phi the normal density and distribution, the numbers of lines that cross one of velocity w
     in time t are Poisson with means a(w) = n t s (phi - z Phi(-z)) and b(w) = a(-w), their difference is k with
     probability p_k = e^(-a-b) (b/a)^(k/2) I_k(2 sqrt(ab)), and
 
         C(t) = int f(w) w^2 p_0 dw + n t int (s phi)^2 (p_1 + p_-1 - 2 p_0) dw.
 
-    The first term is the particle still on its own line. Quadrature: the trapezoid on a grid that is finer around w = 0.
+    The first term is the particle still on its own line. Trapezoid on a grid that is finer around w = 0.
 
     Arguments:
         time: any shape, not negative.
@@ -314,7 +316,7 @@ def jepsen_correlation(
     """
     t = np.asarray(time, dtype=np.float64)[..., None]
     s = math.sqrt(temperature / gas_mass)
-    # for long times the integrand lives on small |w|: the grid is sinh, and a smooth integrand makes the trapezoid exact
+    # for long times the integrand lives on small |w|; the trapezoid is exact for a smooth one that ends in zeros
     x = np.linspace(-_WIDEST, _WIDEST, nodes | 1)
     z = np.sinh(_PINCH * x) / math.sinh(_PINCH * _WIDEST) * _WIDEST
     measure = _PINCH * np.cosh(_PINCH * x) / math.sinh(_PINCH * _WIDEST) * _WIDEST * (x[1] - x[0])

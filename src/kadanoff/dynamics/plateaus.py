@@ -8,6 +8,7 @@ Zuniga, 1993; Bocquet, Hansen and Piasecki, 1994), and a late value would be no 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -29,11 +30,13 @@ _ABOVE = 4.0  # standard errors a plateau must stand above zero
 
 @dataclass(frozen=True)
 class Plateau:
-    """From time ``start`` to ``end`` a curve stands at ``height``; ``change`` is its rise from end to end, over the
-    height. The height's error holds the jackknife error and half of that rise."""
+    """From time ``start`` to ``end`` a curve stands still. Its ``height`` is read off the part of it, ``core``, that
+    gives the smallest error: the jackknife error and half of the rise from end to end of the core, which is ``change``
+    (over the height)."""
 
     start: float
     end: float
+    core: tuple[float, float]
     height: Estimate
     change: Estimate
 
@@ -50,6 +53,15 @@ class NoPlateau:
 
     def __bool__(self) -> bool:
         return False
+
+
+class _Window(NamedTuple):
+    first: int
+    last: int
+    height: float
+    error: float
+    rise: float
+    rise_error: float
 
 
 def find_plateau(
@@ -80,34 +92,36 @@ def find_plateau(
     good = np.isfinite(y) & np.isfinite(rows).all(axis=0)
     end = len(t) if good.all() else int(np.argmin(good))  # what follows a missing point is beyond the method's reach
     t, y, rows = t[:end], y[:end], rows[:, :end]
-    best: Plateau | None = None
-    longest, closest, open_window = 0.0, np.inf, False
+    accepted: list[_Window] = []
+    closest, open_window = np.inf, False
     log, error = np.log(t), np.maximum(jackknife_error(rows), 1e-300)
     for i in range(end):
         for j in range(i + _POINTS - 1, end):
-            span = log[j] - log[i]
-            if span < np.log(SPAN) - 1e-9:
+            if log[j] - log[i] < np.log(SPAN) - 1e-9:
                 continue
-            height, rise = _line(log[i : j + 1], y[i : j + 1], error[i : j + 1])
-            heights, rises = _line(log[i : j + 1], rows[:, i : j + 1], error[i : j + 1])
+            part = slice(i, j + 1)
+            height, rise = _line(log[part], y[part], error[part])
+            heights, rises = _line(log[part], rows[:, part], error[part])
             height_error, rise_error = float(jackknife_error(heights)), float(jackknife_error(rises))
             if not height > _ABOVE * height_error:
                 continue
-            level = abs(rise) <= change
-            closest = min(closest, abs(rise))
-            certain = abs(rise) + _CERTAIN * rise_error <= change
-            near = np.all(np.abs(y[i : j + 1] - height) <= change * height + 3 * error[i : j + 1])
-            open_window |= bool(level and near and not certain)
-            if certain and near and span > longest:
-                longest = span
+            closest = min(closest, float(abs(rise)))
+            near = bool(np.all(np.abs(y[part] - height) <= change * height + 3 * error[part]))
+            if near and abs(rise) + _CERTAIN * rise_error <= change:
                 total = float(np.hypot(height_error, abs(rise) * height / 2))
-                best = Plateau(
-                    float(t[i]), float(t[j]),
-                    Estimate(float(height), total, len(rows), unit, f"plateau, {t[i]:.4g}-{t[j]:.4g} {time_unit}"),
-                    Estimate(float(rise), rise_error, len(rows), "", "jackknife"),
-                )  # fmt: skip
-    if best is not None:
-        return best
+                accepted.append(_Window(i, j, float(height), total, float(rise), rise_error))
+            open_window |= bool(near and abs(rise) <= change)
+    if accepted:
+        whole = max(accepted, key=lambda one: log[one.last] - log[one.first])
+        inside = [one for one in accepted if one.first >= whole.first and one.last <= whole.last]
+        core = min(inside, key=lambda one: one.error)
+        start, stop = float(t[core.first]), float(t[core.last])
+        how = f"plateau, {start:.4g}-{stop:.4g} {time_unit}".rstrip()
+        return Plateau(
+            float(t[whole.first]), float(t[whole.last]), (start, stop),
+            Estimate(core.height, core.error, len(rows), unit, how),
+            Estimate(core.rise, core.rise_error, len(rows), "", "jackknife"),
+        )  # fmt: skip
     if open_window:
         return NoPlateau("the curve may be level somewhere, but its error bars are too wide to show it", True)
     if not np.isfinite(closest):
@@ -173,13 +187,14 @@ def judged_integral(time: Array, value: Array, left_out: Array, *, unit: str = "
         if isinstance(found, Plateau) and half < _APART * found.start:
             # every maximum is level: a plateau needs that the fall begins long after the rise has ended
             found = NoPlateau(
-                f"the curve rises until about {found.start:.4g} and has lost half of its largest value at {half:.4g}: the "
-                f"two times must lie apart by a factor of {_APART:g}",
+                f"the curve rises until about {found.start:.4g} and has lost half of its largest value at "
+                f"{half:.4g}: the two times must lie apart by a factor of {_APART:g}",
                 False,
             )
         warning = (
-            f"the running integral falls from {value[top]:.4g} at {time[top]:.4g} to {value[-1]:.4g} at {time[-1]:.4g}: "
-            "the bath is finite or the coordinate bound, and its late value is no transport coefficient"
+            f"the running integral falls from {value[top]:.4g} at {time[top]:.4g} to {value[-1]:.4g} at "
+            f"{time[-1]:.4g}: the bath is finite or the coordinate bound, and its late value is no transport "
+            "coefficient"
             + ("" if found else "; there is no plateau on the way either, so none is given")
         )
     return RunningIntegral(time, value, error, found, warning)

@@ -131,7 +131,8 @@ def fit_prony(
     curves = _curves(kernel)
     bare = kernel.method == "integrated"
     best: tuple[float, PronyKernel] | None = None
-    model = PronyKernel(*np.empty((4, 0)), max(float(curves.running[0]), 0.0) if bare else 0.0)
+    none = np.empty(0)
+    model = PronyKernel(none, none, none, none, max(float(curves.running[0]), 0.0) if bare else 0.0)
     dictionary, shapes = _dictionary(curves, oscillating)
     if bare and terms is None:
         best = _score(curves, model, bare), model
@@ -209,9 +210,7 @@ def _new_term(
     return float(overlap[k] / size[k]), float(d.rate[k]), float(d.frequency[k]), float(d.skew[k])
 
 
-def _refined(
-    curves: _Curves, terms: list[tuple[float, float, float, float]], white: float, bare: bool
-) -> PronyKernel:
+def _refined(curves: _Curves, terms: list[tuple[float, float, float, float]], white: float, bare: bool) -> PronyKernel:
     """Least squares over ln c, ln a, ln b, and the angle of b d / a = sin(angle)."""
     end, step = float(curves.upper[-1]), float(curves.upper[1] - curves.upper[0])
     start, low, high = [], [], []
@@ -229,16 +228,17 @@ def _refined(
 
     def model(x: Array) -> PronyKernel:
         parts, at = [], 0
-        for _, _, b, _ in terms:
-            c, a = math.exp(min(x[at], 300.0)), math.exp(x[at + 1])
-            if b > 0:
+        for _, _, wave, _ in terms:
+            strength, rate = math.exp(min(x[at], 300.0)), math.exp(x[at + 1])
+            if wave > 0:
                 frequency = math.exp(x[at + 2])
-                parts.append((c, a, frequency, a * math.sin(x[at + 3]) / frequency))
+                parts.append((strength, rate, frequency, rate * math.sin(x[at + 3]) / frequency))
                 at += 4
             else:
-                parts.append((c, a, 0.0, 0.0))
+                parts.append((strength, rate, 0.0, 0.0))
                 at += 2
-        return PronyKernel(*np.array(parts).T, float(x[at]) if bare else 0.0)
+        c, a, b, d = np.array(parts).T
+        return PronyKernel(c, a, b, d, float(x[at]) if bare else 0.0)
 
     clipped = np.clip(start, np.add(low, 1e-9), np.subtract(high, 1e-9))
     answer = least_squares(

@@ -45,7 +45,8 @@ def simulate_overdamped(
 
     "euler": x + a h + sqrt(2 D h) xi (Maruyama, 1955), of weak order 1; "milstein": + D' h (xi^2 - 1) / 2 (1975), of
     strong order 1, for one coordinate. Between centres of cells a and the root of 2 D are straight lines. The ends of
-    the supported cells reflect; steps into cells without support are not taken: the model knows nothing of them.
+    the supported cells reflect (in one dimension those of their longest run), and steps into cells without support are
+    not taken: the model knows nothing of them.
 
     Arguments:
         model: a fitted or given model.
@@ -230,14 +231,13 @@ def _frames(steps: int, timestep: float, every: int) -> int:
 
 
 def _whole_range(known: NDArray[np.bool_]) -> tuple[int, int]:
-    """The supported cells of a one-dimensional model, [first, last), which must hang together."""
-    cells = np.flatnonzero(known)
-    if len(cells) < 2 or np.any(np.diff(cells) > 1):
-        raise ValueError(
-            "the supported cells of the model do not hang together: fit it with wider cells, or on the part of the "
-            "data that does"
-        )
-    return int(cells[0]), int(cells[-1]) + 1
+    """The longest run of supported cells of a one-dimensional model, [first, last)."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], known, [False]]).astype(int)))
+    first, last = edges[::2], edges[1::2]
+    longest = int(np.argmax(last - first))
+    if last[longest] - first[longest] < 2:
+        raise ValueError("no two neighbouring cells of the model are supported: fit it with wider cells or more data")
+    return int(first[longest]), int(last[longest])
 
 
 def _refuse(inside: NDArray[np.bool_], x: Array) -> None:

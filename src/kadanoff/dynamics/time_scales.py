@@ -26,7 +26,7 @@ from kadanoff.dynamics.markov_tests import (
     slowest_time,
 )
 from kadanoff.dynamics.models import OverdampedModel
-from kadanoff.dynamics.plateaus import NoPlateau, Plateau, find_plateau
+from kadanoff.dynamics.plateaus import CHANGE, NoPlateau, Plateau, find_plateau
 from kadanoff.dynamics.trajectories import Trajectories
 from kadanoff.estimates import Estimate
 
@@ -34,6 +34,7 @@ __all__ = ["LagScan", "LagTests", "TimeScaleReport", "default_lags", "lag_scan",
 
 Array = NDArray[np.float64]
 
+FARTHEST = 1.5  # corrected over apparent D: a lag with more is no longer short against the drift
 LONG = 20.0  # slowest times that data must hold for averages over them to mean anything
 MEMORY = 0.1  # p over the slowest time: the most that counts as separated
 _TESTED = 8  # lags at most
@@ -43,7 +44,7 @@ _TESTED = 8  # lags at most
 class LagScan:
     """D against the lag: ``apparent`` (m,), <|d|^2> / 2 d t as it stands; ``corrected`` for the drift; and the slope
     ``differential`` (m - 1,) of the spread between neighbouring lags, at ``between``. Each with its error; NaN where a
-    lag is beyond the correction. ``rows`` (b, m - 1) is the slope without each block."""
+    lag is so long that the correction is half of D or more. ``rows`` (b, m - 1) is the slope without each block."""
 
     moments: Moments
     apparent: Array
@@ -130,6 +131,9 @@ def lag_scan(
     moments = kramers_moyal(source, steps, bins=bins, blocks=blocks)
     apparent = np.stack([moments.mean_diffusion(i, corrected=False) for i in range(len(steps))], axis=-1)
     corrected = np.stack([moments.mean_diffusion(i) for i in range(len(steps))], axis=-1)
+    with np.errstate(invalid="ignore"):
+        far = ~(corrected[0] <= FARTHEST * apparent[0])
+    corrected[:, np.maximum.accumulate(far)] = np.nan
     time = moments.time
     slope = np.diff(corrected * time, axis=-1) / np.diff(time)
     return LagScan(
@@ -148,8 +152,8 @@ def require_long(source: Trajectories, slowest: Estimate | None) -> None:
     unit = source.time_unit
     if slowest is None:
         raise ValueError(
-            f"{total:g} {unit} of data do not show the coordinate relax: they are shorter than its slowest time scale, or "
-            "it has no stationary state. Say stationary = false to have drift and diffusion alone, or run longer"
+            f"{total:g} {unit} of data do not show the coordinate relax: they are shorter than its slowest time scale, "
+            "or it has no stationary state. Say stationary = false to have drift and diffusion alone, or run longer"
         )
     if total < LONG * slowest.value:
         raise ValueError(
@@ -189,21 +193,18 @@ def time_scale_report(
     scan = lag_scan(source, lags, bins=bins, blocks=blocks)
     area = f"{source.unit}^2/{source.time_unit}" if source.unit and source.time_unit else ""
     found = find_plateau(scan.between, scan.differential, scan.rows, unit=area, time_unit=source.time_unit)
+    if isinstance(found, NoPlateau):
+        found = _why(scan, found, source.time_unit)
     slowest, warnings = None, []
     if stationary:
-        steps = scan.moments.lags
-        middle = (
-            int(steps[np.searchsorted(scan.time, found.start)])
-            if isinstance(found, Plateau)
-            else int(steps[len(steps) // 2])
-        )
-        slowest = slowest_time(source, middle, blocks=blocks)
+        lag = int(scan.moments.lags[int(np.sum(np.isfinite(scan.corrected))) // 2])
+        slowest = slowest_time(source, lag, blocks=blocks)
         require_long(source, slowest)
         assert slowest is not None
         if (block := source.frames / blocks * source.spacing) < 2 * slowest.value:
             warnings.append(
-                f"a block of {block:.3g} {source.time_unit} is shorter than two slowest times ({slowest}): error bars of "
-                "averages over the whole are too small; take fewer blocks"
+                f"a block of {block:.3g} {source.time_unit} is shorter than two slowest times ({slowest}): error bars "
+                "of averages over the whole are too small; take fewer blocks"
             )
     if isinstance(found, NoPlateau):
         text = "The data cannot tell yet" if found.undecided else "No Langevin model"
@@ -225,14 +226,9 @@ def time_scale_report(
     for i in on:
         step = int(scan.moments.lags[i])
         try:
-            tests.append(
-                LagTests(
-                    step,
-                    float(scan.time[i]),
-                    chapman_kolmogorov(source, step, blocks=blocks),
-                    residuals(source, step, moments=scan.moments, blocks=blocks),
-                )  # fmt: skip
-            )
+            propagator = chapman_kolmogorov(source, step, blocks=blocks)
+            noise = residuals(source, step, moments=scan.moments, blocks=blocks)
+            tests.append(LagTests(step, float(scan.time[i]), propagator, noise))
         except ValueError as error:  # a lag too long for the tests; said below
             skipped.append(f"lag {scan.time[i]:.4g} {source.time_unit} could not be tested: {error}")
     warnings += skipped
@@ -251,15 +247,34 @@ def time_scale_report(
     )  # fmt: skip
 
 
+def _why(scan: LagScan, found: NoPlateau, unit: str) -> NoPlateau:
+    """What stood in the way of a plateau, where the drift ends the scan."""
+    reach = int(np.sum(np.isfinite(scan.corrected)))
+    if reach == len(scan.time) or not found.undecided:
+        return found
+    end = f"{scan.time[min(reach, len(scan.time) - 1)]:.3g} {unit}".rstrip()
+    if reach < 3:
+        return NoPlateau(f"the drift takes over within {end}, a few frames: frames closer together are needed", True)
+    first, last = scan.differential[0], scan.differential[reach - 2]
+    noise = np.hypot(scan.differential_error[0], scan.differential_error[reach - 2])
+    if abs(last - first) > CHANGE * abs(last) + 3 * noise:
+        return NoPlateau(
+            f"the drift takes over at a lag of {end}, and up to there D has changed from {first:.3g} to {last:.3g} and "
+            "never stood still: the coordinate is not slow against what it forgets",
+            False,
+        )
+    return NoPlateau(f"the drift takes over at a lag of {end}, too soon to see D stand still", True)
+
+
 def _on(scan: LagScan, found: Plateau, i: int) -> bool:
     """Whether a lag lies on the plateau; the first of all does where the plateau begins with the first slope."""
     return bool(scan.time[i] >= found.start * (1 - 1e-9) or (i == 0 and found.start <= scan.between[0]))
 
 
 def _persistence(scan: LagScan, found: Plateau, unit: str) -> Estimate:
-    """p of S = D (t - p) over the plateau, by a straight fit with the errors of S."""
-    used = (scan.time >= found.start * (1 - 1e-9)) & (scan.time <= found.end * (1 + 1e-9))
-    used |= np.array([_on(scan, found, i) and i == 0 for i in range(len(scan.time))])
+    """p of S = D (t - p) over the core of the plateau, by a straight fit with the errors of S."""
+    start, end = found.core
+    used = (scan.time >= start * (1 - 1e-9)) & (scan.time <= end * (1 + 1e-9))
     t, error = scan.time[used], np.maximum((scan.corrected_error * scan.time)[used], 1e-300)
     weight = 1 / error**2
 
@@ -274,14 +289,20 @@ def _persistence(scan: LagScan, found: Plateau, unit: str) -> Estimate:
 
 
 def _window(tests: Sequence[LagTests]) -> tuple[tuple[float, float] | None, int | None]:
-    """The longest run of lags that pass, and its first."""
+    """The longest run of lags that pass, and the lag in it whose worst figure departs least, in its tolerance."""
     best: list[LagTests] = []
     run: list[LagTests] = []
     for test in tests:
         run = [*run, test] if test.passed else []
         if len(run) > len(best):
             best = run
-    return ((best[0].time, best[-1].time), best[0].lag) if best else (None, None)
+    if not best:
+        return None, None
+
+    def worst(test: LagTests) -> float:
+        return max(abs(check.figure.value - check.target) / check.tolerance for check in test.checks)
+
+    return (best[0].time, best[-1].time), min(best, key=worst).lag
 
 
 def _verdict(
@@ -306,8 +327,8 @@ def _verdict(
         return f"A Langevin model holds {where.rstrip()}. {stands}"
     if memory is not None and memory.passed is not True:
         return (
-            f"No Langevin model: no separation of time scales. {stands} But that is {memory.figure} of the slowest time, "
-            f"and {memory.tolerance:g} is the most that counts as separated. No friction is given."
+            f"No Langevin model: no separation of time scales. {stands} But that is {memory.figure} of the slowest "
+            f"time, and {memory.tolerance:g} is the most that counts as separated. No friction is given."
         )
     failed = {check.name for test in tests for check in test.checks if check.passed is False}
     open_ones = {check.name for test in tests for check in test.checks if check.passed is None}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,7 +53,7 @@ class Trajectories:
     @property
     def dimensions(self) -> int:
         """Coordinates of a frame."""
-        return self.positions.shape[1]
+        return int(self.positions.shape[1])
 
     @property
     def lengths(self) -> NDArray[np.int64]:
@@ -70,7 +71,7 @@ class Trajectories:
 
     def thinned(self, every: int) -> Trajectories:
         """Every so-manieth frame of each trajectory. Raises ValueError where fewer than 4 frames are left."""
-        keep = np.concatenate([np.arange(a, b, every) for a, b in zip(self.offsets, self.offsets[1:], strict=False)])
+        keep = np.concatenate([np.arange(a, b, every) for a, b in pairwise(self.offsets)])
         lengths = -(-self.lengths // every)
         if lengths.min() < SHORTEST:
             raise ValueError(f"every {every}th frame leaves {lengths.min()} of a trajectory; {SHORTEST} are needed")
@@ -132,7 +133,7 @@ def trajectories(
     assert spacing is not None
     if not (np.isfinite(spacing) and spacing > 0):
         raise ValueError(f"the spacing of frames is a positive time, not {spacing}")
-    beside = {}
+    beside: dict[str, Array | None] = {}
     for name, values in (("velocities", velocities), ("forces", forces)):
         if values is None:
             beside[name] = None

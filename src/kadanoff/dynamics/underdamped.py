@@ -11,8 +11,8 @@ and w_{t+1} share is in it):
     E = e^(-gamma t) = cov(w_{t-1}, w_{t+1}) / cov(w_{t-1}, w_t)
 
 which is right at any lag t for a force that is even over the way, and B follows from the variance of w_{t+1} - E w_t
-with the closed forms of the integrated Ornstein-Uhlenbeck process. What is left of order t is f'(x) t / gamma, that
-is, the lag over the time in which the position relaxes.
+with the closed forms of the integrated Ornstein-Uhlenbeck process. A force that changes on the way, f(x) + f' a t, adds
+f' t (1 - E) / gamma to that ratio; it is taken off with the slope of the force found.
 """
 
 from __future__ import annotations
@@ -81,9 +81,13 @@ def fit_underdamped(
         sums[..., 4:] /= time**2
     total = sums.sum(axis=0)
     rows = np.concatenate([total[None], total - sums])
-    decay, force, friction, noise = _regression(rows, time, given)
+    plain = _regression(rows, time, given)
     # one regression for all frames, the mean of each cell taken off
     whole = _pooled(rows)
+    count = rows[..., 0]
+    bent = _bend(plain[1], count, np.clip(whole[:, 0], 1e-3, 1 - 1e-3)[:, None], time, width, given)
+    decay, force, friction, noise = _regression(rows, time, given, bent)
+    whole = _pooled(rows, bent)
     if not np.all((whole[:, 0] > 0) & (whole[:, 0] < 1)):
         raise ValueError(
             f"velocities {time:g} {source.time_unit} apart are not correlated (e^(-gamma t) = {whole[0, 0]:.3g}): the "
@@ -94,12 +98,13 @@ def fit_underdamped(
     known = (rows[..., 0].min(axis=0) >= LEAST) & np.all((decay > 0) & (decay < 1) & (noise > 0), axis=0)
     if not known.any():
         raise ValueError(f"no cell has {LEAST} velocities and a memory in them: take wider cells or more data")
-    fields = [np.where(known, values[0], np.nan) for values in (force, friction, noise)]
+    values = [np.where(known, rows[0], np.nan) for rows in (force, friction, noise)]
     errors = [
-        np.where(known, jackknife_error(np.where(known, values[1:], 0.0)), np.nan)
-        for values in (force, friction, noise)
+        np.where(known, jackknife_error(np.where(known, rows[1:], 0.0)), np.nan) for rows in (force, friction, noise)
     ]
-    model = UnderdampedModel(cuts, *fields, *errors, time, source.unit, source.time_unit)
+    model = UnderdampedModel(
+        cuts, values[0], values[1], values[2], errors[0], errors[1], errors[2], time, source.unit, source.time_unit
+    )
     rate = f"1/{source.time_unit}" if source.time_unit else ""
     squared = f"{source.unit}^2/{source.time_unit}^2" if source.unit and source.time_unit else ""
     how = f"jackknife; velocities {'given' if given else 'from positions'}, lag {time:.4g}"
@@ -110,12 +115,32 @@ def fit_underdamped(
     )
 
 
-def _regression(rows: Array, time: float, given: bool) -> tuple[Array, Array, Array, Array]:
+def _bend(force: Array, count: Array, decay: Array, time: float, width: float, given: bool) -> Array:
+    """What a force that changes on the way adds to the regression of b on a, in every cell (r, cells)."""
+    gamma = -np.log(decay) / time
+    reach = time * (1 - decay) / gamma if not given else (time - (1 - decay) / gamma) / gamma
+    # slopes over two cells each way, straight through what is known; none where nothing is
+    good = np.isfinite(force) & (count >= LEAST)
+    here = np.where(good, force, 0.0)
+    offsets = np.arange(-2, 3) * width
+    padded, weight = (np.pad(values, ((0, 0), (2, 2))) for values in (here * count, good * count))
+    s0, s1, s2, t0, t1 = np.zeros((5, *force.shape))
+    for k, o in enumerate(offsets):
+        w, y = weight[:, k : k + force.shape[1]], padded[:, k : k + force.shape[1]]
+        y = np.where(w > 0, y, 0.0)
+        s0, s1, s2, t0, t1 = s0 + w, s1 + w * o, s2 + w * o * o, t0 + y, t1 + y * o
+    spread = s0 * s2 - s1 * s1
+    slope = np.where(spread > 1e-9 * s0 * s0 * width**2, (s0 * t1 - s1 * t0) / np.where(spread > 0, spread, 1.0), 0.0)
+    return np.asarray(slope * reach)
+
+
+def _regression(rows: Array, time: float, given: bool, bent: Array | float = 0.0) -> tuple[Array, Array, Array, Array]:
     """E, f, gamma and B in every cell."""
     with np.errstate(invalid="ignore", divide="ignore"):
         n, z, a, b, za, zb, aa, ab, bb = np.moveaxis(rows, -1, 0)
-        decay = (zb / n - z * b / n**2) / (za / n - z * a / n**2)
-        variance = _residual(n, a, b, aa, ab, bb, decay)
+        slope = (zb / n - z * b / n**2) / (za / n - z * a / n**2)
+        variance = _residual(n, a, b, aa, ab, bb, slope)
+        decay = slope - bent
         decay = np.where((decay > 0) & (decay < 1), decay, np.nan)
         friction = -np.log(decay) / time
         force = (b - decay * a) / n * friction / (1 - decay)
@@ -123,13 +148,16 @@ def _regression(rows: Array, time: float, given: bool) -> tuple[Array, Array, Ar
     return decay, force, friction, noise
 
 
-def _pooled(rows: Array) -> Array:
+def _pooled(rows: Array, bent: Array | None = None) -> Array:
     """E and the variance of b - E a of all cells together, (r, 2)."""
     n = np.where(rows[..., 0] > 0, rows[..., 0], 1.0)
     _, z, a, b, za, zb, aa, ab, bb = np.moveaxis(rows, -1, 0)
-    decay = np.sum(zb - z * b / n, axis=1) / np.sum(za - z * a / n, axis=1)
+    through = za - z * a / n
+    decay = np.sum(zb - z * b / n, axis=1) / np.sum(through, axis=1)
     inside = [np.sum(values, axis=1) for values in (aa - a * a / n, ab - a * b / n, bb - b * b / n)]
     variance = (inside[2] - 2 * decay * inside[1] + decay**2 * inside[0]) / rows[..., 0].sum(axis=1)
+    if bent is not None:
+        decay = decay - np.sum(bent * through, axis=1) / np.sum(through, axis=1)
     return np.stack([decay, variance], axis=-1)
 
 

@@ -27,11 +27,11 @@ def _force(x: float, low: float, scale: float, table: NDArray[Any]) -> float:
     """Straight lines between values at the centres of cells; the outermost values hold beyond."""
     s = (x - low) * scale - 0.5
     if s <= 0.0:
-        return table[0]
+        return float(table[0])
     if s >= len(table) - 1:
-        return table[-1]
+        return float(table[-1])
     left = int(s)
-    return table[left] + (s - left) * (table[left + 1] - table[left])
+    return float(table[left] + (s - left) * (table[left + 1] - table[left]))
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]

@@ -56,7 +56,7 @@ def hull_support(times: NDArray[Any], places: NDArray[Any], count: int, slope: f
             low = middle + 1
         else:
             high = middle
-    return places[low] - slope * times[low]
+    return float(places[low] - slope * times[low])
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]

@@ -15,9 +15,7 @@ _MOST = 200  # iterations; bisection alone needs 60
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def secular_roots(
-    frequency: NDArray[Any], coupling: NDArray[Any], root: NDArray[Any], share: NDArray[Any]
-) -> None:
+def secular_roots(frequency: NDArray[Any], coupling: NDArray[Any], root: NDArray[Any], share: NDArray[Any]) -> None:
     """The roots x_i of 1 = sum_j c_j / (x - w_j^2) and the shares 1 / (1 + sum_j w_j^2 c_j / (x_i - w_j^2)^2).
 
     frequency w (n,) increasing and positive, coupling c (n,) positive; root, share (n,) overwritten. One root lies

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from kadanoff import plotting
 from kadanoff.dynamics.correlations import Correlation, autocorrelation, correlation
 from kadanoff.dynamics.generalised_langevin import divergence_rate, model_correlation, simulate_generalised
-from kadanoff.dynamics.kac_zwanzig import HeatBath, ohmic_bath, ohmic_kernel, sample_bath, velocity_correlation
+from kadanoff.dynamics.kac_zwanzig import HeatBath, ohmic_bath, sample_bath, velocity_correlation
 from kadanoff.dynamics.memory import (
     BathCorrelations,
     MemoryKernel,
@@ -24,7 +24,7 @@ from kadanoff.dynamics.memory import (
     memory_number,
 )
 from kadanoff.dynamics.noise import NoiseCheck, noise_check
-from kadanoff.dynamics.plateaus import RunningIntegral, running_integral
+from kadanoff.dynamics.plateaus import Plateau, RunningIntegral, running_integral
 from kadanoff.dynamics.prony import PronyKernel, fit_prony
 from kadanoff.dynamics.trajectories import trajectories
 from kadanoff.estimates import Estimate
@@ -90,7 +90,9 @@ def sampled(bath: HeatBath, config: HeatBathStudy, seed: int) -> Sampled:
     # the noise is looked at in the first half of the kernel, in stretches as long as that: more of them
     short = last // 2
     near = bath_correlations(source, short)
-    return Sampled(correlations, velocity, plain, noise_check(source, memory_kernel(near, "simpson"), 1.0, last=short // 2))
+    return Sampled(
+        correlations, velocity, plain, noise_check(source, memory_kernel(near, "simpson"), 1.0, last=short // 2)
+    )
 
 
 def walked(kernel: PronyKernel, config: HeatBathStudy, seed: int) -> Correlation:
@@ -140,7 +142,10 @@ def heat_bath(config: HeatBathStudy, run: Run) -> Result:
     estimates |= {
         "friction": Reported(friction, exact_friction, source=f"sum k sin(w u) / w of the bath, u = {config.upper:g}"),
         "friction_width": Reported(
-            Estimate.exact(width), 0.0, tolerance=0.15, source="from minus to plus one standard error, over the friction"
+            Estimate.exact(width),
+            0.0,
+            tolerance=0.15,
+            source="from minus to plus one standard error, over the friction",
         ),
         "kernel_rms_error": Estimate.exact(float(np.sqrt(np.mean((kernel.value - bath.kernel(kernel.time)) ** 2)))),
         "fluctuation_dissipation": Reported(data.noise.ratio, 1.0, source="<F_R F_R> = kT K, integrated over time"),
@@ -152,30 +157,43 @@ def heat_bath(config: HeatBathStudy, run: Run) -> Result:
         "gle_friction": Estimate.exact(fitted.friction),
     }
     ledger = Ledger()
-    for name, curve, lost in (
-        ("generalised Langevin", effective, kept[0]), ("Langevin", markov, kept[1])
-    ):  # fmt: skip
+    lost = [float(np.abs(curve - fine).max()) for curve in (effective, markov)]
+    for name, nats, apart in zip(("generalised Langevin", "Langevin"), kept, lost, strict=True):
         ledger.add(
             Loss(
-                f"path divergence, {name}", None, None, Estimate.exact(lost), "nat/observation", "lost >= 0",
-                f"stationary Gaussian velocities seen every {_INTERVAL:g}, given {_PAST - 1} observations before; "
-                "the model as fitted", "a Kullback-Leibler divergence is not negative",
+                f"path divergence, {name}",
+                None,
+                None,
+                Estimate.exact(nats),
+                "nat/observation",
+                "lost >= 0",
+                f"stationary Gaussian velocities seen every {_INTERVAL:g}, given {_PAST - 1} observations before; the "
+                "model as fitted",
+                "a Kullback-Leibler divergence is not negative",
             )
-        )  # fmt: skip
+        )
         ledger.add(
             Loss(
-                f"velocity autocorrelation, {name}", None, None, Estimate.exact(float(np.abs(curve - fine).max())), "kT/M",
+                f"velocity autocorrelation, {name}",
+                None,
+                None,
+                Estimate.exact(apart),
+                "kT/M",
                 conditions=f"largest deviation from the exact one up to {config.upper:g}",
             )
-        )  # fmt: skip
-    worst = np.abs(model.value - effective) / model.error
-    judged = kernel.judged()
-    text = _text(config, kernel, friction, exact_friction, judged, data.plain, number, fitted, kept, fine, effective, markov)
+        )
+    text = _text(config, friction, exact_friction, kernel.judged(), data.plain, number, fitted, kept, lost)
+    at = int(np.argmax(np.abs(model.value - effective) / model.error))
     estimates["walkers_deviation"] = Reported(
-        Estimate(float((model.value - effective)[worst.argmax()]), float(model.error[worst.argmax()]), len(model.left_out),
-                 method="largest of all lags"),
-        0.0, source="exp(-drift t) of the same equation",
-    )  # fmt: skip
+        Estimate(
+            float(model.value[at] - effective[at]),
+            float(model.error[at]),
+            len(model.left_out),
+            method="largest of all lags",
+        ),
+        0.0,
+        source="exp(-drift t) of the same equation",
+    )
     return Result(
         estimates,
         ledger,
@@ -187,8 +205,8 @@ def heat_bath(config: HeatBathStudy, run: Run) -> Result:
             "velocities": _draw_velocities(data.velocity, model, fine, effective, markov),
         },
         cite=[
-            "G. W. Ford, M. Kac and P. Mazur, Statistical mechanics of assemblies of coupled oscillators, J. Math. Phys. "
-            "6, 504 (1965).",
+            "G. W. Ford, M. Kac and P. Mazur, Statistical mechanics of assemblies of coupled oscillators, J. Math. "
+            "Phys. 6, 504 (1965).",
             "R. Zwanzig, Nonlinear generalized Langevin equations, J. Stat. Phys. 9, 215 (1973).",
             "P. Linz, Analytical and Numerical Methods for Volterra Equations, SIAM (1985).",
         ],
@@ -212,7 +230,6 @@ def _divergences(bath: HeatBath, fitted: PronyKernel, friction: float) -> tuple[
 
 def _text(
     config: HeatBathStudy,
-    kernel: MemoryKernel,
     friction: Estimate,
     exact: float,
     judged: RunningIntegral,
@@ -220,15 +237,13 @@ def _text(
     number: Estimate,
     fitted: PronyKernel,
     kept: tuple[float, float],
-    fine: Array,
-    effective: Array,
-    markov: Array,
+    lost: list[float],
 ) -> str:
+    found = judged.plateau
     plateau = (
-        f"The running friction has a plateau from {judged.plateau.start:.3g} to {judged.plateau.end:.3g} at "
-        f"{judged.plateau.height}"
-        if judged.plateau
-        else f"The running friction has no plateau ({judged.plateau.reason})"
+        f"The running friction has a plateau from {found.start:.3g} to {found.end:.3g} at {found.height}"
+        if isinstance(found, Plateau)
+        else f"The running friction has no plateau ({found.reason})"
     )
     wrong = (
         f"The integral of the plain force, without projection: {plain.warning}."
@@ -243,15 +258,15 @@ def _text(
         else "whether one without memory does is open"
     )
     return (
-        f"From {config.trajectories} trajectories the friction up to {config.upper:g} is {friction}, exactly {exact:.4f}. "
-        f"{plateau}. {wrong}\n\n"
-        f"Memory number {number}: {memory}. A kernel of {len(fitted.rate)} terms keeps the velocity autocorrelation within "
-        f"{np.abs(effective - fine).max():.2g} kT/M and loses {kept[0]:.2g} nats an observation; the plain Langevin "
-        f"equation with the same friction is off by {np.abs(markov - fine).max():.2g} kT/M and loses {kept[1]:.2g}.\n\n"
-        "Limits: error bars are statistical, a jackknife over 32 blocks of trajectories through the inversion; the error of "
-        f"the quadrature at step {config.step:g} comes on top, and the friction beyond {config.upper:g} is not in it (the "
-        "kernel of this bath decays as the inverse square of time). The divergence is that of the fitted models, seen at "
-        f"intervals of {_INTERVAL:g}: at shorter ones more is lost. Kernel and noise assume a force linear in the past "
+        f"From {config.trajectories} trajectories the friction up to {config.upper:g} is {friction}, exactly "
+        f"{exact:.4f}. {plateau}. {wrong}\n\nMemory number {number}: {memory}. A kernel of {len(fitted.rate)} terms "
+        f"keeps the velocity autocorrelation within {lost[0]:.2g} kT/M and loses "
+        f"{kept[0]:.2g} nats an observation; the plain Langevin equation with the same friction is off by "
+        f"{lost[1]:.2g} kT/M and loses {kept[1]:.2g}.\n\nLimits: error bars are statistical, a "
+        "jackknife over 32 blocks of trajectories through the inversion; the error of the quadrature at step "
+        f"{config.step:g} comes on top, and the friction beyond {config.upper:g} is not in it (the kernel of this "
+        "bath decays as the inverse square of time). The divergence is that of the fitted models, seen at intervals "
+        f"of {_INTERVAL:g}: at shorter ones more is lost. Kernel and noise assume a force linear in the past "
         "velocities, which a bath of oscillators obeys exactly."
     )
 
@@ -311,12 +326,23 @@ def _draw_kernel(kernel: MemoryKernel, plain: RunningIntegral, fitted: PronyKern
         left, kernel.time[early], kernel.value[early], None if kernel.error is None else kernel.error[early], sigmas=2,
         color=plotting.BLUE, label="from trajectories",
     )  # fmt: skip
-    left.plot(kernel.time[early], fitted.kernel(kernel.time[early]), color=plotting.VERMILION, label=f"{len(fitted.rate)} terms")
+    left.plot(
+        kernel.time[early],
+        fitted.kernel(kernel.time[early]),
+        color=plotting.VERMILION,
+        label=f"{len(fitted.rate)} terms",
+    )
     left.plot(kernel.time[early], bath.kernel(kernel.time[early]), "--", color=plotting.BLACK, label="exact")
     left.set(xlabel=plotting.label("time t", "M/η"), ylabel=plotting.label("memory kernel K(t)", "η²/M"))
     left.legend()
     plotting.band(
-        right, kernel.upper, kernel.running, kernel.running_error, sigmas=2, color=plotting.BLUE, label="∫K, from trajectories"
+        right,
+        kernel.upper,
+        kernel.running,
+        kernel.running_error,
+        sigmas=2,
+        color=plotting.BLUE,
+        label="∫K, from trajectories",
     )
     right.plot(kernel.upper, bath.running_friction(kernel.upper), "--", color=plotting.BLACK, label="∫K, exact")
     plotting.band(
@@ -326,9 +352,9 @@ def _draw_kernel(kernel: MemoryKernel, plain: RunningIntegral, fitted: PronyKern
     right.legend(loc="center right")
     return Picture(
         drawing,
-        "Left: the memory kernel from trajectories, its fit by a few terms, and the exact one. Right: its running integral, "
-        "the friction, with its band; the integral of the plain force (orange) rises and decays to zero, because the "
-        "particle moves: it never is the friction. Bands: two standard errors.",
+        "Left: the memory kernel from trajectories, its fit by a few terms, and the exact one. Right: its running "
+        "integral, the friction, with its band; the integral of the plain force (orange) rises and decays to zero, "
+        "because the particle moves: it never is the friction. Bands: two standard errors.",
     )
 
 
@@ -341,15 +367,17 @@ def _draw_orders(errors: Array, noise: NoiseCheck) -> Picture:
     left.set_xticks(steps, [f"{step:g}" for step in steps])
     left.minorticks_off()
     left.legend()
-    plotting.band(right, noise.time, noise.noise, noise.error, sigmas=2, color=plotting.BLUE, label="⟨F$_R$(s) F$_R$(s+t)⟩")
+    plotting.band(
+        right, noise.time, noise.noise, noise.error, sigmas=2, color=plotting.BLUE, label="⟨F$_R$(s) F$_R$(s+t)⟩"
+    )
     right.plot(noise.time, noise.expected, "--", color=plotting.BLACK, label="kT K(t)")
     right.set(xlabel=plotting.label("time t", "M/η"), ylabel=plotting.label("noise correlation", "kTη²/M"))
     right.legend()
     return Picture(
         drawing,
-        "Left: error of the three inversions of the exact correlation functions against the step, with the order seen "
-        "between the two smallest. Right: the correlation of the projected force of the trajectories, at s > 0, lies on "
-        "kT times the kernel: the fluctuation-dissipation relation. Band: two standard errors.",
+        "Left: error of the three inversions of the exact correlation functions against the step, with the order "
+        "seen between the two smallest. Right: the correlation of the projected force of the trajectories, at s > "
+        "0, lies on kT times the kernel: the fluctuation-dissipation relation. Band: two standard errors.",
     )
 
 
@@ -366,7 +394,13 @@ def _draw_velocities(data: Correlation, model: Correlation, fine: Array, effecti
     left.set(xlabel=plotting.label("time t", "M/η"), ylabel=plotting.label("velocity autocorrelation", "kT/M"))
     left.legend()
     plotting.band(
-        right, time, data.value[near] - fine[near], data.error[near], sigmas=2, color=plotting.GREEN, label="sampled data"
+        right,
+        time,
+        data.value[near] - fine[near],
+        data.error[near],
+        sigmas=2,
+        color=plotting.GREEN,
+        label="sampled data",
     )
     plotting.band(
         right, time, model.value[near] - fine[near], model.error[near], sigmas=2, color=plotting.BLUE,
@@ -377,7 +411,7 @@ def _draw_velocities(data: Correlation, model: Correlation, fine: Array, effecti
     right.legend()
     return Picture(
         drawing,
-        "Left: velocity autocorrelation of the particle, of the generalised Langevin equation with the fitted kernel, and "
-        "of the Langevin equation with the same friction and no memory, which is wrong throughout. Right: what the first "
-        "two differ by from the exact function. Bands: two standard errors.",
+        "Left: velocity autocorrelation of the particle, of the generalised Langevin equation with the fitted "
+        "kernel, and of the Langevin equation with the same friction and no memory, which is wrong throughout. "
+        "Right: what the first two differ by from the exact function. Bands: two standard errors.",
     )

@@ -48,7 +48,11 @@ class Piston(BaseModel):
     def _fit(self) -> Piston:
         if len(self.masses) != len(self.trajectories):
             raise ValueError(f"{len(self.masses)} masses and {len(self.trajectories)} numbers of trajectories")
-        if min(self.masses) < 0.1 or len(set(self.masses)) < len(self.masses) or list(self.masses) != sorted(self.masses):
+        if (
+            min(self.masses) < 0.1
+            or len(set(self.masses)) < len(self.masses)
+            or list(self.masses) != sorted(self.masses)
+        ):
             raise ValueError("masses: increasing numbers from 0.1 on")
         if min(self.trajectories) < 64:
             raise ValueError("trajectories: 64 or more of each mass, two a block")
@@ -78,25 +82,29 @@ def piston(config: Piston, run: Run) -> Result:
     verdicts = {mass: holds(test, config.tolerance) for mass, test in tests.items()}
 
     estimates: dict[str, Reported | Estimate] = {
-        "friction": Reported(Estimate.exact(piston_friction()), 8 / math.sqrt(2 * math.pi), source="8 n sqrt(m kT/2 pi)")
+        "friction": Reported(
+            Estimate.exact(piston_friction()), 8 / math.sqrt(2 * math.pi), source="8 n sqrt(m kT/2 pi)"
+        )
     }
     for mass in config.masses:
         law = float(initial_friction_ratio(mass))
         source = "(1 + m/M)^(-1/2), from <rate (dV)^2> of a Maxwellian gas"
         for name in ("initial", "lagged"):
-            number = ratios[mass][name]
+            ratio = ratios[mass][name]
             # within 1 % and its error
-            allowed = min(4 * (number.error or 0.0), 0.01 * law + (number.error or 0.0))
-            estimates[f"friction_ratio.{name}.M{mass:g}"] = Reported(number, law, tolerance=allowed, source=source)
+            allowed = min(4 * (ratio.error or 0.0), 0.01 * law + (ratio.error or 0.0))
+            estimates[f"friction_ratio.{name}.M{mass:g}"] = Reported(ratio, law, tolerance=allowed, source=source)
         exact = math.pi / 4 if mass == 1 else None
         estimates[f"friction_ratio.integral.M{mass:g}"] = Reported(
             ratios[mass]["integral"], exact, source="Jepsen (1965): D = sqrt(kT / 2 pi m) / n" if exact else ""
         )
-        for name, number in tests[mass].items():
-            estimates[f"langevin.{name}.M{mass:g}"] = number
+        for name, test in tests[mass].items():
+            estimates[f"langevin.{name}.M{mass:g}"] = test
     if 1.0 in found:
         estimates["jepsen_deviation.M1"] = Reported(
-            _worst(found[1.0]), 0.0, source="closed form of <V(0) V(t)> for M = m (Jepsen, 1965), where it is farthest off"
+            _worst(found[1.0]),
+            0.0,
+            source="closed form of <V(0) V(t)> for M = m (Jepsen, 1965), where it is farthest off",
         )
     ledger = Ledger([
         Loss(
@@ -151,13 +159,14 @@ def _text(
             )
             said = f"no Langevin equation ({failed}; farthest: {_TESTS[worst]})"
         elif verdicts[mass]:
-            said = f"a Langevin equation holds within {100 * config.tolerance:g} % (largest: {_TESTS[widest]} {tests[mass][widest]})"
+            largest = f"{_TESTS[widest]} {tests[mass][widest]}"
+            said = f"a Langevin equation holds within {100 * config.tolerance:g} % (largest: {largest})"
         else:
             said = f"open, for lack of data: {_TESTS[widest]} {tests[mass][widest]}"
         lines.append(
             f"M/m = {mass:g}: {said}. Friction over zeta {ratios[mass]['initial']} from the initial decay, "
-            f"{ratios[mass]['integral']} from the integral; {100 * again:.2g} % of the collisions are with a particle met "
-            "before."
+            f"{ratios[mass]['integral']} from the integral; {100 * again:.2g} % of the collisions are with a "
+            "particle met before."
         )
     good = [mass for mass in config.masses if all(verdicts[other] for other in config.masses if other >= mass)]
     summary = (
@@ -166,13 +175,13 @@ def _text(
         else "At none of the masses looked at is a Langevin equation shown to hold for it and all heavier ones."
     )
     return (
-        "\n".join(lines)
-        + f"\n\n{summary} Its friction is that of the initial decay, zeta (1 + m/M)^(-1/2), not zeta itself.\n\n"
-        f"Limits: 'holds' means that each of five numbers lies within {config.tolerance:g} of zero, two standard errors "
-        "included: the ratio of initial and integrated friction less one, the distance of the autocorrelation from an "
-        "exponential, the correlation and the Pawula ratio of residuals over one relaxation time M / zeta, and the memory "
-        "number up to two. On shorter times the force comes in single collisions and is never Gaussian. One dimension "
-        "and a gas whose particles do not meet each other: no hydrodynamic tail but that of the particles met again."
+        "\n".join(lines) + f"\n\n{summary} Its friction is that of the initial decay, zeta (1 + m/M)^(-1/2), not zeta "
+        f"itself.\n\nLimits: 'holds' means that each of five numbers lies within {config.tolerance:g} of zero, two "
+        "standard errors included: the ratio of initial and integrated friction less one, the distance of the "
+        "autocorrelation from an exponential, the correlation and the Pawula ratio of residuals over one "
+        "relaxation time M / zeta, and the memory number up to two. On shorter times the force comes in single "
+        "collisions and is never Gaussian. One dimension and a gas whose particles do not meet each other: no "
+        "hydrodynamic tail but that of the particles met again."
     )
 
 
@@ -185,7 +194,8 @@ def _data(found: dict[float, PistonStatistics]) -> xarray.Dataset:
                 f"time_{name}", values, {"units": "kT/m", "long_name": f"<V(0) V(t)>{suffix}, M/m = {mass:g}"},
             )  # fmt: skip
     times = {
-        f"time_M{mass:g}": (f"time_M{mass:g}", s.correlation.time, {"units": "(m/kT)^(1/2)/n"}) for mass, s in found.items()
+        f"time_M{mass:g}": (f"time_M{mass:g}", s.correlation.time, {"units": "(m/kT)^(1/2)/n"})
+        for mass, s in found.items()
     }
     return xarray.Dataset(variables, times)
 
@@ -196,9 +206,7 @@ def _draw_correlations(found: dict[float, PistonStatistics]) -> Picture:
         curve, tau = statistics.correlation, mass / piston_friction()
         near = curve.time <= 6 * tau
         relative, error = curve.value[near] / curve.value[0], curve.error[near] / curve.value[0]
-        plotting.band(
-            left, curve.time[near] / tau, relative, error, color=colour, label=f"M/m = {mass:g}", sigmas=2
-        )
+        plotting.band(left, curve.time[near] / tau, relative, error, color=colour, label=f"M/m = {mass:g}", sigmas=2)
         rate = float(initial_friction_ratio(mass)) / tau
         plotting.band(
             right, curve.time[near] / tau, relative - np.exp(-rate * curve.time[near]), error, color=colour, sigmas=2,
@@ -218,10 +226,10 @@ def _draw_correlations(found: dict[float, PistonStatistics]) -> Picture:
     left.legend()
     return Picture(
         drawing,
-        "Velocity autocorrelation of the piston against time in units of M/ζ. Left: the heavier it is, the nearer to "
-        "exp(-ζt/M); a particle as heavy as those of the gas follows Jepsen's closed form. Right: less the exponential of "
-        "the same initial slope: for M = m the correlation falls below it, because particles met again push back, and the "
-        "integrated friction is larger than the initial one. Bands: two standard errors.",
+        "Velocity autocorrelation of the piston against time in units of M/ζ. Left: the heavier it is, the nearer "
+        "to exp(-ζt/M); a particle as heavy as those of the gas follows Jepsen's closed form. Right: less the "
+        "exponential of the same initial slope: for M = m the correlation falls below it, because particles met "
+        "again push back, and the integrated friction is larger than the initial one. Bands: two standard errors.",
     )
 
 
@@ -245,8 +253,8 @@ def _draw_frictions(
     for place, (colour, name) in enumerate(zip(plotting.COLOURS, _TESTS, strict=False)):
         values = [tests[mass][name] for mass in masses]
         right.errorbar(
-            masses * 1.12 ** (place - 2), [abs(v.value) for v in values], [2 * (v.error or 0) for v in values], fmt="o-", color=colour,
-            markersize=4, linewidth=1, label=_TESTS[name],
+            masses * 1.12 ** (place - 2), [abs(v.value) for v in values], [2 * (v.error or 0) for v in values], fmt="o-",
+            color=colour, markersize=4, linewidth=1, label=_TESTS[name],
         )  # fmt: skip
     right.axhspan(0, tolerance, color=plotting.GREEN, alpha=0.12, linewidth=0)
     right.set(
