@@ -253,8 +253,8 @@ def _draw_frictions(
     for place, (colour, name) in enumerate(zip(plotting.COLOURS, _TESTS, strict=False)):
         values = [tests[mass][name] for mass in masses]
         right.errorbar(
-            masses * 1.12 ** (place - 2), [abs(v.value) for v in values], [2 * (v.error or 0) for v in values], fmt="o-",
-            color=colour, markersize=4, linewidth=1, label=_TESTS[name],
+            masses * 1.12 ** (place - 2), [abs(v.value) for v in values], [2 * (v.error or 0) for v in values],
+            fmt="o-", color=colour, markersize=4, linewidth=1, label=_TESTS[name],
         )  # fmt: skip
     right.axhspan(0, tolerance, color=plotting.GREEN, alpha=0.12, linewidth=0)
     right.set(
