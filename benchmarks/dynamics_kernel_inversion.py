@@ -1,4 +1,4 @@
-"""Claim: the memory kernel of 10^5 points in seconds at most, time growing as n log^2 n, faster than the peer by orders.
+"""Claim: the memory kernel of 10^5 points in seconds at most, time growing as n log^2 n, 10 times the peer or more.
 
 Run: ``python benchmarks/dynamics_kernel_inversion.py [--largest 100000] [--peer 100000]``. The same exact correlation
 functions (an exponential kernel) go to kadanoff and to gleqpy's ``calc_memory_dtrapz``, a NumPy loop of n^2 operations
@@ -98,7 +98,7 @@ def main() -> int:
     header = ("n", "trapezoid (s)", "Simpson (s)", f"{name} (s)", "ratio", "difference", "error", "error, Simpson")
     print(table(rows, header))
     exponent = float(np.polyfit(np.log(sizes[-3:]), np.log(ours[-3:]), 1)[0])
-    print(f"time grows as n^{exponent:.2f} over the largest three; in brackets: not run, the square law from the largest")
+    print(f"time grows as n^{exponent:.2f} over the largest three; in brackets: not run, n^2 of the largest that was")
     if sizes[-1] >= 100_000:
         good &= ours[sizes.index(100_000)] < LIMIT and exponent < EXPONENT
     if theirs is not None:

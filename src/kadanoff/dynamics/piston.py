@@ -44,6 +44,7 @@ __all__ = [
 
 Array = NDArray[np.float64]
 _CHUNK = 64  # trajectories a task
+_DENSE = 6.0  # relaxation times up to which every frame is a lag
 
 
 class PistonPaths(NamedTuple):
@@ -132,9 +133,9 @@ def _task(
 class PistonStatistics(NamedTuple):
     """Averages over trajectories of a piston, in blocks of independent ones.
 
-    ``correlation``: <V(0) V(t)>; ``change``: <(V(t) - V(0))^2>, which is 2 (C(0) - C(t)), with less noise at short
-    times; ``squares`` (b,): squared velocity changes of collisions a unit time; ``residual`` (b, 2): second and fourth
-    moment of V(t + tau) - exp(-1) V(t), tau = M / zeta; ``collisions`` and ``recollisions`` in all.
+    ``correlation``: <V(0) V(t)>; ``change``: <(V(t) - V(0))^2> up to tau = M / zeta, which is 2 (C(0) - C(t)), with
+    less noise; ``squares`` (b,): squared velocity changes of collisions a unit time; ``residual`` (b, 2): second and
+    fourth moment of V(t + tau) - exp(-1) V(t); ``collisions`` and ``recollisions`` in all.
     """
 
     correlation: Correlation
@@ -165,7 +166,7 @@ def piston_statistics(
         mass_ratio: M/m.
         trajectories: in all; rounded up to a multiple of `blocks`.
         relaxations: length of a trajectory in units of tau = M / zeta.
-        longest: longest lag in these units, below `relaxations`.
+        longest: longest lag in these units, below `relaxations`; beyond 6 there are two lags a tau, before all.
         frames: a tau.
         blocks: of trajectories.
         density, temperature, gas_mass, seed, executor: as `sample_piston`; the blocks are the tasks.
@@ -178,7 +179,9 @@ def piston_statistics(
     if blocks < 2 or frames < 2:
         raise ValueError(f"{blocks} blocks and {frames} frames a relaxation: two of each are needed")
     step = mass_ratio * gas_mass / piston_friction(density, temperature, gas_mass) / frames
-    points, lags = round(relaxations * frames) + 1, round(longest * frames)
+    points = round(relaxations * frames) + 1
+    dense, last = round(min(longest, _DENSE) * frames), round(longest * frames)
+    lags = np.unique(np.concatenate([np.arange(dense + 1), np.arange(dense, last + 1, max(1, frames // 2)), [last]]))
     number = -(-trajectories // blocks)
     run = partial(
         _statistics, seed=seed, mass=mass_ratio, density=density, temperature=temperature, gas_mass=gas_mass, step=step,
@@ -186,8 +189,10 @@ def piston_statistics(
     )  # fmt: skip
     parts = list(map_ordered(run, range(blocks), executor))
     curves = [np.array([part[k] for part in parts]) for k in range(4)]
-    time, pairs = np.arange(lags + 1) * np.float64(step), blocks * number * (points - np.arange(lags + 1.0))
-    correlation, change = (_from_blocks(time, rows, pairs) for rows in curves[:2])
+    correlation, change = (
+        _from_blocks(step * steps, rows, blocks * number * (points - steps.astype(np.float64)))
+        for steps, rows in ((lags, curves[0]), (lags[lags <= frames], curves[1]))
+    )
     return PistonStatistics(
         correlation, change, curves[2], curves[3], sum(part[4] for part in parts), sum(part[5] for part in parts)
     )
@@ -195,16 +200,15 @@ def piston_statistics(
 
 def _statistics(
     block: int, *, seed: int, mass: float, density: float, temperature: float, gas_mass: float, step: float,
-    points: int, lags: int, frames: int, number: int,
+    points: int, lags: NDArray[np.int64], frames: int, number: int,
 ) -> tuple[Array, Array, float, Array, int, int]:  # fmt: skip
     paths = _task(
         block * number, seed=seed, mass=mass, density=density, speed=math.sqrt(temperature / gas_mass), step=step,
         points=points, trajectories=(block + 1) * number, most=number,
     )  # fmt: skip
-    steps = np.arange(lags + 1)
     source = joined(paths.velocity[..., None], step)
-    correlated = autocorrelation(source, source.positions, steps, blocks=2).value
-    changed = mean_square_displacement(source, steps, blocks=2).value
+    correlated = autocorrelation(source, source.positions, lags, blocks=2).value
+    changed = mean_square_displacement(source, lags[lags <= frames], blocks=2).value
     left = paths.velocity[:, frames:] - math.exp(-1) * paths.velocity[:, :-frames]
     moments = np.array([np.mean(left**2), np.mean(left**4)])
     rate = float(paths.squared_changes.mean()) / (step * (points - 1))
@@ -261,7 +265,7 @@ def langevin_tests(statistics: PistonStatistics, mass_ratio: float) -> dict[str,
     white = one * (one**2 - two) / (1 - one**2)
     moments = np.vstack([s.residual.mean(axis=0), (s.residual.sum(axis=0) - s.residual) / (len(s.residual) - 1)])
     gaussian = moments[:, 1] / (3 * moments[:, 0] ** 2) - 1
-    correlations = BathCorrelations(float(time[1]), mass_ratio, rows)
+    correlations = BathCorrelations(float(time[1]), mass_ratio, rows[:, near])
     first, last = ratios["initial"], ratios["integral"]
     friction = first.value / last.value
     # the two errors are taken as independent: the integral's is the larger by far
