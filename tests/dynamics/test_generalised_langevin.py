@@ -67,9 +67,9 @@ def test_running_is_the_integral():
     assert MIXED.running(u) == pytest.approx(sums, abs=2e-6)
 
 
-@pytest.mark.parametrize(("strength", "rate"), [(1.0, 1.0), (3.0, 0.4), (0.2, 5.0)])
+@pytest.mark.parametrize(("strength", "rate"), [(3.0, 0.4), (0.2, 5.0)])
 def test_one_exponential_is_found_exactly(strength, rate):
-    c = correlations(PronyKernel(strength, rate, 0.0, 0.0), 0.005 / max(rate, 1), 4000 if rate < 1 else 2000)
+    c = correlations(PronyKernel(strength, rate, 0.0, 0.0), 0.01 / max(rate, 1), 1500)
     kernel = memory_kernel(c, "simpson")
     found = fit_prony(kernel, terms=1)
     assert found.strength == pytest.approx([strength], rel=1e-5)

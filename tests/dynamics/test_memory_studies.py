@@ -23,7 +23,7 @@ def test_piston():
 
 
 def test_heat_bath():
-    result = heat_bath(HeatBathStudy(modes=500, trajectories=800, walkers=200), Run(seed=2))
+    result = heat_bath(HeatBathStudy(modes=500, trajectories=500, walkers=200), Run(seed=2))
     assert result.verdict.passed, result.verdict.text
     names = result.reported
     assert names["friction"].reference == pytest.approx(0.9682, abs=1e-4)

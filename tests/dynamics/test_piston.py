@@ -183,10 +183,10 @@ def test_equal_masses_against_jepsen():
 def test_initial_friction(mass):
     """(1 + m/M)^(-1/2): 0.7071, 0.9535, 0.9950."""
     assert initial_friction_ratio([1, 10, 100, 1000]) == pytest.approx([0.7071, 0.9535, 0.9950, 0.9995], abs=5e-5)
-    s = piston_statistics(mass, 6000 if mass < 50 else 800, seed=12)
+    s = piston_statistics(mass, 5000 if mass < 50 else 600, longest=2, seed=12)
     ratios = friction_ratios(s, mass)
     for name in ("initial", "lagged"):
-        assert ratios[name].error < 0.008
+        assert ratios[name].error < 0.01
         assert abs(ratios[name].value - initial_friction_ratio(mass)) < 4.5 * ratios[name].error
 
 
@@ -209,7 +209,7 @@ def test_workers_and_numbers_change_no_bit():
 
 
 def test_no_langevin_equation_for_equal_masses():
-    light = langevin_tests(piston_statistics(1.0, 6400, relaxations=60, longest=30, frames=10, seed=5), 1.0)
+    light = langevin_tests(piston_statistics(1.0, 3200, relaxations=24, longest=12, frames=10, seed=5), 1.0)
     assert holds(light, 0.05) is False
     assert light["gaussian"].value > 0.3
     small = Estimate(0.01, 0.005, 32)
@@ -219,12 +219,12 @@ def test_no_langevin_equation_for_equal_masses():
 
 def test_the_kernel_of_the_piston_is_nearly_a_jump():
     """G(0+) is the initial friction, and for M = 10 it stays there."""
-    s = piston_statistics(10.0, 6000, seed=2)
+    s = piston_statistics(10.0, 4000, frames=10, seed=2)
     rows = np.vstack([s.correlation.value, s.correlation.left_out])
-    kernel = memory_kernel(BathCorrelations(float(s.correlation.time[1]), 10.0, rows[:, :100]), "integrated")
+    kernel = memory_kernel(BathCorrelations(float(s.correlation.time[1]), 10.0, rows[:, :50]), "integrated")
     law = initial_friction_ratio(10) * piston_friction()
     assert abs(kernel.running[0] - law) < 4.5 * kernel.running_error[0] + 1e-3 * law
-    assert abs(kernel.running[40] - law) < 4.5 * kernel.running_error[40]
+    assert abs(kernel.running[20] - law) < 4.5 * kernel.running_error[20]
 
 
 def test_bad_input():

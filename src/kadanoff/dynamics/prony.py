@@ -243,6 +243,6 @@ def _refined(curves: _Curves, terms: list[tuple[float, float, float, float]], wh
     clipped = np.clip(start, np.add(low, 1e-9), np.subtract(high, 1e-9))
     answer = least_squares(
         lambda x: curves.residuals(model(x)), clipped, bounds=(low, high), xtol=1e-12, ftol=1e-10, gtol=1e-12,
-        max_nfev=150,
+        max_nfev=80,
     )  # fmt: skip
     return model(answer.x)

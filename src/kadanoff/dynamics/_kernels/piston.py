@@ -62,7 +62,17 @@ def hull_support(times: NDArray[Any], places: NDArray[Any], count: int, slope: f
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _longer(array: NDArray[Any]) -> NDArray[Any]:
     new = np.empty(2 * len(array), array.dtype)
-    new[: len(array)] = array
+    for i in range(len(array)):
+        new[i] = array[i]
+    return new
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _wider(table: NDArray[Any]) -> NDArray[Any]:
+    new = np.empty((table.shape[0], 2 * table.shape[1]))
+    for k in range(table.shape[0]):
+        for i in range(table.shape[1]):
+            new[k, i] = table[k, i]
     return new
 
 
@@ -71,6 +81,58 @@ def _flux(velocity: float, speed: float) -> float:
     """int |V - u| f(u) du of a Maxwellian of thermal speed s."""
     z = velocity / speed
     return speed * (2 * _PER_ROOT_TWO_PI * math.exp(-0.5 * z * z) + z * math.erf(z / _ROOT_TWO))
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _wait(seed: int, draw: int, item: int, rate: float) -> float:
+    return -math.log(uniform(seed, 1, draw, item)[0]) / rate
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _incoming(seed: int, draw: int, item: int, v: float, speed: float) -> tuple[float, int]:
+    """u from |V - u| f(u): from (|V| + |u|) f(u), kept with probability |V - u| / (|V| + |u|); the last draw used."""
+    thermal = 2 * speed * _PER_ROOT_TWO_PI
+    while True:
+        pick, keep = uniform(seed, 2, draw, item)
+        if pick * (abs(v) + thermal) < abs(v):
+            u = speed * normal(seed, 3, draw, item)[0]
+        else:
+            size, sign = uniform(seed, 3, draw, item)
+            u = speed * math.sqrt(-2 * math.log(size))
+            if sign < 0.5:
+                u = -u
+        if keep * (abs(v) + abs(u)) < abs(v - u):
+            return u, draw
+        draw += 1
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _list_near(
+    met: NDArray[Any], count: int, t: float, x: float, reach: float, fastest: float, near: NDArray[Any]
+) -> int:
+    """List the met particles that a piston below a speed can come up with in time; their number."""
+    listed = 0
+    for i in range(count):
+        if met[2, i] * (met[0, i] + met[1, i] * t - x) <= (fastest - met[2, i] * met[1, i]) * reach:
+            near[listed] = i
+            listed += 1
+    return listed
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _first_near(
+    met: NDArray[Any], near: NDArray[Any], listed: int, t: float, x: float, v: float, soonest: float
+) -> tuple[float, int]:
+    """The next collision with a listed particle before `soonest`: when, and with which (-1: none)."""
+    partner = -1
+    for k in range(listed):
+        i = near[k]
+        closing = met[2, i] * (v - met[1, i])
+        if closing > 0:
+            time = max(met[2, i] * (met[0, i] + met[1, i] * t - x), 0.0) / closing
+            if time < soonest:
+                soonest, partner = time, i
+    return soonest, partner
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -96,7 +158,7 @@ def piston_paths(
     """
     points = velocity.shape[1]
     hull = np.empty((4, 64))  # times and places of the upper hull, times and places of the lower
-    start, light, side = np.empty(64), np.empty(64), np.empty(64)  # met particles: x = start + light t, 1: on the right
+    met = np.empty((3, 64))  # particles that were met: x = met[0] + met[1] t, on the right (met[2] = 1) or left (-1)
     near = np.empty(64, np.int64)
     for row in range(velocity.shape[0]):
         item = first + row
@@ -104,28 +166,15 @@ def piston_paths(
         x, t, draw, written = 0.0, 0.0, 0, 0
         upper = push_hull(hull[0], hull[1], 0, 0.0, 0.0, 1.0)
         lower = push_hull(hull[2], hull[3], 0, 0.0, 0.0, -1.0)
-        met, listed, until, fastest = 0, 0, 0.0, 0.0
+        count, listed, until, fastest = 0, 0, 0.0, 0.0
         squares[row], collisions[row], again[row] = 0.0, 0, 0
-        wait = -math.log(uniform(seed, 1, draw, item)[0]) / (density * _flux(v, speed))
+        wait = _wait(seed, draw, item, density * _flux(v, speed))
         while True:
             if t >= until or abs(v) > fastest:
-                until, fastest, listed = t + horizon, abs(v) + speed / math.sqrt(mass), 0
-                if met > len(near):
-                    near = np.empty(len(start), np.int64)
-                for i in range(met):
-                    # within the horizon the particle gains at most this on it
-                    if side[i] * (start[i] + light[i] * t - x) <= (fastest - side[i] * light[i]) * horizon:
-                        near[listed] = i
-                        listed += 1
-            soonest, partner = min(wait, until - t), -1
-            fresh = wait <= soonest
-            for k in range(listed):
-                i = near[k]
-                closing = side[i] * (v - light[i])
-                if closing > 0:
-                    time = max(side[i] * (start[i] + light[i] * t - x), 0.0) / closing
-                    if time < soonest:
-                        soonest, partner, fresh = time, i, False
+                until, fastest = t + horizon, abs(v) + speed / math.sqrt(mass)
+                listed = _list_near(met, count, t, x, horizon, fastest, near)
+            soonest, partner = _first_near(met, near, listed, t, x, v, min(wait, until - t))
+            fresh = partner < 0 and wait <= soonest
             while written < points and step * written <= t + soonest:
                 velocity[row, written] = v
                 place[row, written] = x + v * (step * written - t)
@@ -136,51 +185,31 @@ def piston_paths(
             t += soonest
             x += v * soonest
             if fresh:
-                draw += 1
-                # u from |V - u| f(u): from (|V| + |u|) f(u), kept with probability |V - u| / (|V| + |u|)
-                thermal = 2 * speed * _PER_ROOT_TWO_PI
-                while True:
-                    pick, keep = uniform(seed, 2, draw, item)
-                    if pick * (abs(v) + thermal) < abs(v):
-                        u = speed * normal(seed, 3, draw, item)[0]
-                    else:
-                        size, sign = uniform(seed, 3, draw, item)
-                        u = speed * math.sqrt(-2 * math.log(size))
-                        if sign < 0.5:
-                            u = -u
-                    if keep * (abs(v) + abs(u)) < abs(v - u):
-                        break
-                    draw += 1
-                right = u < v
+                u, draw = _incoming(seed, draw + 1, item, v, speed)
                 # its line, followed backwards, must stay on its side of the path
-                if right:
+                if u < v:
                     true = hull_support(hull[0], hull[1], upper, u, 1.0) < x - u * t
                 else:
                     true = hull_support(hull[2], hull[3], lower, u, -1.0) > x - u * t
                 if true:
-                    if met == len(start):
-                        start, light, side = _longer(start), _longer(light), _longer(side)
-                    if listed == len(near):
-                        near = _longer(near)
-                    partner = met
-                    met += 1
+                    if count == met.shape[1]:
+                        met, near = _wider(met), _longer(near)
+                    partner = count
                     near[listed] = partner
-                    listed += 1
-                    light[partner], side[partner] = u, 1.0 if right else -1.0
+                    met[1, partner], met[2, partner] = u, 1.0 if u < v else -1.0
+                    count, listed = count + 1, listed + 1
             elif partner >= 0:
                 again[row] += 1
             if partner >= 0:
                 old = v
-                v, light[partner] = collide(v, light[partner], mass)
-                start[partner] = x - light[partner] * t
+                v, met[1, partner] = collide(v, met[1, partner], mass)
+                met[0, partner] = x - met[1, partner] * t
                 squares[row] += (v - old) * (v - old)
                 collisions[row] += 1
-                if max(upper, lower) + 1 >= hull.shape[1]:
-                    wider = np.empty((4, 2 * hull.shape[1]))
-                    wider[:, : hull.shape[1]] = hull
-                    hull = wider
+                if max(upper, lower) == hull.shape[1]:
+                    hull = _wider(hull)
                 upper = push_hull(hull[0], hull[1], upper, t, x, 1.0)
                 lower = push_hull(hull[2], hull[3], lower, t, x, -1.0)
             if fresh or partner >= 0:
                 draw += 1
-                wait = -math.log(uniform(seed, 1, draw, item)[0]) / (density * _flux(v, speed))
+                wait = _wait(seed, draw, item, density * _flux(v, speed))
