@@ -85,7 +85,6 @@ def test_errors_fall_as_one_over_the_root_of_the_data():
     assert np.median(few.diffusion_error / many.diffusion_error) == pytest.approx(4.0, rel=0.25)
 
 
-@pytest.mark.slow
 def test_error_bars_cover():
     """Of 200 runs, the interval of one standard error covers the truth in 68 %, that of two in 95 %."""
     edges = [np.linspace(-1.5, 1.5, 7)]
@@ -117,9 +116,10 @@ def test_persistence_of_an_underdamped_particle():
     assert persistence_factor(1.0, -0.1) == pytest.approx(1.1)
 
 
-def test_the_order_of_the_corrections():
-    """For a cubic drift the exact <d> and var(d) are known by a fine Fokker-Planck grid: what is left of the drift after
-    the correction falls with the second power of the lag, as it stands with the first."""
+def test_what_the_corrections_leave():
+    """For a cubic drift the exact <d> and var(d) are known by a fine Fokker-Planck grid: as it stands the drift is off
+    by the first power of the lag, of which the correction leaves a twentieth (the cubic part in the window of the fit)
+    beside terms of second order."""
     edges = np.linspace(-3, 3, 401)
     x = (edges[1:] + edges[:-1]) / 2
     width = edges[1] - edges[0]
@@ -130,7 +130,7 @@ def test_the_order_of_the_corrections():
     from scipy.linalg import expm
 
     plain, corrected = [], []
-    for lag in (0.02, 0.04, 0.08):
+    for lag in (0.005, 0.01, 0.02):
         step = expm(rates * lag)
         source = trajectories(np.zeros(8) + np.arange(8), lag)
         moments = kramers_moyal(source, [1], edges=[edges], blocks=2)
@@ -142,9 +142,9 @@ def test_the_order_of_the_corrections():
         truth = (-(x**3) - x)[middle]
         plain.append(np.abs(moments.coefficients(corrected=False)[0][0, middle, 0] - truth).max())
         corrected.append(np.abs(moments.coefficients()[0][0, middle, 0] - truth).max())
-    assert plain[2] / plain[1] == pytest.approx(2, rel=0.15)
-    assert corrected[2] / corrected[1] > 3.2
-    assert corrected[0] < 0.05 * plain[0]
+    assert plain[1] / plain[0] == pytest.approx(2, rel=0.05)
+    assert plain[2] / plain[1] == pytest.approx(2, rel=0.05)
+    assert np.all(np.array(corrected) < 0.07 * np.array(plain))
 
 
 def test_multiplicative_noise_of_a_geometric_brownian_motion():
@@ -154,12 +154,13 @@ def test_multiplicative_noise_of_a_geometric_brownian_motion():
     logs = rng.normal((mu - sigma**2 / 2) * t, sigma * np.sqrt(t), (2000, 200)).cumsum(axis=1)
     source = trajectories(np.exp(logs)[..., None], t)
     model = kramers_moyal(source, [1], edges=[np.linspace(0.6, 3.0, 13)]).model()
-    x = model.centres[0]
-    wide = (model.edges[0][1] - model.edges[0][0]) ** 2 / 12  # <x^2> of a cell is its centre's plus this
-    assert np.abs((model.drift[:, 0] - mu * x) / model.drift_error[:, 0]).max() < 4.5
-    spread = model.diffusion[:, 0, 0] - sigma**2 * (x**2 + wide) / 2
-    # frames are not evenly spread in a cell either: a hundredth
-    assert np.all(np.abs(spread) < 4.5 * model.diffusion_error[:, 0, 0] + 0.02 * sigma**2 * x**2 / 2)
+    # frames are not evenly spread in a cell: what is found is the mean over them
+    frames = np.concatenate([source.trajectory(i)[:-1, 0] for i in range(len(source))])
+    count, first, second = (np.histogram(frames, model.edges[0], weights=frames**k)[0] for k in range(3))
+    z = (model.drift[:, 0] - mu * first / count) / model.drift_error[:, 0]
+    assert np.abs(z).max() < 4.5
+    z = (model.diffusion[:, 0, 0] - sigma**2 / 2 * second / count) / model.diffusion_error[:, 0, 0]
+    assert np.abs(z).max() < 4.5
     assert model.diffusion[-1, 0, 0] > 8 * model.diffusion[0, 0, 0]
 
 
@@ -168,7 +169,7 @@ def test_two_coordinates_with_rotation(lag):
     """Coupled, with a current that turns: drift -A x with its antisymmetric part, and a full D, at a finite lag."""
     matrix, noise = np.array([[1.0, 2.0], [-2.0, 1.0]]), np.array([[1.0, 0.3], [0.3, 0.5]])
     source = trajectories(linear(matrix, noise, 4000, 0.05, seed=7, count=100), 0.05)
-    moments = kramers_moyal(source, [lag], bins=12)
+    moments = kramers_moyal(source, [lag], bins=24)
     model = moments.model()
     x = np.stack(np.meshgrid(*model.centres, indexing="ij"), axis=-1)
     known = model.supported & (np.sum((x / np.sqrt([1.0, 0.6])) ** 2, axis=-1) < 3)
