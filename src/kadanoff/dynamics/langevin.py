@@ -47,7 +47,7 @@ __all__ = [
 Array = NDArray[np.float64]
 
 LEAST = 50  # displacements in a cell, below which nothing is said of it
-_SLOPE_REACH = 0.12  # of the range: half-width of the window in which the slope of <d> is fitted
+_SLOPE_REACH = 0.08  # of the range: half-width of the window in which the slope of <d> is fitted
 _LARGEST = 2_000_000_000  # bytes of sums
 
 
