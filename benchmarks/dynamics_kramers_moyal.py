@@ -3,8 +3,8 @@
 Run: ``python benchmarks/dynamics_kramers_moyal.py [--frames 4000000] [--bins 200] [--repeats 5]``. One series of an
 Ornstein-Uhlenbeck process; both programs take the same edges and the same Epanechnikov kernel. The first four moments
 are compared cell by cell. A scan of 20 lags in one pass is timed beside one call of the peer times 20. The share of
-memory bandwidth is that of a plain sum of the series in the time for one lag. One core. Exits 1 if the claim fails or an
-answer differs; without kramersmoyal (``pip install kramersmoyal``) only our own times are shown.
+memory bandwidth is that of a plain sum of the series in the time for one lag. One core. Exits 1 if the claim fails or
+an answer differs; without kramersmoyal (``pip install kramersmoyal``) only our own times are shown.
 """
 
 from __future__ import annotations
