@@ -69,6 +69,7 @@ def test_prices_have_a_model_without_a_stationary_state(tmp_path):
         langevin(LangevinData(**options), Run())
 
 
+@pytest.mark.slow
 def test_two_coordinates(tmp_path):
     path = linear([[1.0, 1.0], [-1.0, 1.0]], np.eye(2), 3000, 0.05, seed=4, count=40)
     np.save(tmp_path / "own.npy", path)

@@ -121,6 +121,7 @@ def test_baoab_is_of_second_order():
     assert errors[1] / errors[2] == pytest.approx(4, rel=0.1)
 
 
+@pytest.mark.slow
 def test_first_passages_equal_the_quadrature():
     step = 0.0004
     paths = simulate_overdamped(WELL, np.zeros(64), 250_000, step, every=5, seed=6)

@@ -121,6 +121,10 @@ def test_markov_data_pass_and_their_shadows_fail():
     wrong = residuals(hidden, 4)
     assert wrong.checks[1].passed is False
     assert wrong.p_value < 1e-6
+
+
+@pytest.mark.slow
+def test_both_coordinates_of_a_rotation_pass():
     whole = trajectories(linear([[1.0, 3.0], [-3.0, 1.0]], np.eye(2), 4000, 0.05, seed=5, count=50), 0.05)
     assert chapman_kolmogorov(whole, 2, tolerance=0.06).check.passed
     assert all(check.passed for check in residuals(whole, 2, bins=16).checks)
@@ -196,8 +200,8 @@ def test_noise_of_the_measurement_makes_the_persistence_negative_and_no_other_ha
 
 def test_an_underdamped_particle_seen_through_its_position():
     """gamma = 20 in a harmonic well: D = the slow rate (gamma - sqrt(gamma^2 - 4)) / 2, p from the fast one, exact."""
-    source = oscillator(20.0, 1.0, 20_000, 0.02, seed=10, count=50)
-    report = time_scale_report(trajectories([source.trajectory(i) for i in range(50)], 0.02))
+    source = oscillator(20.0, 1.0, 10_000, 0.02, seed=10, count=60)
+    report = time_scale_report(trajectories([source.trajectory(i) for i in range(60)], 0.02))
     root = np.sqrt(20.0**2 - 4)
     slow, fast = (20 - root) / 2, (20 + root) / 2
     assert abs(report.diffusion.value - slow) < 4.5 * report.diffusion.error
