@@ -47,7 +47,7 @@ __all__ = [
 Array = NDArray[np.float64]
 
 LEAST = 50  # displacements in a cell, below which nothing is said of it
-_SLOPE_REACH = 0.12  # of the range: half-width of the window in which the slope of <d> is fitted
+_SLOPE_REACH = 0.08  # of the range: half-width of the window in which the slope of <d> is fitted
 _LARGEST = 2_000_000_000  # bytes of sums
 
 
@@ -451,10 +451,12 @@ def _local_correction(
 
 def _linear_correction(mean: Array, covariance: Array, slope: Array, time: float) -> tuple[Array, Array]:
     """Drift and diffusion of the linear process whose <d>, cov(d) and slope of <d> these are, at every cell."""
-    known = np.isfinite(mean).all(axis=-1) & np.isfinite(slope).all(axis=(-1, -2))
+    known = np.asarray(np.isfinite(mean).all(axis=-1) & np.isfinite(slope).all(axis=(-1, -2)))
     values, vectors = np.linalg.eig(np.where(known[..., None, None], slope, 0.0))
     # eigenvalues of E = 1 + slope on the negative axis have no real logarithm
-    bad = np.asarray(~known | np.any((values.real <= -1) & (np.abs(values.imag) < 1e-12), axis=-1))
+    unknown: NDArray[np.bool_] = np.any((values.real <= -1) & (np.abs(values.imag) < 1e-12), axis=-1)
+    negative = np.asarray((values.real <= -1) & (np.abs(values.imag) < 1e-12))
+    bad = np.asarray(~known | negative.any(axis=-1))
     rate = np.log1p(np.where(bad[..., None], 0.0, values.astype(np.complex128)))  # times the lag
     inverse = np.linalg.inv(vectors)
     turned = np.einsum("...ij,...j->...i", inverse, mean.astype(np.complex128))

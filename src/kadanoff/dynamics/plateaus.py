@@ -23,8 +23,9 @@ Array = NDArray[np.float64]
 SPAN = 3.0  # a plateau is at least so many times longer at its end than at its start
 CHANGE = 0.15  # of its height: the most a plateau may rise or fall from end to end, at 95 % confidence
 _POINTS = 4
+_DECADE = 10.0
+_WINDOWS = 60  # points of a running integral among which a plateau is sought
 _CERTAIN = 2.0  # standard errors
-_APART = 10.0  # between the beginning of a plateau and the loss of half of it
 _ABOVE = 4.0  # standard errors a plateau must stand above zero
 
 
@@ -72,10 +73,11 @@ def find_plateau(
     unit: str = "",
     time_unit: str = "",
     change: float = CHANGE,
+    span: float = SPAN,
 ) -> Plateau | NoPlateau:
     """The longest stretch of times over which a curve does not change, by a test of equivalence.
 
-    In each window of 4 points or more that spans a factor of 3 in time, a line in ln t is fitted (weights from the
+    In each window of 4 points or more that spans a factor `span` in time, a line in ln t is fitted (weights from the
     errors); its rise over the window must be below `change` of its height with 95 % confidence (|rise| + 2 errors <=
     change), each point within that and 3 of its errors, and the height 4 errors above zero. Poor data cannot pass as
     a plateau, and good data cannot fail by a slope that does not matter. Of all windows the longest in ln t is taken.
@@ -83,7 +85,7 @@ def find_plateau(
     Arguments:
         time: (m,) increasing, positive. value: (m,). left_out: (b, m), the curve without each block.
         unit, time_unit: of the height and time, as printed.
-        change: as above.
+        change, span: as above.
 
     Returns:
         `Plateau`, or `NoPlateau`, which is false.
@@ -97,7 +99,7 @@ def find_plateau(
     log, error = np.log(t), np.maximum(jackknife_error(rows), 1e-300)
     for i in range(end):
         for j in range(i + _POINTS - 1, end):
-            if log[j] - log[i] < np.log(SPAN) - 1e-9:
+            if log[j] - log[i] < np.log(span) - 1e-9:
                 continue
             part = slice(i, j + 1)
             height, rise = _line(log[part], y[part], error[part])
@@ -126,11 +128,11 @@ def find_plateau(
         return NoPlateau("the curve may be level somewhere, but its error bars are too wide to show it", True)
     if not np.isfinite(closest):
         return NoPlateau(
-            f"no stretch of times that spans a factor of {SPAN:g} rises out of the noise" if end else "no point at all",
+            f"no stretch of times that spans a factor of {span:g} rises out of the noise" if end else "no point at all",
             True,
         )
     return NoPlateau(
-        f"over every factor of {SPAN:g} in time the curve changes by {100 * closest:.0f} % of its height or more", False
+        f"over every factor of {span:g} in time the curve changes by {100 * closest:.0f} % of its height or more", False
     )
 
 
@@ -154,8 +156,8 @@ def running_integral(curve: Correlation, factor: float = 1.0, *, unit: str = "")
         unit: of the integral.
 
     Returns:
-        `RunningIntegral`. Where it rises and falls back towards zero without a plateau between, the warning says that
-        the bath is finite or the coordinate bound: no friction or diffusion constant can be read off at late times.
+        `RunningIntegral`. Where it rises and falls back towards zero, the warning says that the bath is finite or the
+        coordinate bound; then a plateau must last a decade, since the neighbourhood of a maximum is none.
 
     Raises:
         ValueError: for a curve that does not begin at time 0.
@@ -171,26 +173,15 @@ def running_integral(curve: Correlation, factor: float = 1.0, *, unit: str = "")
 
 
 def judged_integral(time: Array, value: Array, left_out: Array, *, unit: str = "") -> RunningIntegral:
-    """A running integral (m,) with the ones without each block (b, m): its plateau and warning as `running_integral`.
-
-    The plateau is sought among 64 times, evenly spaced in their logarithm, where there are more.
-    """
+    """`running_integral` of an integral (m,) that is there already, with those without each block (b, m)."""
     error = jackknife_error(left_out)
-    few = np.unique(np.geomspace(1, len(time), 64).round().astype(int)) - 1
-    found = find_plateau(time[few], value[few], left_out[:, few], unit=unit)
     top = int(np.argmax(value))
     late = slice(max(top, int(0.8 * len(value))), None)
     falls = value[top] > _ABOVE * error[top] and np.all(value[late] < 0.5 * value[top] - _CERTAIN * error[late])
+    some = np.unique(np.geomspace(1, len(time), min(len(time), _WINDOWS)).round().astype(int)) - 1
+    found = find_plateau(time[some], value[some], left_out[:, some], unit=unit, span=_DECADE if falls else SPAN)
     warning = ""
     if falls:
-        half = float(time[top + int(np.argmax(value[top:] < 0.5 * value[top]))])
-        if isinstance(found, Plateau) and half < _APART * found.start:
-            # every maximum is level: a plateau needs that the fall begins long after the rise has ended
-            found = NoPlateau(
-                f"the curve rises until about {found.start:.4g} and has lost half of its largest value at "
-                f"{half:.4g}: the two times must lie apart by a factor of {_APART:g}",
-                False,
-            )
         warning = (
             f"the running integral falls from {value[top]:.4g} at {time[top]:.4g} to {value[-1]:.4g} at "
             f"{time[-1]:.4g}: the bath is finite or the coordinate bound, and its late value is no transport "

@@ -197,7 +197,8 @@ def time_scale_report(
         found = _why(scan, found, source.time_unit)
     slowest, warnings = None, []
     if stationary:
-        lag = int(scan.moments.lags[int(np.sum(np.isfinite(scan.corrected))) // 2])
+        # the longest lag that the drift allows: there the second eigenvalue is furthest from one
+        lag = int(scan.moments.lags[max(int(np.sum(np.isfinite(scan.corrected))) - 1, 0)])
         slowest = slowest_time(source, lag, blocks=blocks)
         require_long(source, slowest)
         assert slowest is not None

@@ -227,13 +227,13 @@ def _spacing(times: list[Array], parts: list[Array]) -> float:
                 f"times of trajectory {number} are not increasing: {times[number][row]:g} at row {row}, "
                 f"{times[number][row + 1]:g} at row {row + 1}. Sort the rows, or cut there"
             )
-    spacing = float(np.mean(np.concatenate(steps)))
+    spacing = float(np.median(np.concatenate(steps)))
     for number, step in enumerate(steps):
         off = np.abs(step - spacing)
         if len(uneven := np.flatnonzero(off > _UNEVEN * spacing)):
             row = int(uneven[0])
             raise ValueError(
                 f"times of trajectory {number} are not evenly spaced: the step from row {row} to {row + 1} is "
-                f"{step[row]:g}, the mean {spacing:g}. Cut at the gap, or interpolate and say so"
+                f"{step[row]:g}, most are {spacing:g}. Cut at the gap, or interpolate and say so"
             )
     return spacing

@@ -118,6 +118,7 @@ def read_coordinate(
         ValueError: for files that cannot be read, an empty selection, a box that is not orthorhombic.
     """
     import MDAnalysis
+    from MDAnalysis.exceptions import SelectionError
     from MDAnalysis.lib.distances import calc_bonds
 
     if (component == "distance") != (other is not None):
@@ -127,7 +128,7 @@ def read_coordinate(
         try:
             universe = MDAnalysis.Universe(str(topology), *([] if trajectory is None else [str(trajectory)]))
             groups = [universe.select_atoms(text) for text in (select, other) if text is not None]
-        except (OSError, ValueError, TypeError, KeyError, EOFError, AttributeError) as error:
+        except (OSError, ValueError, TypeError, KeyError, EOFError, AttributeError, SelectionError) as error:
             raise ValueError(f"MDAnalysis cannot read {topology}, {trajectory} or the selection: {error}") from error
     for text, group in zip((select, other), groups, strict=False):
         if not len(group):

@@ -103,9 +103,10 @@ def overdamped(
     x, move, to = np.empty(d), np.empty(d), np.empty(d)
     left, part = np.empty(d, np.int64), np.empty(d)
     for walker in range(len(start)):
-        x[:] = start[walker]
-        out[walker, 0] = x
         step = 0
+        for i in range(d):  # loops, since slices take seconds to compile
+            x[i] = start[walker, i]
+            out[walker, 0, i] = x[i]
         for frame in range(1, out.shape[1]):
             for _ in range(every):
                 for i in range(0, d, 2):
@@ -132,8 +133,10 @@ def overdamped(
                     to[i] = _reflect(x[i] + move[i], low[i], low[i] + shape[i] * width[i])
                     cell = cell * shape[i] + min(int((to[i] - low[i]) / width[i]), shape[i] - 1)
                 if open_cells[cell]:
-                    x[:] = to
-            out[walker, frame] = x
+                    for i in range(d):
+                        x[i] = to[i]
+            for i in range(d):
+                out[walker, frame, i] = x[i]
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]

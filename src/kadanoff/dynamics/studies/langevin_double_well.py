@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
+from scipy.linalg import eigvalsh_tridiagonal
 
 from kadanoff import plotting
 from kadanoff.dynamics.correlations import jackknife_error, passage_time
@@ -56,6 +57,17 @@ class DoubleWell(BaseModel):
 def well(x: Array) -> Array:
     """U = (x^2 - 1)^2."""
     return (x * x - 1.0) ** 2
+
+
+def relaxation_time(diffusion: float, cells: int = 800) -> float:
+    """1 / (second eigenvalue) of the overdamped motion in the well, on a fine grid (nearest-neighbour jumps)."""
+    edges = np.linspace(-_WALLS, _WALLS, cells + 1)
+    energy = well((edges[1:] + edges[:-1]) / 2)
+    rate = diffusion / (edges[1] - edges[0]) ** 2
+    up, down = rate * np.exp(-np.diff(energy) / 2), rate * np.exp(np.diff(energy) / 2)
+    leaving = np.append(up, 0.0) + np.insert(down, 0, 0.0)
+    values = eigvalsh_tridiagonal(leaving, -np.sqrt(up * down), select="i", select_range=(0, 1))
+    return float(1 / values[1])
 
 
 def particle(friction: float, frames: int, spacing: float, inner: int, seed: int) -> Trajectories:
@@ -163,6 +175,10 @@ def double_well_study(config: DoubleWell, run: Run) -> Result:
     table["persistence_time"] = Reported(
         report.persistence, 1 / gamma, source="1/gamma", reason="" if report.persistence else "no plateau"
     )
+    table["slowest_time"] = Reported(
+        report.slowest, relaxation_time(inertia / gamma), source="second eigenvalue of the Fokker-Planck operator",
+        reason="" if report.slowest else "not seen",
+    )  # fmt: skip
     table["underdamped_friction"] = Reported(under, gamma, source="the gamma of the run, from positions alone")
     table["underdamped_kT_over_m"] = Reported(thermal, 1.0, source="the kT/m of the run, from positions alone")
     for i, time in enumerate(short.time):
