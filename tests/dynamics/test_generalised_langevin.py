@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.linalg import expm
+from scipy.linalg import expm, solve_discrete_lyapunov
 
 from kadanoff.dynamics._kernels.generalised_langevin import generalised_steps
 from kadanoff.dynamics.correlations import autocorrelation
@@ -170,6 +170,27 @@ def test_a_well_stays_canonical():
         means = np.mean(values**2, axis=1)
         # the splitting is off by (omega h)^2 / 8 and less
         assert abs(means.mean() - law) < 4.5 * means.std() / math.sqrt(800) + 0.006 * law
+
+
+def test_the_splitting_is_of_order_two():
+    """Its stationary covariance in a harmonic well, from the linear map of one step, that of the twin."""
+    stiffness, drift, covariance = 2.0, *embedding(MIXED)
+    n = len(drift) + 1
+    errors = []
+    for h in (0.2, 0.1, 0.05):
+        kick, fly, turn = np.eye(n), np.eye(n), np.eye(n)  # of (x, v, z)
+        kick[1, 0], fly[0, 1] = -h / 2 * stiffness, h / 2
+        flow = expm(-drift * h)
+        turn[1:, 1:] = flow
+        after = kick @ fly
+        noise = np.zeros((n, n))
+        noise[1:, 1:] = covariance - flow @ covariance @ flow.T
+        law = solve_discrete_lyapunov(after @ turn @ fly @ kick, after @ noise @ after.T)
+        errors.append([abs(law[0, 0] - 0.5), abs(law[1, 1] - 1.0)])
+    # positions are exact or nearly so, velocities of order 2
+    assert np.log2(errors[0][1] / errors[1][1]) == pytest.approx(2, abs=0.1)
+    assert np.log2(errors[1][1] / errors[2][1]) == pytest.approx(2, abs=0.1)
+    assert max(error[0] for error in errors) < 5e-3
 
 
 def test_walkers_do_not_depend_on_their_number():

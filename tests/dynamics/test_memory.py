@@ -185,6 +185,34 @@ def test_the_correlations_behind_it(source, bath):
     assert np.all(c.acceleration[:, 0] == 0)
 
 
+def test_components_are_averaged(source):
+    """Two components of one trajectory count as two trajectories."""
+    pairs = [x.reshape(2, 1000, 401).transpose(1, 2, 0) for x in (source.positions, source.velocities, source.forces)]
+    together = trajectories(pairs[0], 0.1, velocities=pairs[1], forces=pairs[2])
+    one, two = (memory_kernel(bath_correlations(data, 50), "simpson") for data in (source, together))
+    assert two.value == pytest.approx(one.value, abs=1e-12)
+    assert np.median(two.error / one.error) == pytest.approx(1, abs=0.4)
+
+
+def test_one_long_trajectory():
+    """Blocks are stretches of it; the noise is looked at in stretches as long as the kernel."""
+    random, step, rate = np.random.default_rng(7), 0.1, 2.0
+    flow = expm(-step * np.array([[0.0, -1.0], [1.5, rate]]))
+    root = np.linalg.cholesky(np.diag([1, 1.5]) - flow @ np.diag([1, 1.5]) @ flow.T)
+    y, path = np.array([0.3, 0.5]), np.empty((40000, 2))
+    noise = random.normal(size=(40000, 2)) @ root.T
+    for i in range(40000):
+        path[i] = y
+        y = flow @ y + noise[i]
+    v, force = path.T
+    data = trajectories(step * np.cumsum(v), step, velocities=v, forces=force)
+    kernel = memory_kernel(bath_correlations(data, 60, blocks=16), "simpson")
+    law = 1.5 * np.exp(-rate * kernel.time)
+    assert np.all(np.abs(kernel.value - law) < 5 * kernel.error + 2e-3)
+    check = noise_check(data, kernel, 1.0, last=25)
+    assert abs(check.ratio.value - 1) < 4.5 * check.ratio.error < 0.5
+
+
 def test_a_mean_force_is_taken_off(bath):
     """A particle in a harmonic well, with the same bath: B = F + k x gives the kernel of the bath back."""
     stiffness, rate, strength, step = 2.0, 1.5, 0.8, 0.05

@@ -183,9 +183,8 @@ def judged_integral(time: Array, value: Array, left_out: Array, *, unit: str = "
     warning = ""
     if falls:
         warning = (
-            f"the running integral falls from {value[top]:.4g} at {time[top]:.4g} to {value[-1]:.4g} at "
-            f"{time[-1]:.4g}: the bath is finite or the coordinate bound, and its late value is no transport "
-            "coefficient"
+            f"the running integral falls from {value[top]:.4g} at {time[top]:.4g} to {value[-1]:.4g} at {time[-1]:.4g}:"
+            " the bath is finite or the coordinate bound, and its late value is no transport coefficient"
             + ("" if found else "; there is no plateau on the way either, so none is given")
         )
     return RunningIntegral(time, value, error, found, warning)
