@@ -27,7 +27,7 @@ kernel = memory_kernel(correlations, "simpson")
 plateau = kernel.judged().plateau
 print(f"friction up to {kernel.upper[-1]:g}: {kernel.friction()}")
 print(f"plateau at {plateau.height}" if plateau else f"no plateau: {plateau.reason}")
-print(f"memory number {memory_number(kernel, correlations)}: Langevin without memory only where it is small")
+print(f"memory number {memory_number(kernel)}: Langevin without memory only where it is small")
 print(f"noise over kT K: {noise_check(source, kernel, temperature=1.0, last=40).ratio}")
 
 model = fit_prony(kernel)

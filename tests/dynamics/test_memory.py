@@ -145,7 +145,7 @@ def test_white_friction_is_a_jump():
     assert kernel.running == pytest.approx(np.full(199, kernel.running[0]), rel=1e-10)
     assert kernel.running[0] == pytest.approx(2 / step * math.tanh(friction * step / 2), rel=1e-12)
     assert np.abs(kernel.value[1:]).max() < 1e-8
-    assert memory_number(kernel, c).value == pytest.approx(0, abs=1e-9)
+    assert memory_number(kernel).value == pytest.approx(0, abs=1e-9)
 
     random = np.random.default_rng(1)
     noise = random.normal(size=(400, 1000))
@@ -159,7 +159,7 @@ def test_white_friction_is_a_jump():
     assert abs(kernel.running[0] - friction) < 5 * kernel.running_error[0] + 1e-3
     assert np.mean(np.abs(kernel.value[1:]) < 3 * kernel.error[1:]) > 0.95
     assert np.all(np.abs(kernel.value[1:]) < 5 * kernel.error[1:])
-    number = memory_number(kernel, measured)
+    number = memory_number(kernel)
     assert abs(number.value) < 4 * number.error < 0.5
 
 
@@ -298,6 +298,18 @@ def test_a_heavy_particle_has_a_plateau():
     assert not judged.warning
 
 
+def test_the_memory_number_falls_with_the_mass():
+    """As 1 / M: the bath remembers as long as before."""
+    numbers = []
+    for mass in (1.0, 30.0, 300.0):
+        c = exact(ohmic_bath(700, mass=mass), 0.1)
+        numbers.append(memory_number(memory_kernel(c, "simpson"), 20.0).value)
+    # int_0^20 (G(20) - G(t)) dt = int_0^20 K t dt = ln(1 + 20^2) / pi
+    assert np.multiply(numbers, [1, 30, 300]) == pytest.approx([math.log(401) / math.pi] * 3, rel=1e-2)
+    with pytest.raises(ValueError, match="not positive"):
+        memory_number(memory_kernel(c, "simpson"), -1.0)
+
+
 def test_bad_input(bath, source):
     good = exact(bath, 0.1)
     with pytest.raises(ValueError, match="none of midpoint"):
@@ -314,6 +326,8 @@ def test_bad_input(bath, source):
         bath_correlations(trajectories(np.arange(10.0), 1.0), 3)
     with pytest.raises(ValueError, match="beyond the data"):
         bath_correlations(source, 401)
+    with pytest.raises(ValueError, match="mean_force"):
+        bath_correlations(source, 20, mean_force=np.zeros(7))
     with pytest.raises(ValueError, match="not determined"):
         volterra([1.0, 1.0], [0.0, 1.0], 0.1, np.ones(2), np.ones(2), np.zeros(2))
     with pytest.raises(ValueError, match="point 1 of row 0"):

@@ -89,6 +89,7 @@ class MemoryKernel:
         left_out: (b, n) and ``running_left_out`` (b, m): the same without each block of data in turn.
         step: time between points.
         method: of the inversion.
+        mass: M.
     """
 
     time: Array
@@ -101,6 +102,7 @@ class MemoryKernel:
     running_left_out: Array = field(repr=False)
     step: float
     method: Method
+    mass: float = 1.0
 
     def friction(self, upper: float | None = None, unit: str = "") -> Estimate:
         """G at the last point up to `upper` (default: at the end): the friction, where G has a plateau there.
@@ -203,7 +205,7 @@ def bath_correlations(
         return np.asarray(np.vstack([curve.value, curve.left_out]) / dimensions)
 
     v = source.velocities
-    f = None if mean_force is None else np.asarray(mean_force, dtype=np.float64).reshape(len(v), -1)
+    f = None if mean_force is None else per_frame(source, mean_force)
     parts: dict[str, Array | None] = {"velocity": rows(v, v), "mean_force": None if f is None else rows(v, f)}
     if source.forces is not None:
         rising = (rows(v, source.forces) - rows(source.forces, v)) / 2  # M <v(0) a(t)>
@@ -212,6 +214,16 @@ def bath_correlations(
         bath = source.forces if f is None else source.forces - f
         parts["force_rate"] = rows(source.forces, bath) / mass
     return checked(BathCorrelations(source.spacing, float(mass), **parts))  # type: ignore[arg-type]
+
+
+def per_frame(source: Trajectories, mean_force: ArrayLike) -> Array:
+    """The mean force as (n, d). Raises ValueError where it does not have one row a frame."""
+    f = np.asarray(mean_force, dtype=np.float64)
+    if f.size != source.positions.size or len(f) != len(source.positions) or not np.all(np.isfinite(f)):
+        raise ValueError(
+            f"mean_force {f.shape}: a finite value for each coordinate of {source.frames} frames is needed"
+        )
+    return f.reshape(source.positions.shape)
 
 
 def checked(given: BathCorrelations) -> BathCorrelations:
@@ -275,55 +287,52 @@ def memory_kernel(correlations: BathCorrelations, method: Method = "trapezoid") 
         values = volterra(c.force_rate, c.acceleration, h, weight, corner, before, c.velocity[:, 0])
         sums = cumulative_trapezoid if method == "trapezoid" else cumulative_simpson
         running = sums(values, dx=h, axis=1, initial=0)
-        return _kernel(c.time, values, c.time, running, h, method)
+        return _kernel(c.time, values, c.time, running, c, method)
     half = (c.velocity[:, 1:] + c.velocity[:, :-1]) / 2
     ones, none = np.ones(n - 1), np.zeros(n - 1)
     middle = h * (np.arange(n - 1) + 0.5)
     if method == "midpoint":
         assert c.force is not None
         values = volterra(-c.force[:, 1:], half, h, ones, ones, none)
-        return _kernel(middle, values, middle + h / 2, h * np.cumsum(values, axis=1), h, method)
+        return _kernel(middle, values, middle + h / 2, h * np.cumsum(values, axis=1), c, method)
     fall = c.mass * (c.velocity[:, :1] - c.velocity[:, 1:])
     if c.mean_force is not None:
         fall = fall + cumulative_trapezoid(c.mean_force, dx=h, axis=1)
     running = volterra(fall, half, h, ones, ones, none)
     values = np.diff(running, axis=1, prepend=0) / h
     values[:, 0] *= 2  # the first interval is half a step
-    return _kernel(middle - h / 2, values, middle, running, h, method)
+    return _kernel(middle - h / 2, values, middle, running, c, method)
 
 
-def memory_number(kernel: MemoryKernel, correlations: BathCorrelations, upper: float | None = None) -> Estimate:
-    """tau_mem / tau_slow: how long the kernel remembers, over the correlation time of the velocity.
+def memory_number(kernel: MemoryKernel, upper: float | None = None) -> Estimate:
+    """tau_mem / tau_slow: how long the kernel remembers, over the time in which the momentum is lost.
 
-        tau_mem = int_0^u K t dt / int_0^u K dt = int_0^u (1 - G(t) / G(u)) dt,   tau_slow = int_0^u C dt / C(0)
+        tau_mem = int_0^u K t dt / int_0^u K dt = int_0^u (1 - G(t) / G(u)) dt,      tau_slow = M / G(u)
 
-    Well below one a Langevin equation without memory can hold. A kernel that changes sign can have a small or negative
-    tau_mem and still a long memory: look at it.
+    For a free coordinate tau_slow is int C dt / C(0) of the velocity autocorrelation; taken from G it needs no longer
+    data than the kernel. Well below one a Langevin equation without memory can hold. A kernel that changes sign can
+    have a small or negative tau_mem and still a long memory: look at it.
 
     Arguments:
-        kernel: with the left-out curves of the same blocks as `correlations`.
-        correlations: those the kernel was made from.
+        kernel: of any method.
         upper: u, by default the end of the kernel.
 
     Raises:
-        ValueError: where the running integral or that of the velocity correlation is not positive at `upper`.
+        ValueError: where the running integral is not positive at `upper`.
     """
     end = kernel.upper[-1] if upper is None else upper
     keep = kernel.upper <= end * (1 + 1e-9)
     time = np.concatenate([[0.0], kernel.upper[keep]])
     rows = np.vstack([kernel.running, kernel.running_left_out])[:, keep]
+    if not rows.shape[1] or np.any(rows[:, -1] <= 0):
+        raise ValueError(
+            f"the running integral is not positive at {end:g}, or not known: no memory number without a friction; take "
+            "another `upper`"
+        )
     # before the first point of G there is nothing to join to: a jump at zero is friction without memory
     rows = np.concatenate([rows[:, :1] if kernel.method == "integrated" else 0 * rows[:, :1], rows], axis=1)
-    slow_time = correlations.time <= end * (1 + 1e-9)
-    slow = trapezoid(correlations.velocity[:, slow_time], dx=correlations.step, axis=1)
-    slow = slow / correlations.velocity[:, 0]
-    if np.any(rows[:, -1] <= 0) or np.any(slow <= 0):
-        raise ValueError(
-            f"up to {end:g} the friction is {rows[0, -1]:.4g} and the correlation time {slow[0]:.4g}: no memory number "
-            "without two positive times; take another `upper`"
-        )
-    ratio = trapezoid(1 - rows / rows[:, -1:], time, axis=1) / slow
-    return jackknifed(ratio[0], ratio[1:])
+    number = trapezoid(rows[:, -1:] - rows, time, axis=1) / kernel.mass
+    return jackknifed(number[0], number[1:])
 
 
 def quadrature(n: int, method: Method) -> tuple[Array, Array, Array]:
@@ -397,13 +406,23 @@ def volterra(
     return x if np.ndim(given) == 2 else x[0]
 
 
-def _kernel(time: Array, values: Array, upper: Array, running: Array, step: float, method: Method) -> MemoryKernel:
+def _kernel(
+    time: Array, values: Array, upper: Array, running: Array, source: BathCorrelations, method: Method
+) -> MemoryKernel:
     sampled = len(values) > 1
     return MemoryKernel(
-        time, values[0], jackknife_error(values[1:]) if sampled else None,
-        upper, running[0], jackknife_error(running[1:]) if sampled else None,
-        values[1:], running[1:], step, method,
-    )  # fmt: skip
+        time,
+        values[0],
+        jackknife_error(values[1:]) if sampled else None,
+        upper,
+        running[0],
+        jackknife_error(running[1:]) if sampled else None,
+        values[1:],
+        running[1:],
+        source.step,
+        method,
+        source.mass,
+    )
 
 
 def _row(values: ArrayLike, name: str) -> Array:

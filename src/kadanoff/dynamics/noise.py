@@ -12,7 +12,7 @@ from scipy import fft
 from scipy.integrate import trapezoid
 
 from kadanoff.dynamics.correlations import jackknife_error
-from kadanoff.dynamics.memory import MemoryKernel, jackknifed
+from kadanoff.dynamics.memory import MemoryKernel, jackknifed, per_frame
 from kadanoff.dynamics.trajectories import Trajectories
 from kadanoff.estimates import Estimate
 
@@ -88,14 +88,13 @@ def noise_check(
     n = min(len(kernel.time), int(source.lengths.max()))
     if not 1 <= last <= n // 2:
         raise ValueError(f"last: {last} is not between 1 and {n // 2}, half of a stretch")
-    bath = source.forces if mean_force is None else source.forces - np.reshape(mean_force, source.forces.shape)
+    bath = source.forces if mean_force is None else source.forces - per_frame(source, mean_force)
     v, b = (_stretches(source, series, n) for series in (source.velocities, bath))
     sampled = len(kernel.left_out) > 0
     blocks = len(kernel.left_out) if sampled else blocks
     if len(v) < 2 * blocks:
         raise ValueError(f"{len(v)} stretches of {n} frames are too few for {blocks} blocks: take a shorter kernel")
     _fits(v, b, kernel)
-    cut = np.linspace(0, len(v), blocks + 1).round().astype(int)
     kernels = kernel.left_out if sampled else np.tile(kernel.value, (blocks, 1))
     cut = np.linspace(0, len(v), blocks + 1).round().astype(int)
     counts = np.diff(cut)

@@ -275,7 +275,7 @@ def langevin_tests(statistics: PistonStatistics, mass_ratio: float) -> dict[str,
         "exponential": jackknifed(apart[0, worst], apart[1:, worst]),
         "white": jackknifed(white[0], white[1:]),
         "gaussian": jackknifed(gaussian[0], gaussian[1:]),
-        "memory": memory_number(memory_kernel(correlations, "integrated"), correlations, 2 * tau),
+        "memory": memory_number(memory_kernel(correlations, "integrated"), 2 * tau),
     }
 
 

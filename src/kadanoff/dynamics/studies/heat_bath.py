@@ -118,8 +118,8 @@ def heat_bath(config: HeatBathStudy, run: Run) -> Result:
     friction = kernel.friction(config.upper)
     exact_friction = float(bath.running_friction(kernel.upper[-1]))
     exact = exact_kernels(bath, config.upper, config.step)["simpson"]
-    number = memory_number(kernel, data.correlations)
-    exact_number = memory_number(exact, _exact(bath, config))
+    number = memory_number(kernel)
+    exact_number = memory_number(exact)
     time = data.velocity.time
     fine = velocity_correlation(bath, time)
     effective = model_correlation(fitted, config.step, len(time))
@@ -150,7 +150,9 @@ def heat_bath(config: HeatBathStudy, run: Run) -> Result:
         "kernel_rms_error": Estimate.exact(float(np.sqrt(np.mean((kernel.value - bath.kernel(kernel.time)) ** 2)))),
         "fluctuation_dissipation": Reported(data.noise.ratio, 1.0, source="<F_R F_R> = kT K, integrated over time"),
         "orthogonality": Reported(data.noise.orthogonality, 0.0, source="<v(0) F_R(t)> = 0, mean over time"),
-        "memory_number": Reported(number, exact_number.value, source="exact kernel and velocity correlation"),
+        "memory_number": Reported(
+            number, exact_number.value, source="int_0^u (G(u) - G(t)) dt / M of exact correlation functions"
+        ),
         "mean_square_velocity": Reported(
             data.velocity.derived(lambda c: float(c[0])), 1 / bath.mass, source="equipartition, kT / M"
         ),
@@ -211,11 +213,6 @@ def heat_bath(config: HeatBathStudy, run: Run) -> Result:
             "P. Linz, Analytical and Numerical Methods for Volterra Equations, SIAM (1985).",
         ],
     )
-
-
-def _exact(bath: HeatBath, config: HeatBathStudy) -> BathCorrelations:
-    time = config.step * np.arange(round(config.upper / config.step) + 1)
-    return exact_correlations(config.step, velocity_correlation(bath, time), mass=bath.mass)
 
 
 def _divergences(bath: HeatBath, fitted: PronyKernel, friction: float) -> tuple[float, float]:
