@@ -241,22 +241,21 @@ def test_a_mean_force_is_taken_off(bath):
         assert np.any(np.abs(without.running - law)[later] > 8 * without.running_error[later])
 
 
-def test_fluctuation_and_dissipation(source):
+def test_fluctuation_and_dissipation(source, bath):
     kernel = memory_kernel(bath_correlations(source, 100, blocks=16), "simpson")
     check = noise_check(source, kernel, 1.0, last=40)
     assert check.ratio.error < 0.03
     assert abs(check.ratio.value - 1) < 4 * check.ratio.error
     assert abs(check.orthogonality.value) < 4 * check.orthogonality.error
     assert np.all(np.abs(check.noise - check.expected) < 5 * check.difference_error)
-    # negative controls: another temperature, and velocities of another time
-    wrong = noise_check(source, kernel, 1.3, last=40)
-    assert wrong.ratio.value < 1 - 5 * wrong.ratio.error
-    hot = trajectories(
-        source.positions.reshape(2000, 401, 1), 0.1, velocities=1.2 * source.velocities.reshape(2000, 401, 1),
-        forces=source.forces.reshape(2000, 401, 1),
-    )  # fmt: skip
-    check = noise_check(hot, kernel, 1.0, last=40)
-    assert abs(check.ratio.value - 1) > 5 * check.ratio.error
+    # the exact kernel, and negative controls: another temperature, velocities that are too fast for the forces
+    known = memory_kernel(exact(bath, 0.1, 10.0), "simpson")
+    right, wrong = (noise_check(source, known, kt, last=40).ratio for kt in (1.0, 1.3))
+    assert abs(right.value - 1) < 4 * right.error
+    assert wrong.value < 1 - 5 * wrong.error
+    x, v, f = (values.reshape(2000, 401, 1) for values in (source.positions, source.velocities, source.forces))
+    fast = noise_check(trajectories(x, 0.1, velocities=1.2 * v, forces=f), known, 1.0, last=40).ratio
+    assert abs(fast.value - 1) > 5 * fast.error
 
 
 def test_the_projected_force_begins_as_the_force():
