@@ -11,6 +11,7 @@ from kadanoff.dynamics.models import OverdampedModel
 from kadanoff.dynamics.studies.langevin import LangevinData, langevin
 from kadanoff.dynamics.studies.langevin_double_well import DoubleWell, double_well_study, relaxation_time
 from kadanoff.study import ConfigError, Run, execute, template
+from kadanoff.study.configs import load
 
 
 def own(folder, positions, name="own.csv"):
@@ -100,11 +101,15 @@ def test_settings_that_cannot_be(tmp_path, lines, words):
         execute(str(tmp_path / "own.toml"), tmp_path / "out")
 
 
-def test_the_template_can_be_filled_in():
+def test_the_template_can_be_filled_in(tmp_path):
     text = template("dynamics.langevin")
     assert tomllib.loads(text)["files"] == ["trajectory.csv"]
-    assert "# thermal_energy" in text
-    assert "[" in text
+    for name, info in LangevinData.model_fields.items():
+        assert f"{name} = " in text
+        assert info.description.split("\n")[0] in text
+    own(tmp_path, np.arange(20.0)[:, None], "trajectory.csv")
+    (tmp_path / "mine.toml").write_text(text.replace("# spacing", "spacing"))
+    assert load(str(tmp_path / "mine.toml")).config.spacing == 0.01
 
 
 def test_relaxation_time_of_the_well():

@@ -454,7 +454,6 @@ def _linear_correction(mean: Array, covariance: Array, slope: Array, time: float
     known = np.asarray(np.isfinite(mean).all(axis=-1) & np.isfinite(slope).all(axis=(-1, -2)))
     values, vectors = np.linalg.eig(np.where(known[..., None, None], slope, 0.0))
     # eigenvalues of E = 1 + slope on the negative axis have no real logarithm
-    unknown: NDArray[np.bool_] = np.any((values.real <= -1) & (np.abs(values.imag) < 1e-12), axis=-1)
     negative = np.asarray((values.real <= -1) & (np.abs(values.imag) < 1e-12))
     bad = np.asarray(~known | negative.any(axis=-1))
     rate = np.log1p(np.where(bad[..., None], 0.0, values.astype(np.complex128)))  # times the lag

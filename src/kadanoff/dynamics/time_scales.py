@@ -169,6 +169,7 @@ def time_scale_report(
     bins: int | Sequence[int] = 50,
     bandwidth: float | None = None,
     thermal_energy: float | None = None,
+    energy_unit: str = "kT",
     stationary: bool = True,
     blocks: int = BLOCKS,
 ) -> TimeScaleReport:
@@ -183,7 +184,7 @@ def time_scale_report(
         source: trajectories of 1 to 3 coordinates.
         lags: (m,) frames to scan; default `default_lags`.
         bins, bandwidth: of drift and diffusion, as `langevin.Moments.model`.
-        thermal_energy: kT, for a friction kT / D; None: no friction.
+        thermal_energy: kT, for a friction kT / D; None: no friction. energy_unit: as printed.
         stationary: False for data without a stationary state (prices, free paths): no slowest time is asked for.
         blocks: for error bars.
 
@@ -241,7 +242,8 @@ def time_scale_report(
         model = scan.moments.model(index, bandwidth=bandwidth, persistence=persistence.value)
         diffusion = found.height
         if thermal_energy is not None:
-            friction = einstein_friction(diffusion, thermal_energy)
+            drag = f"{energy_unit} {source.time_unit}/{source.unit}^2" if area else ""
+            friction = einstein_friction(diffusion, thermal_energy, drag)
     return TimeScaleReport(
         scan, found, persistence, slowest, memory, tuple(tests), window if held else None, at if held else None, model,
         diffusion, friction, tuple(warnings), _verdict(source, found, persistence, memory, tests, window, held),

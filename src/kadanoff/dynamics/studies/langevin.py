@@ -118,7 +118,8 @@ def langevin(config: LangevinData, run: Run) -> Result:
     source = read(config)
     report = run.stage(
         "time scales", time_scale_report, source, lags=config.lags or None, bins=config.bins,
-        bandwidth=config.bandwidth, thermal_energy=config.thermal_energy, stationary=config.stationary,
+        bandwidth=config.bandwidth, thermal_energy=config.thermal_energy, energy_unit=config.energy_unit or "kT",
+        stationary=config.stationary,
         blocks=config.blocks,
     )  # fmt: skip
     low, high = (float(q) for q in np.quantile(source.positions[:, 0], [0.15, 0.85]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from kadanoff import plotting
 from kadanoff.dynamics.langevin import Potential
@@ -53,7 +53,7 @@ def draw_scan(axis: Axes, report: TimeScaleReport, unit: str, time_unit: str) ->
             linewidth=0, label="plateau",
         )  # fmt: skip
     else:
-        axis.text(0.97, 0.06, "no plateau", transform=axis.transAxes, ha="right")
+        axis.text(0.03, 0.92, "no plateau", transform=axis.transAxes)
     top = np.nanmax(np.concatenate([scan.apparent, scan.differential[good]]))
     axis.set(
         xscale="log", xlabel=plotting.label("lag", time_unit), ylim=(0, 1.25 * float(top)),
@@ -79,6 +79,13 @@ def _scan(source: Trajectories, report: TimeScaleReport) -> Picture:
         "closed form for the drift on the way, and as the slope of the spread between neighbouring lags (points). "
         f"{held}",
     )
+
+
+def _plain_ticks(axis: Axes) -> None:
+    """Of a logarithmic axis of about a decade: at 1, 2 and 5 of each, as plain numbers."""
+    axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _tests(source: Trajectories, report: TimeScaleReport) -> Picture:
@@ -125,7 +132,7 @@ def _tests(source: Trajectories, report: TimeScaleReport) -> Picture:
         xscale="log", xlabel=plotting.label("lag", source.time_unit), ylabel="departure over tolerance",
         ylim=(max(low, -4), min(max(high, 1.6), 6)),
     )  # fmt: skip
-    middle.xaxis.set_minor_formatter(NullFormatter())
+    _plain_ticks(middle)
     middle.set_title("Tests along the plateau")
     middle.legend(loc="best")
     lags = best.time * np.arange(1, len(best.noise.correlation) + 1)
@@ -210,6 +217,7 @@ def _comparison(source: Trajectories, found: Compared) -> Picture:
         xscale="log", yscale="log", xlabel=plotting.label("time", source.time_unit),
         ylabel=plotting.label("mean square displacement", f"{source.unit}²" if source.unit else ""),
     )  # fmt: skip
+    _plain_ticks(middle)
     middle.set_title("Displacement")
     middle.legend(loc="best")
     names = []
