@@ -56,6 +56,19 @@ def test_without_a_model_nothing_is_made_of_it(tmp_path):
     assert set(result.pictures) == {"lag_scan", "fields"}
 
 
+def test_velocities_and_forces_of_a_file(tmp_path):
+    """gamma and kT / m from the velocities; the friction of a held particle from a force with a known correlation."""
+    path = linear([[0, -1], [0.2, 2.0]], [[0, 0], [0, 2.0]], 3000, 0.1, seed=5, count=100).reshape(-1, 2)
+    force = linear([[1.0]], [[3.0]], 3000, 0.1, seed=6, count=100).reshape(-1)
+    np.savez(tmp_path / "own.npz", run=np.repeat(np.arange(100), 3000), x=path[:, 0], v=path[:, 1], f=force)
+    options = {"columns": ["x"], "velocities": ["v"], "forces": ["f"], "trajectory": "run", "spacing": 0.1}
+    result = langevin(LangevinData(files=[tmp_path / "own.npz"], thermal_energy=1.5, **options), Run())
+    for name, exact in (("underdamped_friction", 2.0), ("underdamped_kT_over_m", 1.0), ("force_friction", 2.0)):
+        found = result.reported[name]
+        assert abs(found.value - exact) < 4.5 * found.error, name
+        assert found.error < 0.1 * exact
+
+
 def test_prices_have_a_model_without_a_stationary_state(tmp_path):
     rng = np.random.default_rng(3)
     price = 100 * np.exp(np.cumsum(0.01 * rng.standard_normal(40_000) + 2e-5))
@@ -66,6 +79,7 @@ def test_prices_have_a_model_without_a_stationary_state(tmp_path):
     assert result.verdict.passed is True
     assert abs(diffusion.value - 5e-5) < 4.5 * diffusion.error
     assert result.reported["slowest_time"].value is None
+    assert "not correlated" in result.reported["underdamped_friction"].reason
     with pytest.raises(ValueError, match="no stationary state"):
         langevin(LangevinData(**options), Run())
 

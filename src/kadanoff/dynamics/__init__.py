@@ -1,4 +1,4 @@
-"""Dynamics: Langevin models and the time scales between which they hold; jump processes and what lumping states hides."""
+"""Dynamics: Langevin models and the time scales between which they hold; jump processes and what lumping hides."""
 
 from kadanoff.dynamics.correlations import Correlation, autocorrelation, mean_square_displacement, passage_time
 from kadanoff.dynamics.entropy_production import (
@@ -14,7 +14,7 @@ from kadanoff.dynamics.langevin import einstein_friction, fit_overdamped, kramer
 from kadanoff.dynamics.models import OverdampedModel, UnderdampedModel, mean_first_passage_time
 from kadanoff.dynamics.simulation import compare, simulate_overdamped, simulate_underdamped
 from kadanoff.dynamics.time_scales import lag_scan, time_scale_report
-from kadanoff.dynamics.trajectories import Trajectories, trajectories
+from kadanoff.dynamics.trajectories import Trajectories
 from kadanoff.dynamics.trajectory_files import read_coordinate, read_trajectories
 from kadanoff.dynamics.underdamped import fit_underdamped
 
@@ -46,5 +46,4 @@ __all__ = [
     "split",
     "stationary",
     "time_scale_report",
-    "trajectories",
 ]
