@@ -94,6 +94,7 @@ def test_two_coordinates(tmp_path):
     assert abs(diffusion.value - 1) < 4.5 * diffusion.error
     model = result.data["model_drift"].values
     centre = result.data["x0"].values
+    assert "fields" in result.pictures
     turn = np.mean(model[6:10, 4:12, 0] - model[6:10, 11:3:-1, 0], axis=0)
     assert np.polyfit(centre[4:12], turn, 1)[0] == pytest.approx(-2, abs=0.4)
 

@@ -26,6 +26,8 @@ def pictures(
         drawn["tests"] = _tests(source, report)
     if source.dimensions == 1 and (report.model is not None or energy is not None):
         drawn["fields"] = _fields(source, report, energy)
+    if source.dimensions == 2 and (report.model is not None or energy is not None):
+        drawn["fields"] = _maps(source, report, energy)
     if found is not None:
         drawn["comparison"] = _comparison(source, found)
     return drawn
@@ -192,6 +194,42 @@ def _fields(source: Trajectories, report: TimeScaleReport, energy: Potential | N
         "coordinate."
         if model is not None
         else "The potential of mean force with one standard error. No drift and diffusion: no Langevin model holds.",
+    )
+
+
+def _maps(source: Trajectories, report: TimeScaleReport, energy: Potential | None) -> Picture:
+    """Two coordinates: the potential as a map, the drift as arrows on the mean diffusion."""
+    model = report.model
+    drawing, axes = plotting.figure((model is not None) + (energy is not None), height=3.6)
+    labels = {
+        "xlabel": plotting.label("first coordinate", source.unit),
+        "ylabel": plotting.label("second coordinate", source.unit),
+    }
+    if energy is not None:
+        axis = axes.pop(0)
+        mesh = axis.pcolormesh(*energy.edges, energy.energy.T, cmap="viridis", rasterized=True)
+        drawing.colorbar(mesh, ax=axis, label=plotting.label("potential of mean force", energy.unit))
+        axis.set(**labels)
+        axis.set_title("Potential")
+    if model is not None:
+        axis = axes[0]
+        trace = np.where(model.supported, np.trace(model.diffusion, axis1=-2, axis2=-1) / 2, np.nan)
+        unit = f"{source.unit}²/{source.time_unit}" if source.unit and source.time_unit else ""
+        high = float(np.nanquantile(trace, 0.95))
+        mesh = axis.pcolormesh(*model.edges, trace.T, cmap="cividis", vmin=0, vmax=high, rasterized=True)
+        drawing.colorbar(mesh, ax=axis, label=plotting.label("mean diffusion", unit))
+        x, y = np.meshgrid(*model.centres, indexing="ij")
+        every = (slice(None, None, max(1, len(x) // 14)),) * 2
+        axis.quiver(x[every], y[every], model.drift[(*every, 0)], model.drift[(*every, 1)], color="white", width=0.006)
+        axis.set(**labels)
+        axis.set_title(f"Drift and diffusion, lag {model.lag:.3g}")
+    return Picture(
+        drawing,
+        "Two coordinates. The potential of mean force as a map and, where a model holds, its drift as arrows on half "
+        "the "
+        "trace of its diffusion; white cells are not known. Arrows that turn round show a current: the drift is then "
+        "not "
+        "the slope of a potential. Errors of all cells are in data.nc and in the model's file.",
     )
 
 

@@ -137,11 +137,13 @@ def estimates(source: Trajectories, report: TimeScaleReport, found: Compared | N
 
 
 def underdamped(source: Trajectories) -> dict[str, Reported | Estimate]:
-    """Friction and kT / m of an underdamped fit over one frame, or why there is none."""
+    """Friction and kT / m of an underdamped fit over one frame, or why there is none; nothing for more coordinates."""
+    if source.dimensions > 1:
+        return {}
     names = ("underdamped_friction", "underdamped_kT_over_m")
     try:
         _, friction, thermal = fit_underdamped(source)
-    except ValueError as error:  # not a failure: velocities that nothing remembers, or several coordinates
+    except ValueError as error:  # not a failure: velocities that nothing remembers
         return {name: Reported(None, reason=str(error)) for name in names}
     return dict(zip(names, (friction, thermal), strict=True))
 
