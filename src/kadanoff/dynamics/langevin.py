@@ -216,7 +216,7 @@ class Moments:
         matrix = np.stack([n[..., i : i + 3] for i in range(3)], axis=-2)
         matrix = matrix + 1e-9 * np.maximum(n[..., :1, None], 1.0) * np.eye(3)
         found = np.linalg.solve(matrix, m[..., None])[..., 0]
-        return found[..., 1] / reach, 2 * found[..., 2] / reach**2
+        return np.asarray(found[..., 1] / reach), np.asarray(2 * found[..., 2] / reach**2)
 
     def _window(self) -> Array:
         return np.asarray(np.maximum(_SLOPE_REACH * self._widths() * np.array(self.shape), 2.5 * self._widths()))
