@@ -11,6 +11,7 @@ from kadanoff.dynamics.models import OverdampedModel
 from kadanoff.dynamics.studies.langevin import LangevinData, langevin
 from kadanoff.dynamics.studies.langevin_double_well import DoubleWell, double_well_study, relaxation_time
 from kadanoff.study import ConfigError, Run, execute, template
+from kadanoff.study.configs import load
 
 
 def own(folder, positions, name="own.csv"):
@@ -55,6 +56,19 @@ def test_without_a_model_nothing_is_made_of_it(tmp_path):
     assert set(result.pictures) == {"lag_scan", "fields"}
 
 
+def test_velocities_and_forces_of_a_file(tmp_path):
+    """gamma and kT / m from the velocities; the friction of a held particle from a force with a known correlation."""
+    path = linear([[0, -1], [0.2, 2.0]], [[0, 0], [0, 2.0]], 3000, 0.1, seed=5, count=100).reshape(-1, 2)
+    force = linear([[1.0]], [[3.0]], 3000, 0.1, seed=6, count=100).reshape(-1)
+    np.savez(tmp_path / "own.npz", run=np.repeat(np.arange(100), 3000), x=path[:, 0], v=path[:, 1], f=force)
+    options = {"columns": ["x"], "velocities": ["v"], "forces": ["f"], "trajectory": "run", "spacing": 0.1}
+    result = langevin(LangevinData(files=[tmp_path / "own.npz"], thermal_energy=1.5, **options), Run())
+    for name, exact in (("underdamped_friction", 2.0), ("underdamped_kT_over_m", 1.0), ("force_friction", 2.0)):
+        found = result.reported[name]
+        assert abs(found.value - exact) < 4.5 * found.error, name
+        assert found.error < 0.1 * exact
+
+
 def test_prices_have_a_model_without_a_stationary_state(tmp_path):
     rng = np.random.default_rng(3)
     price = 100 * np.exp(np.cumsum(0.01 * rng.standard_normal(40_000) + 2e-5))
@@ -65,6 +79,7 @@ def test_prices_have_a_model_without_a_stationary_state(tmp_path):
     assert result.verdict.passed is True
     assert abs(diffusion.value - 5e-5) < 4.5 * diffusion.error
     assert result.reported["slowest_time"].value is None
+    assert "not correlated" in result.reported["underdamped_friction"].reason
     with pytest.raises(ValueError, match="no stationary state"):
         langevin(LangevinData(**options), Run())
 
@@ -79,6 +94,7 @@ def test_two_coordinates(tmp_path):
     assert abs(diffusion.value - 1) < 4.5 * diffusion.error
     model = result.data["model_drift"].values
     centre = result.data["x0"].values
+    assert "fields" in result.pictures
     turn = np.mean(model[6:10, 4:12, 0] - model[6:10, 11:3:-1, 0], axis=0)
     assert np.polyfit(centre[4:12], turn, 1)[0] == pytest.approx(-2, abs=0.4)
 
@@ -100,11 +116,15 @@ def test_settings_that_cannot_be(tmp_path, lines, words):
         execute(str(tmp_path / "own.toml"), tmp_path / "out")
 
 
-def test_the_template_can_be_filled_in():
+def test_the_template_can_be_filled_in(tmp_path):
     text = template("dynamics.langevin")
     assert tomllib.loads(text)["files"] == ["trajectory.csv"]
-    assert "# thermal_energy" in text
-    assert "[" in text
+    for name, info in LangevinData.model_fields.items():
+        assert f"{name} = " in text
+        assert info.description.split("\n")[0] in text
+    own(tmp_path, np.arange(20.0)[:, None], "trajectory.csv")
+    (tmp_path / "mine.toml").write_text(text.replace("# spacing", "spacing"))
+    assert load(str(tmp_path / "mine.toml")).config.spacing == 0.01
 
 
 def test_relaxation_time_of_the_well():

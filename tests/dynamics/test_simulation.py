@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from exact_processes import ornstein_uhlenbeck, oscillator
 
+from kadanoff.dynamics._kernels.kramers_moyal import pair_counts, velocity_moments
 from kadanoff.dynamics.correlations import passage_time
 from kadanoff.dynamics.klein_kramers import position_moments
 from kadanoff.dynamics.models import OverdampedModel, UnderdampedModel, mean_first_passage_time
@@ -223,3 +224,63 @@ def test_comparison_of_a_model_with_itself_and_with_another():
 def test_bad_requests(call, words):
     with pytest.raises(ValueError, match=words):
         call()
+
+
+def test_the_other_kernels_equal_plain_loops():
+    """BAOAB and the plane, step by step; velocity sums and pair counts, frame by frame."""
+    force, friction, noise = (lambda x: -x + x**2 / 5), 0.7, 1.3
+    model = UnderdampedModel.from_functions(np.linspace(-3, 3, 13), force, friction, noise)
+    c, f, h = model.centres, model.acceleration, 0.2
+    found = simulate_underdamped(model, [0.0, 0.5], [0.0, 1.0], 30, h, every=3, seed=8)
+    x, v, plain = 0.5, 1.0, [(0.5, 1.0)]
+    for step in range(30):
+        xi = normal(8, 50, step // 2, 1)[step % 2]
+        v += h / 2 * np.interp(x, c, f)
+        x += h / 2 * v
+        v = np.exp(-friction * h) * v + np.sqrt(noise / friction * (1 - np.exp(-2 * friction * h))) * xi
+        x += h / 2 * v
+        if abs(x) > 3:
+            x, v = np.sign(x) * 6 - x, -v
+        v += h / 2 * np.interp(x, c, f)
+        plain.append((x, v))
+    assert np.c_[found.trajectory(1), found.velocities[11:]] == pytest.approx(np.array(plain[::3]), rel=1e-10)
+
+    drift, diffusion = _plane()
+    paths = simulate_overdamped(
+        OverdampedModel((EDGES, EDGES), drift, diffusion), [[1.0, -0.5]], 12, 0.05, every=3, seed=9
+    )
+    y, walk = np.array([1.0, -0.5]), [(1.0, -0.5)]
+    for step in range(12):  # the tables are linear: straight lines between centres are exact
+        y = y + 0.05 * np.array([-y[0] - 2 * y[1], 2 * y[0] - y[1]]) + np.sqrt(0.1) * np.array(normal(9, 40, step, 0))
+        walk.append(tuple(y))
+    assert paths.trajectory(0) == pytest.approx(np.array(walk[::3]), rel=1e-9)
+
+    rng = np.random.default_rng(10)
+    series = rng.standard_normal(300).cumsum() * 0.1
+    for velocities in (np.empty(0), rng.standard_normal(300)):
+        sums, expected = np.zeros((2, 4, 9)), np.zeros((2, 4, 9))
+        ends = (np.array([0, 150]), np.array([150, 300]), np.array([0, 150]), np.array([150, 300]), np.array([0, 1]))
+        velocity_moments(series, velocities, *ends, 3, -1.0, 0.5, sums)
+        for t in range(300):
+            first, last = (0, 150) if t < 150 else (150, 300)
+            cell = int(np.floor((series[t] + 1.0) / 0.5))
+            if not 0 <= cell < 4:
+                continue
+            if len(velocities):
+                if t + 3 >= last:
+                    continue
+                z = a = velocities[t]
+                b = velocities[t + 3]
+            else:
+                if t - 3 < first or t + 6 >= last:
+                    continue
+                z, a, b = series[t] - series[t - 3], series[t + 3] - series[t], series[t + 6] - series[t + 3]
+            expected[t // 150, cell] += [1, z, a, b, z * a, z * b, a * a, a * b, b * b]
+        assert sums == pytest.approx(expected)
+    cells = rng.integers(-1, 3, 300).astype(np.int32)
+    counts, table = np.zeros((2, 3, 3)), np.zeros((2, 3, 3))
+    pair_counts(cells, ends[0], ends[1], ends[3], ends[4], 4, counts)
+    for t in range(300):
+        if t % 150 < 146 and min(cells[t], cells[t + 4]) >= 0:
+            table[t // 150, cells[t], cells[t + 4]] += 1
+    assert np.array_equal(counts, table)

@@ -235,6 +235,15 @@ def test_data_as_short_as_their_slowest_time_are_refused(seed):
         time_scale_report(ornstein_uhlenbeck(1000, 0.003, seed=seed))
 
 
+def test_rounded_data_and_far_points():
+    x = OU.trajectory(0)
+    with pytest.raises(ValueError, match="rounded more coarsely"):
+        time_scale_report(trajectories(np.round(4 * x) / 4, 0.05))
+    far = x.copy()
+    far[777] = 1e4
+    assert slowest_time(trajectories(far, 0.05), 8).value == pytest.approx(1, abs=0.2)
+
+
 def test_scan_needs_and_gives():
     assert default_lags(OU).max() <= OU.frames // 320
     with pytest.raises(ValueError, match="two lags"):

@@ -116,6 +116,7 @@ class Moments:
         `persistence`: see the top.
         """
         d, time = self.dimensions, float(self.time[lag])
+        factor = persistence_factor(time, persistence)
         sums = self.rows(lag) if rows is None else rows
         smooth = sums if bandwidth is None else self._correlate(sums, self._epanechnikov(bandwidth))
         count = smooth[..., 0]
@@ -126,11 +127,9 @@ class Moments:
         if corrected:
             if d == 1:
                 slope, curvature = self._parabola(sums)
-                factor = persistence_factor(time, persistence)
                 drift, diffusion = _local_correction(mean, covariance, slope, curvature / factor, time)
             else:
                 drift, diffusion = _linear_correction(mean, covariance, self._slopes(sums), time)
-        factor = persistence_factor(time, persistence)
         return drift / factor, diffusion / factor, count
 
     def model(
@@ -208,16 +207,16 @@ class Moments:
 
     def _parabola(self, sums: Array) -> tuple[Array, Array]:
         """Slope and second derivative of <d> (r, cells) in one dimension, from a weighted parabola about each cell."""
+        reach = float(self._window()[0])
         offsets, far = self._offsets(self._window())
-        weights, o = np.maximum(1.0 - far, 0.0), offsets[..., 0]
+        # offsets in units of the window: scipy.ndimage takes weights below 1e-16 for zero
+        weights, o = np.maximum(1.0 - far, 0.0), offsets[..., 0] / reach
         n = np.stack([self._correlate(sums[..., :1], weights * o**k)[..., 0] for k in range(5)], axis=-1)
         m = np.stack([self._correlate(sums[..., 1:2], weights * o**k)[..., 0] for k in range(3)], axis=-1)
         matrix = np.stack([n[..., i : i + 3] for i in range(3)], axis=-2)
-        reach = float(self._window()[0])
-        scale = reach ** np.arange(3)  # offsets in units of the window
-        matrix = matrix / (scale[:, None] * scale) + 1e-9 * np.maximum(n[..., :1, None], 1.0) * np.eye(3)
-        found = np.linalg.solve(matrix, (m / scale)[..., None])[..., 0] / scale
-        return found[..., 1], 2 * found[..., 2]
+        matrix = matrix + 1e-9 * np.maximum(n[..., :1, None], 1.0) * np.eye(3)
+        found = np.linalg.solve(matrix, m[..., None])[..., 0]
+        return np.asarray(found[..., 1] / reach), np.asarray(2 * found[..., 2] / reach**2)
 
     def _window(self) -> Array:
         return np.asarray(np.maximum(_SLOPE_REACH * self._widths() * np.array(self.shape), 2.5 * self._widths()))
@@ -226,6 +225,7 @@ class Moments:
         """d<d_i>/dx_j (r, cells, d, d), from a weighted straight fit about each cell."""
         d = self.dimensions
         offsets, far = self._offsets(self._window())
+        offsets = offsets / self._window()
         weights = np.maximum(1.0 - far, 0.0)
         plain = self._correlate(sums[..., : 1 + d], weights)
         tilted = [self._correlate(sums[..., : 1 + d], weights * offsets[..., j]) for j in range(d)]
@@ -246,7 +246,8 @@ class Moments:
         spread[thin], shift[thin] = np.eye(d), 0.0
         size = np.trace(square, axis1=-1, axis2=-2)[..., None, None]
         spread += 1e-9 * np.where(size > 0, size, 1.0) * np.eye(d)
-        return np.asarray(np.swapaxes(np.linalg.solve(spread, np.swapaxes(shift, -1, -2)), -1, -2))
+        slopes = np.swapaxes(np.linalg.solve(spread, np.swapaxes(shift, -1, -2)), -1, -2)
+        return np.asarray(slopes / self._window())
 
 
 def kramers_moyal(
@@ -454,7 +455,6 @@ def _linear_correction(mean: Array, covariance: Array, slope: Array, time: float
     known = np.asarray(np.isfinite(mean).all(axis=-1) & np.isfinite(slope).all(axis=(-1, -2)))
     values, vectors = np.linalg.eig(np.where(known[..., None, None], slope, 0.0))
     # eigenvalues of E = 1 + slope on the negative axis have no real logarithm
-    unknown: NDArray[np.bool_] = np.any((values.real <= -1) & (np.abs(values.imag) < 1e-12), axis=-1)
     negative = np.asarray((values.real <= -1) & (np.abs(values.imag) < 1e-12))
     bad = np.asarray(~known | negative.any(axis=-1))
     rate = np.log1p(np.where(bad[..., None], 0.0, values.astype(np.complex128)))  # times the lag

@@ -130,6 +130,7 @@ def chapman_kolmogorov(
 def slowest_time(source: Trajectories, lag: int, *, blocks: int = BLOCKS) -> Estimate | None:
     """The slowest relaxation time of the coordinate, -t / ln |lambda_2| of the counted propagator over a lag t.
 
+    Cells wider than a displacement, as in two or three coordinates, make it shorter by some per cent.
     None where the second eigenvalue cannot be told from one: the data are too short to see the coordinate relax.
     """
     (step,) = checked_lags(source, [lag])
@@ -140,6 +141,9 @@ def slowest_time(source: Trajectories, lag: int, *, blocks: int = BLOCKS) -> Est
     # kept: cells that are entered and left whichever block is missing
     both = np.minimum((total - tables).sum(axis=2).min(axis=0), (total - tables).sum(axis=1).min(axis=0)) > 0
     total, tables = total[both][:, both], tables[:, both][:, :, both]
+
+    if both.sum() < 2:
+        return None
 
     def second(counts: Array) -> float:
         rows = counts.sum(axis=1, keepdims=True)
@@ -281,11 +285,12 @@ def _cells(source: Trajectories, step: int) -> tuple[NDArray[np.int32], int]:
     for i in range(d):
         x = source.positions[:, i]
         jump = np.concatenate([one[step:, i] - one[:-step, i] for one in _each(source) if len(one) > step])
-        low, high = float(x.min()), float(x.max())
+        # a few far points must not take all the cells: they are counted with the last
+        low, high = (float(q) for q in np.quantile(x, [0.0005, 0.9995]))
         if not high > low:
             raise ValueError(f"coordinate {i} does not move: it is {low:g} all along")
         number = int(np.clip(np.ceil((high - low) / (_CELL * max(jump.std(), 1e-300))), 8, _STATES[d]))
-        index = np.minimum(((x - low) * (number / (high - low))).astype(np.int32), number - 1)
+        index = np.clip((x - low) * (number / (high - low)), 0, number - 1).astype(np.int32)
         cell = cell * number + index
         total *= number
     return cell, total

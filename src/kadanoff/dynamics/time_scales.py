@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kadanoff.dynamics.correlations import BLOCKS, checked_lags, jackknife_error
-from kadanoff.dynamics.langevin import Moments, einstein_friction, kramers_moyal
+from kadanoff.dynamics.langevin import LEAST, Moments, einstein_friction, kramers_moyal
 from kadanoff.dynamics.markov_tests import (
     ChapmanKolmogorov,
     Check,
@@ -149,15 +149,15 @@ def require_long(source: Trajectories, slowest: Estimate | None) -> None:
         ValueError: where all trajectories together hold fewer than 20 of the slowest times, or none could be seen.
     """
     total = float(np.sum(source.lengths - 1)) * source.spacing
-    unit = source.time_unit
+    unit = f" {source.time_unit}" if source.time_unit else ""
     if slowest is None:
         raise ValueError(
-            f"{total:g} {unit} of data do not show the coordinate relax: they are shorter than its slowest time scale, "
+            f"{total:g}{unit} of data do not show the coordinate relax: they are shorter than its slowest time scale, "
             "or it has no stationary state. Say stationary = false to have drift and diffusion alone, or run longer"
         )
     if total < LONG * slowest.value:
         raise ValueError(
-            f"{total:g} {unit} of data hold {total / slowest.value:.2g} of the slowest time scale, {slowest}, "
+            f"{total:g}{unit} of data hold {total / slowest.value:.2g} of the slowest time scale, {slowest}, "
             f"and {LONG:g} are needed for a mean: run longer, or say stationary = false"
         )
 
@@ -169,6 +169,7 @@ def time_scale_report(
     bins: int | Sequence[int] = 50,
     bandwidth: float | None = None,
     thermal_energy: float | None = None,
+    energy_unit: str = "kT",
     stationary: bool = True,
     blocks: int = BLOCKS,
 ) -> TimeScaleReport:
@@ -183,7 +184,7 @@ def time_scale_report(
         source: trajectories of 1 to 3 coordinates.
         lags: (m,) frames to scan; default `default_lags`.
         bins, bandwidth: of drift and diffusion, as `langevin.Moments.model`.
-        thermal_energy: kT, for a friction kT / D; None: no friction.
+        thermal_energy: kT, for a friction kT / D; None: no friction. energy_unit: as printed.
         stationary: False for data without a stationary state (prices, free paths): no slowest time is asked for.
         blocks: for error bars.
 
@@ -191,6 +192,7 @@ def time_scale_report(
         ValueError: for data shorter than 20 slowest times where they should be stationary, and as `lag_scan`.
     """
     scan = lag_scan(source, lags, bins=bins, blocks=blocks)
+    _refuse_rounded(scan.moments)
     area = f"{source.unit}^2/{source.time_unit}" if source.unit and source.time_unit else ""
     found = find_plateau(scan.between, scan.differential, scan.rows, unit=area, time_unit=source.time_unit)
     if isinstance(found, NoPlateau):
@@ -241,11 +243,27 @@ def time_scale_report(
         model = scan.moments.model(index, bandwidth=bandwidth, persistence=persistence.value)
         diffusion = found.height
         if thermal_energy is not None:
-            friction = einstein_friction(diffusion, thermal_energy)
+            drag = f"{energy_unit} {source.time_unit}/{source.unit}^2" if area else ""
+            friction = einstein_friction(diffusion, thermal_energy, drag)
     return TimeScaleReport(
         scan, found, persistence, slowest, memory, tuple(tests), window if held else None, at if held else None, model,
         diffusion, friction, tuple(warnings), _verdict(source, found, persistence, memory, tests, window, held),
     )  # fmt: skip
+
+
+def _refuse_rounded(moments: Moments) -> None:
+    """Raise ValueError where a cell is empty between full ones: the data are rounded more coarsely than the cells."""
+    if moments.dimensions != 1:
+        return
+    count = moments.sums[:, 0, :, 0].sum(axis=0)
+    holes = np.flatnonzero((count[1:-1] == 0) & (count[:-2] >= LEAST) & (count[2:] >= LEAST)) + 1
+    if len(holes):
+        place = (moments.edges[0][holes[0]] + moments.edges[0][holes[0] + 1]) / 2
+        raise ValueError(
+            f"cell {holes[0]}, at {place:.6g}, is empty though its neighbours are full: the data are rounded more "
+            "coarsely "
+            "than the cells are wide. Take fewer bins"
+        )
 
 
 def _why(scan: LagScan, found: NoPlateau, unit: str) -> NoPlateau:
@@ -255,7 +273,12 @@ def _why(scan: LagScan, found: NoPlateau, unit: str) -> NoPlateau:
         return found
     end = f"{scan.time[min(reach, len(scan.time) - 1)]:.3g} {unit}".rstrip()
     if reach < 3:
-        return NoPlateau(f"the drift takes over within {end}, a few frames: frames closer together are needed", True)
+        return NoPlateau(
+            f"D can be had at {reach} lags only, the last before {end}: beyond it the drift takes over, or the cells "
+            "hold too "
+            "few displacements. Frames closer together are needed, more of them, or fewer cells",
+            True,
+        )
     first, last = scan.differential[0], scan.differential[reach - 2]
     noise = np.hypot(scan.differential_error[0], scan.differential_error[reach - 2])
     if abs(last - first) > CHANGE * abs(last) + 3 * noise:

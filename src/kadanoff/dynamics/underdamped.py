@@ -31,6 +31,8 @@ __all__ = ["fit_underdamped"]
 
 Array = NDArray[np.float64]
 
+_CERTAIN = 4.0  # standard errors by which the memory of the velocity must stand above nothing
+
 
 def fit_underdamped(
     source: Trajectories,
@@ -88,9 +90,11 @@ def fit_underdamped(
     bent = _bend(plain[1], count, np.clip(whole[:, 0], 1e-3, 1 - 1e-3)[:, None], time, width, given)
     decay, force, friction, noise = _regression(rows, time, given, bent)
     whole = _pooled(rows, bent)
-    if not np.all((whole[:, 0] > 0) & (whole[:, 0] < 1)):
+    memory_error = float(jackknife_error(whole[1:, 0]))
+    if not np.all((whole[:, 0] > 0) & (whole[:, 0] < 1)) or whole[0, 0] < _CERTAIN * memory_error:
         raise ValueError(
-            f"velocities {time:g} {source.time_unit} apart are not correlated (e^(-gamma t) = {whole[0, 0]:.3g}): the "
+            f"velocities {time:g} {source.time_unit} apart are not correlated (e^(-gamma t) = "
+            f"{whole[0, 0]:.3g} +- {memory_error:.2g}): the "
             "lag is beyond their memory, or the positions are too noisy. Take a shorter lag, or an overdamped model"
         )
     gamma = -np.log(whole[:, 0]) / time

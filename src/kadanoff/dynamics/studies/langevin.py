@@ -14,8 +14,10 @@ from kadanoff.dynamics.studies.langevin_report import (
     arrays,
     comparison,
     estimates,
+    force_friction,
     losses,
     potential,
+    underdamped,
     warnings_text,
 )
 from kadanoff.dynamics.time_scales import time_scale_report
@@ -45,6 +47,12 @@ class LangevinData(BaseModel):
     spacing: float | None = Field(None, gt=0, description="Time between rows, in your unit of time.", examples=[0.01])
     trajectory: str | None = Field(
         None, description="Column of a number: a new trajectory begins where it changes.", examples=["run"]
+    )
+    velocities: list[str] = Field(
+        [], description="Columns of the velocities, as many as coordinates; without them they are taken from positions."
+    )
+    forces: list[str] = Field(
+        [], description="Columns of the forces on a held coordinate: friction from their correlation (needs kT)."
     )
     select: str | None = Field(
         None, description="Atoms whose centre of mass is the coordinate (nm, ps), in MDAnalysis' selection language.",
@@ -80,6 +88,8 @@ class LangevinData(BaseModel):
 
     @model_validator(mode="after")
     def _complete(self) -> LangevinData:
+        if self.logarithm and (self.velocities or self.forces):
+            raise ValueError("velocities and forces are those of the coordinate itself: not with logarithm = true")
         if self.select is None:
             if (self.time is None) == (self.spacing is None):
                 raise ValueError("give either time, the column of the time, or spacing, the time between rows")
@@ -99,7 +109,8 @@ def read(config: LangevinData) -> Trajectories:
         found = read_coordinate(*config.files, select=config.select, other=config.other, component=config.component)
     else:
         found = read_trajectories(
-            config.files, columns=config.columns, time=config.time, trajectory=config.trajectory,
+            config.files, columns=config.columns, velocities=config.velocities, forces=config.forces,
+            time=config.time, trajectory=config.trajectory,
             spacing=config.spacing, unit=config.unit, time_unit=config.time_unit,
         )  # fmt: skip
     if not config.logarithm:
@@ -118,7 +129,8 @@ def langevin(config: LangevinData, run: Run) -> Result:
     source = read(config)
     report = run.stage(
         "time scales", time_scale_report, source, lags=config.lags or None, bins=config.bins,
-        bandwidth=config.bandwidth, thermal_energy=config.thermal_energy, stationary=config.stationary,
+        bandwidth=config.bandwidth, thermal_energy=config.thermal_energy, energy_unit=config.energy_unit or "kT",
+        stationary=config.stationary,
         blocks=config.blocks,
     )  # fmt: skip
     low, high = (float(q) for q in np.quantile(source.positions[:, 0], [0.15, 0.85]))
@@ -126,11 +138,16 @@ def langevin(config: LangevinData, run: Run) -> Result:
     found = run.stage("comparison", comparison, source, report, levels, config.stationary, run.seed)
     energy = potential(source, report, config.thermal_energy, config.energy_unit) if config.stationary else None
     table = estimates(source, report, found)
+    table |= underdamped(source)
+    warned = ""
+    if config.forces and config.thermal_energy is not None:
+        table["force_friction"], warned = force_friction(source, config.thermal_energy)
     files: dict[str, str | bytes] = {}
     if report.model is not None:
         files = {f"model{suffix}": report.model.to_bytes(suffix) for suffix in (".npz", ".json")}
     text = (
-        f"{report.verdict}{warnings_text(report)}\n\nLimits: the tests are of the coordinate as given, at the lags "
+        f"{report.verdict}{warnings_text(report)}{warned}\n\nLimits: the tests are of the coordinate as given, at "
+        "the lags "
         "that the "
         "spacing of frames allows, within the tolerances printed beside them. What passes may still be wrong in parts "
         "that the data hardly visit: there the bands are wide or the cells are left empty."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from kadanoff import plotting
 from kadanoff.dynamics.langevin import Potential
@@ -26,6 +26,8 @@ def pictures(
         drawn["tests"] = _tests(source, report)
     if source.dimensions == 1 and (report.model is not None or energy is not None):
         drawn["fields"] = _fields(source, report, energy)
+    if source.dimensions == 2 and (report.model is not None or energy is not None):
+        drawn["fields"] = _maps(source, report, energy)
     if found is not None:
         drawn["comparison"] = _comparison(source, found)
     return drawn
@@ -53,7 +55,7 @@ def draw_scan(axis: Axes, report: TimeScaleReport, unit: str, time_unit: str) ->
             linewidth=0, label="plateau",
         )  # fmt: skip
     else:
-        axis.text(0.97, 0.06, "no plateau", transform=axis.transAxes, ha="right")
+        axis.text(0.03, 0.92, "no plateau", transform=axis.transAxes)
     top = np.nanmax(np.concatenate([scan.apparent, scan.differential[good]]))
     axis.set(
         xscale="log", xlabel=plotting.label("lag", time_unit), ylim=(0, 1.25 * float(top)),
@@ -79,6 +81,13 @@ def _scan(source: Trajectories, report: TimeScaleReport) -> Picture:
         "closed form for the drift on the way, and as the slope of the spread between neighbouring lags (points). "
         f"{held}",
     )
+
+
+def _plain_ticks(axis: Axes) -> None:
+    """Of a logarithmic axis of about a decade: at 1, 2 and 5 of each, as plain numbers."""
+    axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _tests(source: Trajectories, report: TimeScaleReport) -> Picture:
@@ -125,7 +134,7 @@ def _tests(source: Trajectories, report: TimeScaleReport) -> Picture:
         xscale="log", xlabel=plotting.label("lag", source.time_unit), ylabel="departure over tolerance",
         ylim=(max(low, -4), min(max(high, 1.6), 6)),
     )  # fmt: skip
-    middle.xaxis.set_minor_formatter(NullFormatter())
+    _plain_ticks(middle)
     middle.set_title("Tests along the plateau")
     middle.legend(loc="best")
     lags = best.time * np.arange(1, len(best.noise.correlation) + 1)
@@ -188,6 +197,42 @@ def _fields(source: Trajectories, report: TimeScaleReport, energy: Potential | N
     )
 
 
+def _maps(source: Trajectories, report: TimeScaleReport, energy: Potential | None) -> Picture:
+    """Two coordinates: the potential as a map, the drift as arrows on the mean diffusion."""
+    model = report.model
+    drawing, axes = plotting.figure((model is not None) + (energy is not None), height=3.6)
+    labels = {
+        "xlabel": plotting.label("first coordinate", source.unit),
+        "ylabel": plotting.label("second coordinate", source.unit),
+    }
+    if energy is not None:
+        axis = axes.pop(0)
+        mesh = axis.pcolormesh(*energy.edges, energy.energy.T, cmap="viridis", rasterized=True)
+        drawing.colorbar(mesh, ax=axis, label=plotting.label("potential of mean force", energy.unit))
+        axis.set(**labels)
+        axis.set_title("Potential")
+    if model is not None:
+        axis = axes[0]
+        trace = np.where(model.supported, np.trace(model.diffusion, axis1=-2, axis2=-1) / 2, np.nan)
+        unit = f"{source.unit}²/{source.time_unit}" if source.unit and source.time_unit else ""
+        high = float(np.nanquantile(trace, 0.95))
+        mesh = axis.pcolormesh(*model.edges, trace.T, cmap="cividis", vmin=0, vmax=high, rasterized=True)
+        drawing.colorbar(mesh, ax=axis, label=plotting.label("mean diffusion", unit))
+        x, y = np.meshgrid(*model.centres, indexing="ij")
+        every = (slice(None, None, max(1, len(x) // 14)),) * 2
+        axis.quiver(x[every], y[every], model.drift[(*every, 0)], model.drift[(*every, 1)], color="white", width=0.006)
+        axis.set(**labels)
+        axis.set_title(f"Drift and diffusion, lag {model.lag:.3g}")
+    return Picture(
+        drawing,
+        "Two coordinates. The potential of mean force as a map and, where a model holds, its drift as arrows on half "
+        "the "
+        "trace of its diffusion; white cells are not known. Arrows that turn round show a current: the drift is then "
+        "not "
+        "the slope of a potential. Errors of all cells are in data.nc and in the model's file.",
+    )
+
+
 def _comparison(source: Trajectories, found: Compared) -> Picture:
     curves = found.curves
     drawing, (left, middle, right) = plotting.figure(3)
@@ -210,6 +255,7 @@ def _comparison(source: Trajectories, found: Compared) -> Picture:
         xscale="log", yscale="log", xlabel=plotting.label("time", source.time_unit),
         ylabel=plotting.label("mean square displacement", f"{source.unit}²" if source.unit else ""),
     )  # fmt: skip
+    _plain_ticks(middle)
     middle.set_title("Displacement")
     middle.legend(loc="best")
     names = []

@@ -8,17 +8,29 @@ import numpy as np
 import xarray
 from numpy.typing import NDArray
 
-from kadanoff.dynamics.correlations import BLOCKS
+from kadanoff.dynamics.correlations import BLOCKS, autocorrelation
 from kadanoff.dynamics.langevin import Potential, potential_of_mean_force
 from kadanoff.dynamics.models import OverdampedModel
+from kadanoff.dynamics.plateaus import Plateau, running_integral
 from kadanoff.dynamics.simulation import Comparison, compare, simulate_overdamped
 from kadanoff.dynamics.time_scales import TimeScaleReport
 from kadanoff.dynamics.trajectories import Trajectories
+from kadanoff.dynamics.underdamped import fit_underdamped
 from kadanoff.estimates import Estimate
 from kadanoff.losses import Ledger, Loss
 from kadanoff.study import Reported
 
-__all__ = ["CITE", "arrays", "comparison", "estimates", "losses", "potential", "warnings_text"]
+__all__ = [
+    "CITE",
+    "arrays",
+    "comparison",
+    "estimates",
+    "force_friction",
+    "losses",
+    "potential",
+    "underdamped",
+    "warnings_text",
+]
 
 Array = NDArray[np.float64]
 
@@ -122,6 +134,31 @@ def estimates(source: Trajectories, report: TimeScaleReport, found: Compared | N
             for side, value in (("fine", fine), ("model", coarse)):
                 table[f"passage_time.{start:g}_{target:g}.{side}"] = known(value, "fewer than 8 passages were seen")
     return table
+
+
+def underdamped(source: Trajectories) -> dict[str, Reported | Estimate]:
+    """Friction and kT / m of an underdamped fit over one frame, or why there is none; nothing for more coordinates."""
+    if source.dimensions > 1:
+        return {}
+    names = ("underdamped_friction", "underdamped_kT_over_m")
+    try:
+        _, friction, thermal = fit_underdamped(source)
+    except ValueError as error:  # not a failure: velocities that nothing remembers
+        return {name: Reported(None, reason=str(error)) for name in names}
+    return dict(zip(names, (friction, thermal), strict=True))
+
+
+def force_friction(source: Trajectories, thermal_energy: float) -> tuple[Reported, str]:
+    """int <F(0) F(t)> dt / kT of one coordinate from its plateau, or why not; and the warning in words."""
+    longest = min(source.longest_lag // 4, 20_000)
+    lags = np.unique(np.concatenate([np.arange(min(200, longest)), np.geomspace(1, longest, 100).round().astype(int)]))
+    assert source.forces is not None
+    curve = autocorrelation(source, source.forces, lags, centred=True)
+    found = running_integral(curve, 1 / (thermal_energy * source.dimensions))
+    warned = f"\n\nWarning: {found.warning}." if found.warning else ""
+    if isinstance(found.plateau, Plateau):
+        return Reported(found.plateau.height), warned
+    return Reported(None, reason=found.plateau.reason), warned
 
 
 def losses(found: Compared | None) -> Ledger:
