@@ -25,8 +25,8 @@ source = trajectories(
 correlations = bath_correlations(source, last=100, mass=1.0)
 kernel = memory_kernel(correlations, "simpson")
 plateau = kernel.judged().plateau
-print(f"friction up to {kernel.upper[-1]:g}: {kernel.friction()}")
-print(f"plateau at {plateau.height}" if plateau else f"no plateau: {plateau.reason}")
+print(f"integral of the kernel up to {kernel.upper[-1]:g}: {kernel.integral()}")
+print(f"friction {plateau.height}" if plateau else f"no friction to be read off: {plateau.reason}")
 print(f"memory number {memory_number(kernel)}: Langevin without memory only where it is small")
 print(f"noise over kT K: {noise_check(source, kernel, temperature=1.0, last=40).ratio}")
 

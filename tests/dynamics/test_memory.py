@@ -77,7 +77,7 @@ def test_the_running_friction_converges(bath, method):
     kernels = [memory_kernel(exact(bath, step), method) for step in (0.1, 0.05)]
     errors = [np.abs(kernel.running - 2 / math.pi * np.arctan(kernel.upper)).max() for kernel in kernels]
     assert math.log2(errors[0] / errors[1]) == pytest.approx(ORDER[method], abs=0.12)
-    assert kernels[1].friction(20).value == pytest.approx(0.968, abs=2.1e-3)
+    assert kernels[1].integral(20).value == pytest.approx(0.968, abs=2.1e-3)
 
 
 def test_block_twin():
@@ -166,7 +166,7 @@ def test_white_friction_is_a_jump():
 @pytest.mark.parametrize("method", ["midpoint", "simpson", "integrated"])
 def test_sampled_friction(source, method):
     kernel = memory_kernel(bath_correlations(source, 200), method)
-    friction = kernel.friction(20)
+    friction = kernel.integral(20)
     assert friction.error < 0.06
     assert abs(friction.value - 2 / math.pi * math.atan(20)) < 4 * friction.error
     error = np.abs(kernel.value - ohmic_kernel(kernel.time)) / kernel.error
@@ -333,7 +333,7 @@ def test_bad_input(bath, source):
         volterra([1.0, np.inf], [1.0, 1.0], 0.1, np.ones(2), np.ones(2), np.zeros(2))
     kernel = memory_kernel(good, "midpoint")
     with pytest.raises(ValueError, match="known from"):
-        kernel.friction(50.0)
+        kernel.integral(50.0)
     with pytest.raises(ValueError, match="whole steps"):
         noise_check(source, kernel, 1.0, last=10)
     with pytest.raises(ValueError, match="not between"):
@@ -346,7 +346,7 @@ def test_error_bars_cover(bath):
     law, z = 2 / math.pi * math.atan(10), []
     for seed in range(120):
         data = as_trajectories(sample_bath(bath, 0.1, 201, 300, seed=1000 + seed), 0.1)
-        friction = memory_kernel(bath_correlations(data, 100), "midpoint").friction(10)
+        friction = memory_kernel(bath_correlations(data, 100), "midpoint").integral(10)
         z.append((friction.value - law) / friction.error)
     # Student's t of 31 degrees: variance 31 / 29, and that of the sample variance of 120 is 2.2 / 120 or so
     assert np.mean(np.square(z)) == pytest.approx(31 / 29, abs=4.5 * math.sqrt(2.3 / 120))

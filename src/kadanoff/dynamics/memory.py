@@ -104,8 +104,8 @@ class MemoryKernel:
     method: Method
     mass: float = 1.0
 
-    def friction(self, upper: float | None = None, unit: str = "") -> Estimate:
-        """G at the last point up to `upper` (default: at the end): the friction, where G has a plateau there.
+    def integral(self, upper: float | None = None, unit: str = "") -> Estimate:
+        """G at the last point up to `upper` (default: at the end). It is the friction only where G has a plateau there.
 
         Whether it has one, `judged` says. Raises ValueError where `upper` lies outside the data.
         """

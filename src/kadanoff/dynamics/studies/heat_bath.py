@@ -115,7 +115,7 @@ def heat_bath(config: HeatBathStudy, run: Run) -> Result:
     fitted = run.stage("fit", fit_prony, kernel)
     model = run.stage("walkers", walked, fitted, config, run.seed)
 
-    friction = kernel.friction(config.upper)
+    friction = kernel.integral(config.upper)
     exact_friction = float(bath.running_friction(kernel.upper[-1]))
     exact = exact_kernels(bath, config.upper, config.step)["simpson"]
     number = memory_number(kernel)
