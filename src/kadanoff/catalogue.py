@@ -32,6 +32,10 @@ KINDS: dict[str, str] = {
     "molecules.force-floor": "kadanoff.molecules.studies.force_floor:force_floor_run",
     "lattices.block-spins": "kadanoff.lattices.studies:block_spins",
     "dynamics.hidden-cycle": "kadanoff.dynamics.studies.hidden_cycle:hidden_cycle",
+    "dynamics.piston": "kadanoff.dynamics.studies.piston:piston",
+    "dynamics.heat-bath": "kadanoff.dynamics.studies.heat_bath:heat_bath",
+    "dynamics.langevin": "kadanoff.dynamics.studies.langevin:langevin",
+    "dynamics.langevin-double-well": "kadanoff.dynamics.studies.langevin_double_well:double_well_study",
     "networks.regions": "kadanoff.networks.studies:regions",
 }
 """Kind -> ``module:function``; the function takes ``(config, run)`` and returns a Result."""
@@ -65,6 +69,24 @@ STUDIES: tuple[Study, ...] = (
         "block-spins", "lattices.block-spins", "spins to blocks by majority: nats kept and lost per block, exactly", 3
     ),
     Study("hidden-cycle", "dynamics.hidden-cycle", "a driven cycle with two states lumped: all dissipation hidden", 2),
+    Study(
+        "piston",
+        "dynamics.piston",
+        "a heavy particle in an ideal gas: friction from collisions, and from which mass on a Langevin equation holds",
+        20,
+    ),
+    Study(
+        "heat-bath",
+        "dynamics.heat-bath",
+        "a particle among oscillators: memory kernel and friction from trajectories against the exact ones",
+        15,
+    ),
+    Study(
+        "langevin",
+        "dynamics.langevin-double-well",
+        "positions to a Langevin model: between which lags one holds, its friction, and when there is none",
+        25,
+    ),
     Study("regions", "networks.regions", "a network to regions, hard and soft: flow conserved, wiring forgotten", 2),
     Study(
         "spce-reference",

@@ -1,5 +1,6 @@
-"""Jump processes: what lumping states hides."""
+"""Dynamics: Langevin models and the time scales between which they hold; jump processes and what lumping hides."""
 
+from kadanoff.dynamics.correlations import Correlation, autocorrelation, mean_square_displacement, passage_time
 from kadanoff.dynamics.entropy_production import (
     Split,
     edge_flows,
@@ -9,5 +10,116 @@ from kadanoff.dynamics.entropy_production import (
     split,
     stationary,
 )
+from kadanoff.dynamics.generalised_langevin import (
+    Embedding,
+    divergence_rate,
+    embedding,
+    model_correlation,
+    simulate_generalised,
+)
+from kadanoff.dynamics.kac_zwanzig import (
+    HeatBath,
+    Modes,
+    Paths,
+    ohmic_bath,
+    ohmic_kernel,
+    sample_bath,
+    velocity_correlation,
+)
+from kadanoff.dynamics.langevin import einstein_friction, fit_overdamped, kramers_moyal, potential_of_mean_force
+from kadanoff.dynamics.memory import (
+    BathCorrelations,
+    MemoryKernel,
+    bath_correlations,
+    exact_correlations,
+    memory_kernel,
+    memory_number,
+)
+from kadanoff.dynamics.models import OverdampedModel, UnderdampedModel, mean_first_passage_time
+from kadanoff.dynamics.noise import (
+    NoiseCheck,
+    noise_check,
+    projected_force,
+)
+from kadanoff.dynamics.piston import (
+    PistonPaths,
+    PistonStatistics,
+    friction_ratios,
+    initial_friction_ratio,
+    jepsen_correlation,
+    langevin_tests,
+    piston_friction,
+    piston_statistics,
+    sample_piston,
+)
+from kadanoff.dynamics.prony import (
+    PronyKernel,
+    fit_prony,
+)
+from kadanoff.dynamics.simulation import compare, simulate_overdamped, simulate_underdamped
+from kadanoff.dynamics.time_scales import lag_scan, time_scale_report
+from kadanoff.dynamics.trajectories import Trajectories
+from kadanoff.dynamics.trajectory_files import read_coordinate, read_trajectories
+from kadanoff.dynamics.underdamped import fit_underdamped
 
-__all__ = ["Split", "edge_flows", "entropy_production", "lumped_entropy_production", "ring", "split", "stationary"]
+__all__ = [
+    "BathCorrelations",
+    "Correlation",
+    "Embedding",
+    "HeatBath",
+    "MemoryKernel",
+    "Modes",
+    "NoiseCheck",
+    "OverdampedModel",
+    "Paths",
+    "PistonPaths",
+    "PistonStatistics",
+    "PronyKernel",
+    "Split",
+    "Trajectories",
+    "UnderdampedModel",
+    "autocorrelation",
+    "bath_correlations",
+    "compare",
+    "divergence_rate",
+    "edge_flows",
+    "einstein_friction",
+    "embedding",
+    "entropy_production",
+    "exact_correlations",
+    "fit_overdamped",
+    "fit_prony",
+    "fit_underdamped",
+    "friction_ratios",
+    "initial_friction_ratio",
+    "jepsen_correlation",
+    "kramers_moyal",
+    "lag_scan",
+    "langevin_tests",
+    "lumped_entropy_production",
+    "mean_first_passage_time",
+    "mean_square_displacement",
+    "memory_kernel",
+    "memory_number",
+    "model_correlation",
+    "noise_check",
+    "ohmic_bath",
+    "ohmic_kernel",
+    "passage_time",
+    "piston_friction",
+    "piston_statistics",
+    "potential_of_mean_force",
+    "projected_force",
+    "read_coordinate",
+    "read_trajectories",
+    "ring",
+    "sample_bath",
+    "sample_piston",
+    "simulate_generalised",
+    "simulate_overdamped",
+    "simulate_underdamped",
+    "split",
+    "stationary",
+    "time_scale_report",
+    "velocity_correlation",
+]

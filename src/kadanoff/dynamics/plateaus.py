@@ -1,0 +1,200 @@
+"""Where a curve measured with error bars stands still, or that it does not.
+
+Friction, diffusion and other transport coefficients are read off plateaus: of D(lag), of the running integral of a
+force or velocity autocorrelation. In a finite bath there is none at long times: the integral goes to zero (Espanol and
+Zuniga, 1993; Bocquet, Hansen and Piasecki, 1994), and a late value would be no friction.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from kadanoff.dynamics.correlations import Correlation, jackknife_error
+from kadanoff.estimates import Estimate
+
+__all__ = ["NoPlateau", "Plateau", "RunningIntegral", "find_plateau", "judged_integral", "running_integral"]
+
+Array = NDArray[np.float64]
+
+SPAN = 3.0  # a plateau is at least so many times longer at its end than at its start
+CHANGE = 0.15  # of its height: the most a plateau may rise or fall from end to end, at 95 % confidence
+_POINTS = 4
+_DECADE = 10.0
+_WINDOWS = 60  # points of a running integral among which a plateau is sought
+_CERTAIN = 2.0  # standard errors
+_ABOVE = 4.0  # standard errors a plateau must stand above zero
+
+
+@dataclass(frozen=True)
+class Plateau:
+    """From time ``start`` to ``end`` a curve stands still. Its ``height`` is read off the part of it, ``core``, that
+    gives the smallest error: the jackknife error and half of the rise from end to end of the core, which is ``change``
+    (over the height)."""
+
+    start: float
+    end: float
+    core: tuple[float, float]
+    height: Estimate
+    change: Estimate
+
+    def __bool__(self) -> bool:
+        return True
+
+
+@dataclass(frozen=True)
+class NoPlateau:
+    """There is none, and why: ``undecided`` where longer data might still show one."""
+
+    reason: str
+    undecided: bool
+
+    def __bool__(self) -> bool:
+        return False
+
+
+class _Window(NamedTuple):
+    first: int
+    last: int
+    height: float
+    error: float
+    rise: float
+    rise_error: float
+
+
+def find_plateau(
+    time: ArrayLike,
+    value: ArrayLike,
+    left_out: ArrayLike,
+    *,
+    unit: str = "",
+    time_unit: str = "",
+    change: float = CHANGE,
+    span: float = SPAN,
+) -> Plateau | NoPlateau:
+    """The longest stretch of times over which a curve does not change, by a test of equivalence.
+
+    In each window of 4 points or more that spans a factor `span` in time, a line in ln t is fitted (weights from the
+    errors); its rise over the window must be below `change` of its height with 95 % confidence (|rise| + 2 errors <=
+    change), each point within that and 3 of its errors, and the height 4 errors above zero. Poor data cannot pass as
+    a plateau, and good data cannot fail by a slope that does not matter. Of all windows the longest in ln t is taken.
+
+    Arguments:
+        time: (m,) increasing, positive. value: (m,). left_out: (b, m), the curve without each block.
+        unit, time_unit: of the height and time, as printed.
+        change, span: as above.
+
+    Returns:
+        `Plateau`, or `NoPlateau`, which is false.
+    """
+    t, y, rows = (np.asarray(a, dtype=np.float64) for a in (time, value, left_out))
+    good = np.isfinite(y) & np.isfinite(rows).all(axis=0)
+    end = len(t) if good.all() else int(np.argmin(good))  # what follows a missing point is beyond the method's reach
+    t, y, rows = t[:end], y[:end], rows[:, :end]
+    accepted: list[_Window] = []
+    closest, open_window = np.inf, False
+    log, error = np.log(t), np.maximum(jackknife_error(rows), 1e-300)
+    for i in range(end):
+        for j in range(i + _POINTS - 1, end):
+            if log[j] - log[i] < np.log(span) - 1e-9:
+                continue
+            part = slice(i, j + 1)
+            height, rise = _line(log[part], y[part], error[part])
+            heights, rises = _line(log[part], rows[:, part], error[part])
+            height_error, rise_error = float(jackknife_error(heights)), float(jackknife_error(rises))
+            if not height > _ABOVE * height_error:
+                continue
+            closest = min(closest, float(abs(rise)))
+            near = bool(np.all(np.abs(y[part] - height) <= change * height + 3 * error[part]))
+            if near and abs(rise) + _CERTAIN * rise_error <= change:
+                total = float(np.hypot(height_error, abs(rise) * height / 2))
+                accepted.append(_Window(i, j, float(height), total, float(rise), rise_error))
+            open_window |= bool(near and abs(rise) <= change)
+    if accepted:
+        whole = max(accepted, key=lambda one: log[one.last] - log[one.first])
+        inside = [one for one in accepted if one.first >= whole.first and one.last <= whole.last]
+        core = min(inside, key=lambda one: one.error)
+        start, stop = float(t[core.first]), float(t[core.last])
+        how = f"plateau, {start:.4g}-{stop:.4g} {time_unit}".rstrip()
+        return Plateau(
+            float(t[whole.first]), float(t[whole.last]), (start, stop),
+            Estimate(core.height, core.error, len(rows), unit, how),
+            Estimate(core.rise, core.rise_error, len(rows), "", "jackknife"),
+        )  # fmt: skip
+    if open_window:
+        return NoPlateau("the curve may be level somewhere, but its error bars are too wide to show it", True)
+    if not np.isfinite(closest):
+        return NoPlateau(
+            f"no stretch of times that spans a factor of {span:g} rises out of the noise" if end else "no point at all",
+            True,
+        )
+    return NoPlateau(
+        f"over every factor of {span:g} in time the curve changes by {100 * closest:.0f} % of its height or more", False
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class RunningIntegral:
+    """int_0^t C(s) ds, its error band, the plateau where there is one, and a ``warning`` (or "")."""
+
+    time: Array
+    value: Array
+    error: Array
+    plateau: Plateau | NoPlateau
+    warning: str
+
+
+def running_integral(curve: Correlation, factor: float = 1.0, *, unit: str = "") -> RunningIntegral:
+    """The running integral of a correlation function, such as a friction int <F F> / kT or a diffusion int <v v>.
+
+    Arguments:
+        curve: at evenly or unevenly spaced times from 0, trapezoidal rule between them.
+        factor: such as 1 / kT.
+        unit: of the integral.
+
+    Returns:
+        `RunningIntegral`. Where it rises and falls back towards zero, the warning says that the bath is finite or the
+        coordinate bound; then a plateau must last a decade, since the neighbourhood of a maximum is none.
+
+    Raises:
+        ValueError: for a curve that does not begin at time 0.
+    """
+    if curve.time[0] != 0:
+        raise ValueError(f"a running integral begins at time 0, the curve at {curve.time[0]:g}")
+    steps = np.diff(curve.time)
+
+    def run(rows: Array) -> Array:
+        return np.asarray(factor * np.cumsum((rows[..., 1:] + rows[..., :-1]) / 2 * steps, axis=-1))
+
+    return judged_integral(curve.time[1:], run(curve.value), run(curve.left_out), unit=unit)
+
+
+def judged_integral(time: Array, value: Array, left_out: Array, *, unit: str = "") -> RunningIntegral:
+    """`running_integral` of an integral (m,) that is there already, with those without each block (b, m)."""
+    error = jackknife_error(left_out)
+    top = int(np.argmax(value))
+    late = slice(max(top, int(0.8 * len(value))), None)
+    falls = value[top] > _ABOVE * error[top] and np.all(value[late] < 0.5 * value[top] - _CERTAIN * error[late])
+    some = np.unique(np.geomspace(1, len(time), min(len(time), _WINDOWS)).round().astype(int)) - 1
+    found = find_plateau(time[some], value[some], left_out[:, some], unit=unit, span=_DECADE if falls else SPAN)
+    warning = ""
+    if falls:
+        warning = (
+            f"the running integral falls from {value[top]:.4g} at {time[top]:.4g} to {value[-1]:.4g} at {time[-1]:.4g}:"
+            " the bath is finite or the coordinate bound, and its late value is no transport coefficient"
+            + ("" if found else "; there is no plateau on the way either, so none is given")
+        )
+    return RunningIntegral(time, value, error, found, warning)
+
+
+def _line(x: Array, y: Array, error: Array) -> tuple[Array, Array]:
+    """Mean height and relative rise from end to end of weighted straight fits to y (..., n)."""
+    weight = 1 / error**2
+    weight = weight / weight.sum()
+    centre = np.sum(weight * x)
+    height = np.sum(weight * y, axis=-1)
+    slope = np.sum(weight * (x - centre) * y, axis=-1) / np.sum(weight * (x - centre) ** 2)
+    return height, slope * (x[-1] - x[0]) / np.where(height == 0, np.nan, height)
