@@ -5,9 +5,12 @@ transitions and the bin of the time between them. From counts n_w in a time T
 
     sigma = 1/T sum_{w < w'} (n_w - n_w') ln((n_w + 1/2) / (n_w' + 1/2)),    w' the reversed word
 
-is what the counts of one run show. Noise alone makes it positive, also in equilibrium. The data are therefore cut into
-blocks that are longer than the slowest correlation, and blocks drawn with replacement tell both the bias, which is
-taken off, and the standard error. The estimate may come out below zero by its error.
+is what the counts of one run show. Noise alone makes it positive, also in equilibrium: by 2 / T for every pair of words
+whose counts are independent Poisson numbers, by more or less where they are correlated (currents through a network obey
+Kirchhoff's law). The data are therefore cut into blocks that are longer than the slowest correlation. The covariance of
+the counts between blocks gives the bias, which is taken off, and blocks drawn with replacement give the standard error.
+The estimate may come out below zero by its error. Near equilibrium the error is too large, by up to sqrt(3), since
+redrawn noise is noise on top of noise; away from it it is right.
 """
 
 from __future__ import annotations
@@ -35,7 +38,7 @@ _BINS = 256
 
 @dataclass(frozen=True, eq=False)
 class Words:
-    """Counts (blocks, pairs) of both words of every pair {w, reversed w}: ``there`` and ``back``; ``sign`` is a scale."""
+    """Counts (blocks, pairs) of both words of every pair {w, reversed w}, ``there`` and ``back``; ``sign`` scales."""
 
     there: Array
     back: Array
@@ -101,7 +104,8 @@ def words(code: Index, reverse: Index, number: Index, blocks: int, sign: float =
 def binned(code: Index, reverse: Index, times: Array) -> tuple[Index, Index]:
     """Words and their reverses with the bin of a time added to both.
 
-    The bins hold equally many of the times of a word and its reverse together, n^0.4 bins for n times, at most 256.
+    The bins hold equally many of the times of a word and its reverse together: n^0.4 bins, at most 256, where the
+    rarer of the two was seen n times.
     Binning lowers a divergence (data processing), so that a bound stays one.
     """
     low = np.minimum(code, reverse)
@@ -111,7 +115,8 @@ def binned(code: Index, reverse: Index, times: Array) -> tuple[Index, Index]:
     for rows in np.split(order, starts[1:]):
         if code[rows[0]] == reverse[rows[0]]:
             continue
-        bins = int(np.clip(len(rows) ** 0.4, 1, _BINS))
+        rarer = min(np.count_nonzero(code[rows] == low[rows]), np.count_nonzero(code[rows] != low[rows]))
+        bins = int(np.clip(rarer**0.4, 1, _BINS))
         edges = np.quantile(times[rows], np.arange(1, bins) / bins)
         bin_number[rows] = np.searchsorted(edges, times[rows])
     return code * _BINS + bin_number, reverse * _BINS + bin_number
@@ -134,10 +139,28 @@ def divergence(parts: Sequence[Words], duration: Array, unit: str, seed: int = 0
         return np.asarray(total / (weight @ duration))
 
     plain, drawn = resampled(rates, len(duration), seed)
+    bias = sum(part.sign * _bias(part) for part in parts) / float(duration.sum())
     error = float(drawn.std(ddof=1)) * np.sqrt(len(duration) / (len(duration) - 1))
-    return Estimate(
-        2 * plain - float(drawn.mean()), float(error), len(duration), unit, "words, blocks redrawn, bias taken off"
-    )
+    return Estimate(plain - bias, float(error), len(duration), unit, "words, blocks redrawn, bias taken off")
+
+
+def _bias(part: Words) -> float:
+    """What noise adds to sum (n - m) ln((n + 1/2) / (m + 1/2)), to second order in the fluctuations of the counts.
+
+    With f = (n - m) ln(n / m): f_nn v_n / 2 + f_mm v_m / 2 + f_nm c, and what the halves add, -(n - m)^2 / 2nm; 2 for
+    Poisson numbers. Counts below 10 are taken as Poisson, for want of a variance.
+    """
+    if part.there.shape[1] == 0:
+        return 0.0
+    blocks = len(part.there)
+    n, m = part.there.sum(axis=0) + 0.5, part.back.sum(axis=0) + 0.5
+    first, second = part.there - part.there.mean(axis=0), part.back - part.back.mean(axis=0)
+    scale = blocks / (blocks - 1)
+    v, w, c = scale * (first**2).sum(axis=0), scale * (second**2).sum(axis=0), scale * (first * second).sum(axis=0)
+    few = np.minimum(n, m) < _RARE
+    v, w, c = np.where(few, n, v), np.where(few, m, w), np.where(few, 0.0, c)
+    curved = (1 / n + m / n**2) * v / 2 + (1 / m + n / m**2) * w / 2 - (1 / n + 1 / m) * c
+    return float(np.sum(curved - (n - m) ** 2 / (2 * n * m)))
 
 
 def resampled(function, blocks: int, seed: int) -> tuple[float, Array]:  # type: ignore[no-untyped-def]
