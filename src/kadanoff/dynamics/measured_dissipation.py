@@ -194,7 +194,9 @@ def _sampled_dwell(here: NDArray[np.bool_], times: Array, number: Index, unit: s
     return Estimate(value, float(error), blocks, unit, "dwell times, blocks redrawn, bias taken off")
 
 
-def _sampled_uncertainty(found: Collected, weights: Array, moments: Array, end: float, assumptions: str) -> None:
+def _sampled_uncertainty(
+    found: Collected, weights: Array, moments: Array, end: float, assumptions: str, seed: int
+) -> None:
     """2 J C^-1 J from currents in blocks of equal time, freed of its bias as Hotelling's T^2 is.
 
     The relation holds for blocks of any length (Horowitz and Gingrich, 2017); 256 symbols in each, on average, leave
