@@ -13,7 +13,7 @@ from kadanoff.dynamics.entropy_production import (
     step_flows,
 )
 from kadanoff.dynamics.hidden_dissipation import hidden_dissipation
-from kadanoff.dynamics.jumps import Jumps, check_rates, edge_flows, ring, simulate_jumps, stationary
+from kadanoff.dynamics.jumps import Jumps, check_rates, edge_flows, ring, simulate_chain, simulate_jumps, stationary
 from kadanoff.dynamics.observers import Milestones, Record, ResolvedTransitions, StateLumps, record
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "lumped_entropy_production",
     "record",
     "ring",
+    "simulate_chain",
     "simulate_jumps",
     "split",
     "stationary",

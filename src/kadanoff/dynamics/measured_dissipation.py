@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from kadanoff.dynamics.current_uncertainty import independent
 from kadanoff.dynamics.dissipation import (
     BARATO,
     FIXED,
@@ -185,7 +186,7 @@ def _sampled_dwell(here: NDArray[np.bool_], times: Array, number: Index, unit: s
     def rates(weight: Array) -> Array:
         n, first, second, time = (weight @ values for values in (visits, once, twice, whole))
         theta = second * n / first**2
-        cost = np.array([least_dissipation(x) if x < 2 else 4 * (2 - x) for x in np.maximum(theta, 1 + 1e-9)])
+        cost = least_dissipation(np.maximum(theta, 1 + 1e-9)) + 4 * np.minimum(2 - theta, 0.0)
         return np.asarray(2 * cost * n / time)
 
     plain, drawn = resampled(rates, blocks, seed)
@@ -206,7 +207,8 @@ def _sampled_uncertainty(
     span = end / blocks
     number = np.minimum((moments / span).astype(np.int64), blocks - 1)
     currents = np.array([np.bincount(number, weight, minlength=blocks) for weight in weights])
-    currents = currents[currents.std(axis=1) > 0] if len(currents) else currents
+    if len(currents):  # combinations that hardly fluctuate are bounded: nothing but noise
+        currents = independent(np.atleast_2d(np.cov(currents)), 1e-2).T @ currents
     d = len(currents)
     assumptions = f"{assumptions}; continuous time"
     if d == 0:
