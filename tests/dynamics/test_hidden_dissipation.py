@@ -123,10 +123,10 @@ def test_waiting_times_against_a_fine_sum():
     from scipy.linalg import expm
 
     passage = transition_passages(edge_flows(HARUNARI), HARUNARI, EDGES.directed)
-    step = 0.002
+    step = 0.001
     once = expm((passage.hidden - np.diag(passage.leaving)) * step)
     power, total = np.eye(4), 0.0
-    for k in range(5001):
+    for k in range(10_001):
         density = passage.entry @ power @ passage.exit
         back = density[passage.first][:, passage.last].T
         seen = density > 0  # at t = 0 some pairs cannot follow each other

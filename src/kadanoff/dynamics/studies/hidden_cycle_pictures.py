@@ -236,5 +236,6 @@ def null(chains: Null, driven: Estimate) -> Picture:
         drawing,
         "The null test. Left: apparent entropy production of chains that produce none, in standard errors; plain "
         "counts (red) are never below zero and would be taken for dissipation. Right: how often the interval of each "
-        f"bound contains zero. A driven 3-cycle of 0.12477 nats a step gives {driven.value:.4f} ({low:.4f} to {high:.4f}).",
+        f"bound contains zero. A driven 3-cycle of 0.12477 nats a step gives {driven.value:.4f} "
+        f"({low:.4f} to {high:.4f}).",
     )
