@@ -29,7 +29,7 @@ HEAVY = {
     "asyncio",
     "pandas",
 }
-INSTALLED = [kind for kind in KINDS if not kind.startswith("molecules")]
+INSTALLED = [kind for kind in KINDS if not kind.startswith("molecules") and kind != "dynamics.entropy-production"]
 
 
 @pytest.fixture

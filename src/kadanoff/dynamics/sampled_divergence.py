@@ -56,34 +56,41 @@ class Blocks:
 def cut(symbols: Index, times: Array | None) -> Blocks:
     """Blocks of equally many symbols, 128 of them or fewer, long enough to be independent of each other.
 
-    The integrated correlation time of the share of time spent in each symbol, block by block (`estimates.means`), tells:
-    where it is above 1.6 blocks, the blocks are joined two and two.
+    The integrated correlation time of the share of time spent in each symbol, block by block (`estimates.means`),
+    tells: where it is above 1.6 blocks, the blocks are joined two and two.
 
     Raises:
-        ValueError: for a series that holds fewer than 16 independent pieces, or 16 blocks of 8 symbols.
+        ValueError: for a series that holds fewer than 16 independent pieces with 8 changes of symbol.
     """
     spent = np.ones(len(symbols)) if times is None else times
+    events = len(symbols) if times is not None else np.count_nonzero(np.diff(symbols))  # equal steps show rests too
     count = _MOST
-    while count * _SHORTEST > len(symbols) and count >= _FEWEST:
+    while count * _SHORTEST > events and count > 1:
         count //= 2
+    blocks, pieces = _divided(symbols, spent, count)
+    if min(count, pieces) < _FEWEST:
+        raise ValueError(
+            f"the series of {len(symbols)} symbols is too short beside its slowest time scale: it holds about "
+            f"{min(count, pieces):.0f} independent pieces with {_SHORTEST} changes or more, and an error bar needs "
+            f"{_FEWEST}; take a longer one"
+        )
+    while 1.6 * pieces < count and count >= 2 * _FEWEST:
+        count //= 2
+        blocks, pieces = _divided(symbols, spent, count)
+    return blocks
+
+
+def _divided(symbols: Index, spent: Array, count: int) -> tuple[Blocks, float]:
+    """``count`` blocks, and how many of them are independent by the shares of time that the symbols take."""
     kinds = int(symbols.max(initial=0)) + 1
-    pieces = float(count)
-    while count >= _FEWEST:
-        number = (np.arange(len(symbols)) * count) // len(symbols)
-        share = np.bincount(number * kinds + symbols, spent, minlength=count * kinds).reshape(count, kinds)
-        duration = share.sum(axis=1)
-        share = share / duration[:, None]
-        moving = share.std(axis=0) * len(symbols) > count  # by more than one symbol a block: less is rounding
-        pieces = float(means(share[:, moving]).samples.min()) if moving.any() else float(count)
-        if pieces < _FEWEST:
-            break
-        if 1.6 * pieces >= count or count < 2 * _FEWEST:
-            return Blocks(number, duration)
-        count //= 2
-    raise ValueError(
-        f"the series of {len(symbols)} symbols is too short beside its slowest time scale: it holds about {pieces:.0f} "
-        f"independent pieces, and an error bar needs {_FEWEST} of 8 symbols or more; take a longer one"
-    )
+    number = (np.arange(len(symbols)) * count) // len(symbols)
+    share = np.bincount(number * kinds + symbols, spent, minlength=count * kinds).reshape(count, kinds)
+    duration = share.sum(axis=1)
+    share = share / duration[:, None]
+    moving = share.std(axis=0) * len(symbols) > count  # by more than one symbol a block: less is rounding
+    if count < _FEWEST or not moving.any():
+        return Blocks(number, duration), float(count)
+    return Blocks(number, duration), float(means(share[:, moving]).samples.min())
 
 
 def words(code: Index, reverse: Index, number: Index, blocks: int, sign: float = 1.0) -> Words:

@@ -34,11 +34,13 @@ class EntropyProduction(BaseModel):
     sequence: InputFile = Field(
         description="Text file, one row an event in time order, '#' starts a comment. State lumps: state and, in "
         "continuous time, its dwell time; resolved transitions: from, to, the time since the last one; milestones: "
-        "the milestone. States are words or numbers."
+        "the milestone. States are words or numbers.",
+        examples=["states.txt"],
     )
     observer: Literal["state lumps", "resolved transitions", "milestones"] = Field(
         description="What the file shows: a map of the instantaneous state, some jumps with their reverses, or the "
-        "last milestone visited. The bounds that hold differ."
+        "last milestone visited. The bounds that hold differ.",
+        examples=["state lumps"],
     )
     time_unit: str = Field("s", description="Unit of the times in the file, as printed.")
     longest: int = Field(4, ge=2, le=12, description="Longest words of the block divergence.")
