@@ -68,7 +68,7 @@ def cut(symbols: Index, times: Array | None) -> Blocks:
     while count * _SHORTEST > events and count > 1:
         count //= 2
     blocks, pieces = _divided(symbols, spent, count)
-    if min(count, pieces) < _FEWEST:
+    if min(count, 1.6 * pieces) < _FEWEST:
         raise ValueError(
             f"the series of {len(symbols)} symbols is too short beside its slowest time scale: it holds about "
             f"{min(count, pieces):.0f} independent pieces with {_SHORTEST} changes or more, and an error bar needs "
