@@ -70,7 +70,7 @@ def hidden_cycle(config: HiddenCycle, run: Run) -> Result:
             ("four states", HARUNARI, (four_lumps, four_edges)),
         )
     }
-    affinities = np.linspace(0.0, 3.0, 61)
+    affinities = np.linspace(0.0, 3.0, 31)
     drive = run.stage("drive", drive_curve, affinities, backward)
     arcs, shown = run.stage("arcs", arc_curve, config.ring, forward, backward).T
     ratchet, six = run.stage("words", _words)

@@ -68,7 +68,7 @@ def ladder(
         if total is not None:
             axis.axvline(total.value, color=plotting.BLACK, linewidth=1.2)
             axis.text(total.value, -0.75, " total", va="center", fontsize=8)
-            axis.set_xlim(-0.02 * total.value, 1.12 * total.value)
+            axis.set_xlim(-0.02 * max(total.value, 1e-3), 1.12 * max(total.value, 1e-3))
         axis.set(yticks=range(row), yticklabels=labels, ylim=(row - 0.4, -1.1))
         axis.tick_params(axis="y", labelsize=8)
         axis.set_xlabel(plotting.label("entropy production", "nat/s"))
