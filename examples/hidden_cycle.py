@@ -1,4 +1,4 @@
-"""A driven cycle of three states, two of them lumped: none of its entropy production shows, and what still bounds it."""
+"""A driven cycle of three states, two of them lumped: its entropy production is hidden, and what still bounds it."""
 
 # --8<-- [start:body]
 from kadanoff.dynamics import ResolvedTransitions, StateLumps, hidden_dissipation, ring, simulate_jumps
@@ -13,7 +13,7 @@ print(f"total {exact.total} = (k+ - k-) ln(k+/k-)")
 print(f"from the flows between lumps {exact['apparent']}, from the spread of dwell times {exact['dwell_bound.1']}")
 print(f"from the resolved jumps {hidden_dissipation(rates, edge)['transition_based']}: all of it, there is one cycle")
 
-path = simulate_jumps(rates, jumps=200_000, seed=1)  # or your own: Jumps(states, dwells)
+path = simulate_jumps(rates, jumps=500_000, seed=2)  # or your own: Jumps(states, dwells)
 for observer in (lumped, edge):
     seen = hidden_dissipation(path, observer)
     print(f"{seen.observer}: best bound {seen.best.name} = {seen.best.estimate}")
