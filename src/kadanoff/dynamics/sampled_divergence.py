@@ -56,8 +56,8 @@ class Blocks:
 def cut(symbols: Index, times: Array | None) -> Blocks:
     """Blocks of equally many symbols, 128 of them or fewer, long enough to be independent of each other.
 
-    The integrated correlation time of the share of time spent in each symbol, block by block (`estimates.means`),
-    tells: where it is above 1.6 blocks, the blocks are joined two and two.
+    The share of time spent in each symbol is compared between neighbouring blocks: where it is correlated beyond 3
+    standard errors, the blocks are joined two and two.
 
     Raises:
         ValueError: for a series that holds fewer than 16 independent pieces with 8 changes of symbol.
@@ -67,30 +67,37 @@ def cut(symbols: Index, times: Array | None) -> Blocks:
     count = _MOST
     while count * _SHORTEST > events and count > 1:
         count //= 2
-    blocks, pieces = _divided(symbols, spent, count)
-    if min(count, 1.6 * pieces) < _FEWEST:
+    blocks, share = _divided(symbols, spent, count)
+    pieces = float(count)
+    if count >= _FEWEST and share.size:
+        pieces = min(pieces, float(means(share).samples.min()))
+    if 1.6 * pieces < _FEWEST or count < _FEWEST:
         raise ValueError(
             f"the series of {len(symbols)} symbols is too short beside its slowest time scale: it holds about "
-            f"{min(count, pieces):.0f} independent pieces with {_SHORTEST} changes or more, and an error bar needs "
-            f"{_FEWEST}; take a longer one"
+            f"{pieces:.0f} independent pieces with {_SHORTEST} changes or more, and an error bar needs {_FEWEST}; take "
+            "a longer one"
         )
-    while 1.6 * pieces < count and count >= 2 * _FEWEST:
+    while count >= 2 * _FEWEST and _remember(share):
         count //= 2
-        blocks, pieces = _divided(symbols, spent, count)
+        blocks, share = _divided(symbols, spent, count)
     return blocks
 
 
-def _divided(symbols: Index, spent: Array, count: int) -> tuple[Blocks, float]:
-    """``count`` blocks, and how many of them are independent by the shares of time that the symbols take."""
+def _divided(symbols: Index, spent: Array, count: int) -> tuple[Blocks, Array]:
+    """``count`` blocks, and the shares of time of the symbols in them, those that vary by more than rounding."""
     kinds = int(symbols.max(initial=0)) + 1
     number = (np.arange(len(symbols)) * count) // len(symbols)
     share = np.bincount(number * kinds + symbols, spent, minlength=count * kinds).reshape(count, kinds)
     duration = share.sum(axis=1)
     share = share / duration[:, None]
-    moving = share.std(axis=0) * len(symbols) > count  # by more than one symbol a block: less is rounding
-    if count < _FEWEST or not moving.any():
-        return Blocks(number, duration), float(count)
-    return Blocks(number, duration), float(means(share[:, moving]).samples.min())
+    return Blocks(number, duration), share[:, share.std(axis=0) * len(symbols) > count]
+
+
+def _remember(share: Array) -> bool:
+    """Whether the shares of neighbouring blocks are correlated beyond 3 standard errors, in any symbol."""
+    centred = share - share.mean(axis=0)
+    correlation = np.mean(centred[1:] * centred[:-1], axis=0) / np.mean(centred**2, axis=0)
+    return bool(correlation.max(initial=0.0) > 3 / np.sqrt(len(share)))
 
 
 def words(code: Index, reverse: Index, number: Index, blocks: int, sign: float = 1.0) -> Words:
