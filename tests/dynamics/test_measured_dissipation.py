@@ -112,7 +112,7 @@ def test_the_bias_of_counts_is_taken_off():
     spread = math.sqrt(2 * 20 * 4)  # 20 pairs, each 2 chi^2 of one degree
     assert np.mean(plain) == pytest.approx(40, abs=5 * spread / math.sqrt(60))
     assert np.mean(mended) == pytest.approx(0, abs=5 * spread / math.sqrt(60))
-    assert 1.0 < np.mean(errors) / spread < 2.0  # sqrt(3) near equilibrium
+    assert np.mean(errors) / spread == pytest.approx(1.0, abs=5 * math.sqrt(0.5 / 60))
 
 
 def test_equilibrium_gives_intervals_with_zero():

@@ -9,8 +9,7 @@ is what the counts of one run show. Noise alone makes it positive, also in equil
 whose counts are independent Poisson numbers, by more or less where they are correlated (currents through a network obey
 Kirchhoff's law). The data are therefore cut into blocks that are longer than the slowest correlation. The covariance of
 the counts between blocks gives the bias, which is taken off, and blocks drawn with replacement give the standard error.
-The estimate may come out below zero by its error. Near equilibrium the error is too large, by up to sqrt(3), since
-redrawn noise is noise on top of noise; away from it it is right.
+The estimate may come out below zero by its error.
 """
 
 from __future__ import annotations
@@ -152,15 +151,20 @@ def divergence(parts: Sequence[Words], duration: Array, unit: str, seed: int = 0
         total = np.zeros(len(weight))
         for part in parts:
             for start in range(0, part.there.shape[1], _PAIRS):
-                n = weight @ part.there[:, start : start + _PAIRS]
-                m = weight @ part.back[:, start : start + _PAIRS]
+                n = np.maximum(weight @ part.there[:, start : start + _PAIRS], 0.0)
+                m = np.maximum(weight @ part.back[:, start : start + _PAIRS], 0.0)
                 total += part.sign * np.sum((n - m) * np.log((n + 0.5) / (m + 0.5)), axis=1)
         return np.asarray(total / (weight @ duration))
 
-    plain, drawn = resampled(rates, len(duration), seed)
+    blocks = len(duration)
+    weight = _draws(blocks, seed)
+    plain, drawn, mirrored = float(rates(np.ones((1, blocks)))[0]), rates(weight), rates(2.0 - weight)
+    # f of noise x about x0 is a (x0 + x)^2: what is odd in x has the variance 4 a^2 x0^2, and x0^2 is too large by that
+    # of the noise it holds itself; what is even has 2 a^2, the variance in equilibrium
+    even = float(np.var((drawn + mirrored) / 2, ddof=1))
+    variance = max(float(np.var(drawn, ddof=1)) - 2 * even, even) * blocks / (blocks - 1)
     bias = sum(part.sign * _bias(part) for part in parts) / float(duration.sum())
-    error = float(drawn.std(ddof=1)) * np.sqrt(len(duration) / (len(duration) - 1))
-    return Estimate(plain - bias, float(error), len(duration), unit, "words, blocks redrawn, bias taken off")
+    return Estimate(plain - bias, np.sqrt(variance), blocks, unit, "words, blocks redrawn, bias taken off")
 
 
 def _bias(part: Words) -> float:
@@ -184,6 +188,10 @@ def _bias(part: Words) -> float:
 
 def resampled(function, blocks: int, seed: int) -> tuple[float, Array]:  # type: ignore[no-untyped-def]
     """A function of weights (m, b) -> (m,) of the blocks, for all of them once and for 400 draws with replacement."""
+    return float(function(np.ones((1, blocks)))[0]), np.asarray(function(_draws(blocks, seed)))
+
+
+def _draws(blocks: int, seed: int) -> Array:
+    """How often each block is taken in 400 draws with replacement."""
     generator = np.random.default_rng(seed)
-    weight = generator.multinomial(blocks, np.full(blocks, 1.0 / blocks), size=_RESAMPLES).astype(np.float64)
-    return float(function(np.ones((1, blocks)))[0]), np.asarray(function(weight))
+    return generator.multinomial(blocks, np.full(blocks, 1.0 / blocks), size=_RESAMPLES).astype(np.float64)
