@@ -68,7 +68,7 @@ STUDIES: tuple[Study, ...] = (
     Study(
         "hidden-cycle",
         "dynamics.hidden-cycle",
-        "driven networks partly seen: the ladder 0 <= apparent <= bounds <= total, for each observer",
+        "driven networks partly seen: how far up from 0 to the total each observer gets",
         30,
     ),
     Study("regions", "networks.regions", "a network to regions, hard and soft: flow conserved, wiring forgotten", 2),

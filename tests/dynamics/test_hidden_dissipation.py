@@ -220,6 +220,26 @@ def test_equilibrium_shows_nothing(seed, states):
             assert bound.estimate.value == pytest.approx(0, abs=1e-9), bound.name
 
 
+def test_apparent_may_exceed_the_divergence_of_the_whole_path():
+    """Bounds are not ordered: the lumped path of the four states is semi-Markov of second order, its divergence rate
+    exact, and smaller than that of its flows; longer words of lumps tend to the limit from above."""
+    one = hidden_dissipation(HARUNARI, lumps(0, 1, 2, 2), longest=10)
+    assert one.bounds["semi_markov"].rigorous
+    assert one["apparent"].value == pytest.approx(0.307136, abs=1e-6)
+    assert one["semi_markov"].value == pytest.approx(0.303523, abs=1e-6)
+    words = [one[f"block_divergence.{n}"].value for n in range(2, 11)]
+    assert np.all(np.diff(words) < 0)
+    assert words[-1] > one["block_increment.10"].value == pytest.approx(one["block_increment.3"].value, rel=1e-9)
+
+
+def test_many_lumps_and_long_words_are_left_out_by_name():
+    rates = np.ones((300, 300))
+    one = hidden_dissipation(rates, lumps(*range(300)), bounds=["apparent", "block_divergence", "current_uncertainty"])
+    assert set(one.bounds) == {"apparent"}
+    assert any("300 lumps" in note for note in one.notes)
+    assert any("44551 currents" in note for note in one.notes)
+
+
 def test_more_resolved_transitions_show_more():
     few = hidden_dissipation(HARUNARI, ResolvedTransitions(((0, 1),)))["transition_based"].value
     assert few <= hidden_dissipation(HARUNARI, EDGES)["transition_based"].value

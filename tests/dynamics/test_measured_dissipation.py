@@ -133,6 +133,26 @@ def test_bins_split_evenly_and_know_their_reverse():
     assert np.array_equal(alike, same)
 
 
+def test_transitions_without_times_give_their_order():
+    """Per resolved jump: the order alone, the rate of jumps left out."""
+    path = simulate_jumps(HARUNARI, jumps=200_000, seed=9)
+    seen = record(path, EDGES)
+    found = hidden_dissipation(Record(seen.symbols, seen.partner), EDGES)
+    timed = hidden_dissipation(seen, EDGES, bounds=["transition_sequence"])["transition_sequence"].value
+    assert set(found.bounds) == {"transition_sequence"}
+    rate = (len(seen) - 1) / seen.times[1:].sum()
+    assert found["transition_sequence"].value * rate == pytest.approx(timed, rel=0.02)
+
+
+def test_many_lumps_of_data():
+    """Words of many lumps stay within memory; what is too much is left out by name."""
+    path = simulate_jumps(np.ones((40, 40)), jumps=60_000, seed=10)
+    found = hidden_dissipation(path, StateLumps(Map.groups(np.arange(40))), bounds=["apparent", "current_uncertainty"])
+    low, high = found["apparent"].interval()
+    assert low <= 0 <= high
+    assert any("currents are too many" in note for note in found.notes)
+
+
 def test_the_seed_settles_everything():
     path = simulate_jumps(HARUNARI, jumps=20_000, seed=7)
     one, two = (hidden_dissipation(path, EDGES, seed=1) for _ in range(2))
@@ -182,6 +202,10 @@ def test_blocks_grow_until_they_forget():
         (lambda: record(PATH, ResolvedTransitions(((1, 3),))), "only 0 resolved transitions"),
         (lambda: hidden_dissipation(np.array([0, 1, 0]), LUMPS, discrete=True), "discrete is of models"),
         (lambda: record(PATH, StateLumps(Map.groups([0, 1, 2, 3, 4]))), "symbol 4 never occurs"),
+        (
+            lambda: hidden_dissipation(Record(np.array([0, 1, 1]), np.arange(2), np.ones(3)), LUMPS),
+            "the symbol at 2 is that before it",
+        ),
     ],
 )
 def test_bad_data(make, words):

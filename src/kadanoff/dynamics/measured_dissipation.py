@@ -23,7 +23,6 @@ from kadanoff.dynamics.dissipation import (
     Collected,
     Dissipation,
     chords_of,
-    current_weights,
 )
 from kadanoff.dynamics.dwell_bound import least_dissipation
 from kadanoff.dynamics.jumps import Jumps
@@ -50,6 +49,13 @@ def measured_dissipation(
     """Every bound that what was seen allows, with intervals: `hidden_dissipation` of data, with its arguments."""
     seen = data if isinstance(data, Record) else record(data, observer)
     continuous = seen.times is not None
+    if not isinstance(observer, ResolvedTransitions) and (continuous or not isinstance(observer, StateLumps)):
+        repeated = np.flatnonzero(seen.symbols[1:] == seen.symbols[:-1])
+        if repeated.size:
+            raise ValueError(
+                f"the symbol at {repeated[0] + 1} is that before it: in continuous time one visit is one row, its "
+                "times added up (`record` and the kind do so)"
+            )
     unit = unit or ("nat/time" if continuous else "nat/step")
     names = wanted_bounds(observer, bounds, continuous)
     found = Collected(unit)
@@ -72,9 +78,8 @@ def _sampled_lumps(
     kinds, unit = len(seen.partner), found.unit
     pairs = _pair_words(seen, blocks)
     _one_way_note(found, pairs)
-    apparent = divergence([pairs], blocks.duration, unit, seed)
     if "apparent" in names:
-        found.keep("apparent", apparent, INSTANT, SCHNAKENBERG)
+        found.keep("apparent", divergence([pairs], blocks.duration, unit, seed), INSTANT, SCHNAKENBERG)
     if "block_divergence" in names:
         values: list[Words] = []
         for length in range(2, longest + 1):
@@ -115,15 +120,19 @@ def _sampled_lumps(
         jumps = np.zeros((kinds, kinds))
         np.add.at(jumps, (seen.symbols[:-1], seen.symbols[1:]), 1.0)
         moments = np.cumsum(seen.times)
-        weights = current_weights(chords_of(jumps), seen.symbols[:-1], seen.symbols[1:])
-        _sampled_uncertainty(found, weights, moments[:-1], float(moments[-1]), INSTANT, seed)
+        chord, sign = np.full((kinds, kinds), -1), np.zeros((kinds, kinds))
+        for k, (i, j) in enumerate(chords := chords_of(jumps)):
+            chord[i, j] = chord[j, i] = k
+            sign[i, j], sign[j, i] = 1.0, -1.0
+        jump = seen.symbols[:-1], seen.symbols[1:]
+        _sampled_uncertainty(
+            found, chord[jump], sign[jump], len(chords), moments[:-1], float(moments[-1]), INSTANT, seed
+        )
 
 
 def _sampled_transitions(found: Collected, names: tuple[str, ...], seen: Record, seed: int) -> None:
-    if seen.times is None:
-        raise ValueError("resolved transitions need the times between them")
     kinds, bar, unit = len(seen.partner), seen.partner, found.unit
-    waits = seen.times[1:]
+    waits = None if seen.times is None else seen.times[1:]
     blocks = cut(seen.symbols[1:], waits)
     count = len(blocks.duration)
     before, after = seen.symbols[:-1], seen.symbols[1:]
@@ -134,16 +143,21 @@ def _sampled_transitions(found: Collected, names: tuple[str, ...], seen: Record,
     sequence = divergence([pairs, single], blocks.duration, unit, seed)
     if "transition_sequence" in names:
         found.keep("transition_sequence", sequence, RESOLVED, HARUNARI)
+    if waits is None:
+        return
     if "transition_based" in names:
         timed = words(*binned(code, back, waits), blocks.number, count)
         whole = divergence([timed, single], blocks.duration, unit, seed)
         times = divergence([timed, _scaled(pairs, -1.0)], blocks.duration, unit, seed)
         found.keep("transition_based", whole, RESOLVED, HARUNARI, sequence=sequence, times=times)
     if "current_uncertainty" in names:
-        chords = sorted({(int(min(k, bar[k])), int(max(k, bar[k]))) for k in range(kinds) if k != bar[k]})
-        weights = np.array([np.where(after == k, 1.0, np.where(after == m, -1.0, 0.0)) for k, m in chords])
+        low = np.minimum(np.arange(kinds), bar)
+        chord = np.where(bar == np.arange(kinds), -1, np.unique(low, return_inverse=True)[1])
+        sign = np.where(np.arange(kinds) == low, 1.0, -1.0)
         moments = np.cumsum(waits)
-        _sampled_uncertainty(found, weights, moments, float(moments[-1]), RESOLVED, seed)
+        _sampled_uncertainty(
+            found, chord[after], sign[after], int(chord.max()) + 1, moments, float(moments[-1]), RESOLVED, seed
+        )
 
 
 def _pair_words(seen: Record, blocks: Blocks) -> Words:
@@ -196,17 +210,23 @@ def _sampled_dwell(here: NDArray[np.bool_], times: Array, number: Index, unit: s
 
 
 def _sampled_uncertainty(
-    found: Collected, weights: Array, moments: Array, end: float, assumptions: str, seed: int
+    found: Collected, chord: Index, sign: Array, count: int, moments: Array, end: float, assumptions: str, seed: int
 ) -> None:
     """2 J C^-1 J from currents in blocks of equal time, freed of its bias as Hotelling's T^2 is.
 
-    The relation holds for blocks of any length (Horowitz and Gingrich, 2017); 256 symbols in each, on average, leave
-    little of the time that the currents remember, and many blocks make the covariance sharp.
+    chord (n,) is the current that each jump belongs to (-1: none) of ``count``, sign (n,) its direction, moments
+    (n,) its time. The relation holds for blocks of any length (Horowitz and Gingrich, 2017); 256 symbols in each, on average,
+    leave little of the time that the currents remember, and many blocks make the covariance sharp.
     """
     blocks = int(np.clip(len(moments) // 256, 32, 2048))
+    if count > blocks // 4:
+        found.notes.append(f"current_uncertainty is left out: {count} currents are too many for {blocks} blocks")
+        return
     span = end / blocks
     number = np.minimum((moments / span).astype(np.int64), blocks - 1)
-    currents = np.array([np.bincount(number, weight, minlength=blocks) for weight in weights])
+    on = chord >= 0
+    place = chord[on] * blocks + number[on]
+    currents: Array = np.bincount(place, sign[on], minlength=count * blocks).reshape(count, blocks).astype(np.float64)
     if len(currents):  # combinations that hardly fluctuate are bounded: nothing but noise
         currents = independent(np.atleast_2d(np.cov(currents)), 1e-2).T @ currents
     d = len(currents)
@@ -214,9 +234,6 @@ def _sampled_uncertainty(
     if d == 0:
         zero = Estimate(0.0, 0.0, blocks, found.unit, "no current")
         found.keep("current_uncertainty", zero, assumptions, BARATO)
-        return
-    if d > blocks // 4:
-        found.notes.append(f"current_uncertainty is left out: {d} currents are too many for {blocks} blocks")
         return
     products = np.einsum("cb,db->bcd", currents, currents)
 

@@ -86,21 +86,22 @@ def _exact_lumps(
     found: Collected, names: tuple[str, ...], flows: Array, rates: Array, label: Index, parts: Split, longest: int,
     discrete: bool,
 ) -> None:  # fmt: skip
-    lumped = np.array([[flows[np.ix_(label == i, label == j)].sum() for j in range(label.max() + 1)]
-                       for i in range(label.max() + 1)])  # fmt: skip
+    kinds = int(label.max()) + 1
+    lumped = np.zeros((kinds, kinds))
+    np.add.at(lumped, (label[:, None], label[None, :]), flows)
     if "apparent" in names:
         found.add("apparent", parts.apparent, INSTANT, SCHNAKENBERG)
-    if label.max() == 0:
+    if kinds == 1:
         found.notes.append("one lump: nothing is seen to move")
         return
     if "block_divergence" in names:
-        most = int(np.log((1 << 24) / len(label)) / np.log(label.max() + 1))
-        if discrete:
-            blocks, rate = word_divergence(rates, flows.sum(axis=1), label, min(longest, most)), 1.0
+        most = min(longest, int(np.log((1 << 24) / len(label)) / np.log(kinds)))
+        if most < 2:
+            found.notes.append(f"block_divergence is left out: {kinds} lumps of {len(label)} states are too many words")
+        elif discrete:
+            _enter_blocks(found, word_divergence(rates, flows.sum(axis=1), label, most), 1.0)
         else:
-            blocks = jump_words(flows, rates, label, min(longest, most))
-            rate = float(lumped.sum() - np.trace(lumped))
-        _enter_blocks(found, blocks, rate)
+            _enter_blocks(found, jump_words(flows, rates, label, most), float(lumped.sum() - np.trace(lumped)))
     if discrete:
         return
     passages = lump_passages(flows, rates, label)
@@ -116,6 +117,9 @@ def _exact_lumps(
             found.add(f"dwell_bound.{lump}", value, INSTANT, SKINNER)
     if "current_uncertainty" in names:
         chords = chords_of(lumped)
+        if len(chords) * len(label) ** 2 > 1 << 25:
+            found.notes.append(f"current_uncertainty is left out: {len(chords)} currents of {len(label)} states")
+            return
         weights = current_weights(chords, label[:, None], label[None, :])
         mean, covariance = current_statistics(flows, rates, weights)
         found.add("current_uncertainty", uncertainty_bound(mean, covariance), f"{INSTANT}; continuous time", BARATO)

@@ -31,6 +31,7 @@ _MOST, _FEWEST = 128, 16  # blocks
 _SHORTEST = 8  # symbols in a block
 _RESAMPLES = 400
 _RARE = 10  # words seen fewer times than this, their reverse included, are merged into one that is its own reverse
+_MOST_PAIRS = 1 << 16  # pairs of words kept, the most frequent ones: leaving words out keeps a bound
 _PAIRS = 1 << 14  # pairs of words resampled at once
 _BINS = 256
 
@@ -100,7 +101,7 @@ def _remember(share: Array) -> bool:
 
 
 def words(code: Index, reverse: Index, number: Index, blocks: int, sign: float = 1.0) -> Words:
-    """Count words by block.
+    """Count words by block; pairs seen fewer than ten times are left out, and all but the 65,536 most frequent.
 
     Arguments:
         code, reverse: (n,) what was seen, and what it turns into when time is reversed; any integers.
@@ -109,14 +110,18 @@ def words(code: Index, reverse: Index, number: Index, blocks: int, sign: float =
     """
     moving = code != reverse
     low = np.minimum(code[moving], reverse[moving])
-    forward = code[moving] == low
-    _, pair = np.unique(low, return_inverse=True)
-    pairs = int(pair.max(initial=-1)) + 1
-    place = number[moving] * pairs + pair
+    forward, block = code[moving] == low, number[moving]
+    _, pair, seen = np.unique(low, return_inverse=True, return_counts=True)
+    often = seen >= _RARE
+    if np.count_nonzero(often) > _MOST_PAIRS:
+        often = seen >= np.partition(seen, -_MOST_PAIRS)[-_MOST_PAIRS]
+        often &= np.cumsum(often) <= _MOST_PAIRS
+    pairs, renamed = int(np.count_nonzero(often)), np.cumsum(often) - 1
+    kept = often[pair]
+    place, forward = block[kept] * pairs + renamed[pair[kept]], forward[kept]
     there = np.bincount(place[forward], minlength=blocks * pairs).reshape(blocks, pairs)
     back = np.bincount(place[~forward], minlength=blocks * pairs).reshape(blocks, pairs)
-    often = there.sum(axis=0) + back.sum(axis=0) >= _RARE
-    return Words(there[:, often].astype(np.float64), back[:, often].astype(np.float64), sign)
+    return Words(there.astype(np.float64), back.astype(np.float64), sign)
 
 
 def binned(code: Index, reverse: Index, times: Array) -> tuple[Index, Index]:
