@@ -63,7 +63,7 @@ class Dissipation:
 
     @property
     def best(self) -> Bound:
-        """The rigorous bound whose 95 % interval begins highest. Picked from data, it is a little too short."""
+        """The rigorous bound whose 95 % interval begins highest. Picked from data, that interval is a little short."""
         return max((bound for bound in self.bounds.values() if bound.rigorous), key=lambda b: b.estimate.interval()[0])
 
     def ledger(self, prefix: str = "entropy production") -> Ledger:

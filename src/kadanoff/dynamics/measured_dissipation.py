@@ -214,9 +214,9 @@ def _sampled_uncertainty(
 ) -> None:
     """2 J C^-1 J from currents in blocks of equal time, freed of its bias as Hotelling's T^2 is.
 
-    chord (n,) is the current that each jump belongs to (-1: none) of ``count``, sign (n,) its direction, moments
-    (n,) its time. The relation holds for blocks of any length (Horowitz and Gingrich, 2017); 256 symbols in each, on average,
-    leave little of the time that the currents remember, and many blocks make the covariance sharp.
+    chord (n,) is the current that each jump belongs to (-1: none) of ``count``, sign (n,) its direction, moments (n,)
+    when it was. The relation holds for blocks of any length (Horowitz and Gingrich, 2017); 256 symbols in each, on
+    average, leave little of the time that the currents remember, and many blocks make the covariance sharp.
     """
     blocks = int(np.clip(len(moments) // 256, 32, 2048))
     if count > blocks // 4:

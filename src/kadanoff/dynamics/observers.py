@@ -106,7 +106,8 @@ def wanted_bounds(observer: Observer, names: Iterable[str] | None, continuous: b
     valid = _VALID[type(observer)]
     if names is None:
         return tuple(name for name in valid if continuous or name not in _NEEDS_TIME)
-    for name in names:
+    wanted = (names,) if isinstance(names, str) else tuple(names)
+    for name in wanted:
         if name not in _KNOWN:
             raise ValueError(f"there is no bound {name!r}; those that hold for {observer.name}: {', '.join(valid)}")
         if name not in valid:
@@ -118,7 +119,7 @@ def wanted_bounds(observer: Observer, names: Iterable[str] | None, continuous: b
             )
         if not continuous and name in _NEEDS_TIME:
             raise ValueError(f"{name!r} needs continuous time, that is, the times of the jumps")
-    return tuple(names)
+    return wanted
 
 
 @dataclass(frozen=True, eq=False)

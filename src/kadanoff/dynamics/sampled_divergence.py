@@ -14,7 +14,7 @@ The estimate may come out below zero by its error.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -128,8 +128,7 @@ def binned(code: Index, reverse: Index, times: Array) -> tuple[Index, Index]:
     """Words and their reverses with the bin of a time added to both.
 
     The bins hold equally many of the times of a word and its reverse together: n^0.4 bins, at most 256, where the
-    rarer of the two was seen n times.
-    Binning lowers a divergence (data processing), so that a bound stays one.
+    rarer of the two was seen n times. Binning lowers a divergence (data processing), so that a bound stays one.
     """
     low = np.minimum(code, reverse)
     bin_number = np.zeros(len(code), np.int64)
@@ -191,7 +190,7 @@ def _bias(part: Words) -> float:
     return float(np.sum(curved - (n - m) ** 2 / (2 * n * m)))
 
 
-def resampled(function, blocks: int, seed: int) -> tuple[float, Array]:  # type: ignore[no-untyped-def]
+def resampled(function: Callable[[Array], Array], blocks: int, seed: int) -> tuple[float, Array]:
     """A function of weights (m, b) -> (m,) of the blocks, for all of them once and for 400 draws with replacement."""
     return float(function(np.ones((1, blocks)))[0]), np.asarray(function(_draws(blocks, seed)))
 

@@ -411,3 +411,4 @@ def start_model(
             edge=first.width,
         )  # fmt: skip
     return Model(names, masses, pairs)
+
