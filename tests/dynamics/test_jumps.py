@@ -102,6 +102,19 @@ def test_a_chain():
     assert np.array_equal(states[:50], simulate_chain(driven_chain(), 50, seed=8))
 
 
+def test_the_chain_equals_its_twin():
+    chain = driven_chain()
+    table = scipy.sparse.csr_array(chain)
+    keep, other = alias_tables(table.indptr.astype(np.int64), table.indices.astype(np.int32), table.data)
+    state, states = 1, []
+    for k in range(300):
+        states.append(state)
+        place = uniform(9, _STREAM, k, 0)[0] * 3
+        row = 3 * state + int(place)
+        state = int(table.indices[row] if place - int(place) < keep[row] else other[row])
+    assert simulate_chain(chain, 300, seed=9, start=1).tolist() == states
+
+
 def test_the_length_and_the_diagonal():
     path = Jumps(np.array([0, 1], np.int32), np.array([0.5, 1.5]))
     assert (len(path), path.time) == (2, 2.0)

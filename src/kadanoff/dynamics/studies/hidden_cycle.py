@@ -365,7 +365,8 @@ _CITE = [
     "I. A. Martinez, G. Bisker, J. M. Horowitz and J. M. R. Parrondo, Inferring broken detailed balance in the "
     "absence of "
     "observable currents, Nat. Commun. 10, 3542 (2019).",
-    "D. Hartich and A. Godec, Comment on it, Nat. Commun. 15, 8678 (2024); reply, Nat. Commun. 15, 8679 (2024).",
+    'D. Hartich and A. Godec, Comment on "Inferring broken detailed balance in the absence of observable currents", '
+    "Nat. Commun. 15, 8678 (2024); reply, Nat. Commun. 15, 8679 (2024).",
     "D. J. Skinner and J. Dunkel, Estimating entropy production from waiting time distributions, Phys. Rev. "
     "Lett. 127, 198101 (2021).",
     "P. E. Harunari, A. Dutta, M. Polettini and E. Roldan, What to learn from a few visible transitions' statistics?, "
