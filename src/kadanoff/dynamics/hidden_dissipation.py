@@ -43,8 +43,8 @@ def hidden_dissipation(
     Arguments:
         source: a model: rates (n, n), 1 / time, or (r, n, n) of r reservoirs; with ``discrete`` a transition matrix. Or
             data: fine `Jumps`, integer states (n,) at equal time steps, or a `Record` of what the observer saw.
-        observer: who looks: `StateLumps(map)`, `ResolvedTransitions(pairs)` or `Milestones(states)`. Of a `Record`, which
-            holds what was seen already, only the kind of observer counts.
+        observer: who looks: `StateLumps(map)`, `ResolvedTransitions(pairs)` or `Milestones(states)`. Of a
+            `Record`, which holds what was seen already, only the kind of observer counts.
         discrete: whether the model is a transition matrix.
         bounds: which; by default all that hold for this observer. Names without the part after the dot.
         longest: words of the block divergence; by default 6 for models and 4 for data.
