@@ -36,6 +36,7 @@ KINDS: dict[str, str] = {
     "dynamics.heat-bath": "kadanoff.dynamics.studies.heat_bath:heat_bath",
     "dynamics.langevin": "kadanoff.dynamics.studies.langevin:langevin",
     "dynamics.langevin-double-well": "kadanoff.dynamics.studies.langevin_double_well:double_well_study",
+    "dynamics.entropy-production": "kadanoff.dynamics.studies.entropy_production:entropy_production_of_data",
     "networks.regions": "kadanoff.networks.studies:regions",
 }
 """Kind -> ``module:function``; the function takes ``(config, run)`` and returns a Result."""
@@ -68,7 +69,6 @@ STUDIES: tuple[Study, ...] = (
     Study(
         "block-spins", "lattices.block-spins", "spins to blocks by majority: nats kept and lost per block, exactly", 3
     ),
-    Study("hidden-cycle", "dynamics.hidden-cycle", "a driven cycle with two states lumped: all dissipation hidden", 2),
     Study(
         "piston",
         "dynamics.piston",
@@ -86,6 +86,12 @@ STUDIES: tuple[Study, ...] = (
         "dynamics.langevin-double-well",
         "positions to a Langevin model: between which lags one holds, its friction, and when there is none",
         25,
+    ),
+    Study(
+        "hidden-cycle",
+        "dynamics.hidden-cycle",
+        "driven networks partly seen: how far up from 0 to the total each observer gets",
+        30,
     ),
     Study("regions", "networks.regions", "a network to regions, hard and soft: flow conserved, wiring forgotten", 2),
     Study(

@@ -1,14 +1,31 @@
-"""Dynamics: Langevin models and the time scales between which they hold; jump processes and what lumping hides."""
+"""Dynamics: Langevin and memory, Markov models, entropy production, and the arrow of time."""
 
-from kadanoff.dynamics.correlations import Correlation, autocorrelation, mean_square_displacement, passage_time
+from kadanoff.dynamics.block_divergence import (
+    BlockDivergence,
+    block_divergence,
+)
+from kadanoff.dynamics.correlations import (
+    Correlation,
+    autocorrelation,
+    mean_square_displacement,
+    passage_time,
+)
+from kadanoff.dynamics.dissipation import (
+    Bound,
+    Dissipation,
+)
+from kadanoff.dynamics.dwell_bound import (
+    dwell_time_bound,
+    least_dissipation,
+)
 from kadanoff.dynamics.entropy_production import (
+    Cycle,
     Split,
-    edge_flows,
+    cycles,
     entropy_production,
     lumped_entropy_production,
-    ring,
     split,
-    stationary,
+    step_flows,
 )
 from kadanoff.dynamics.generalised_langevin import (
     Embedding,
@@ -16,6 +33,18 @@ from kadanoff.dynamics.generalised_langevin import (
     embedding,
     model_correlation,
     simulate_generalised,
+)
+from kadanoff.dynamics.hidden_dissipation import (
+    hidden_dissipation,
+)
+from kadanoff.dynamics.jumps import (
+    Jumps,
+    check_rates,
+    edge_flows,
+    ring,
+    simulate_chain,
+    simulate_jumps,
+    stationary,
 )
 from kadanoff.dynamics.kac_zwanzig import (
     HeatBath,
@@ -26,7 +55,12 @@ from kadanoff.dynamics.kac_zwanzig import (
     sample_bath,
     velocity_correlation,
 )
-from kadanoff.dynamics.langevin import einstein_friction, fit_overdamped, kramers_moyal, potential_of_mean_force
+from kadanoff.dynamics.langevin import (
+    einstein_friction,
+    fit_overdamped,
+    kramers_moyal,
+    potential_of_mean_force,
+)
 from kadanoff.dynamics.memory import (
     BathCorrelations,
     MemoryKernel,
@@ -35,11 +69,22 @@ from kadanoff.dynamics.memory import (
     memory_kernel,
     memory_number,
 )
-from kadanoff.dynamics.models import OverdampedModel, UnderdampedModel, mean_first_passage_time
+from kadanoff.dynamics.models import (
+    OverdampedModel,
+    UnderdampedModel,
+    mean_first_passage_time,
+)
 from kadanoff.dynamics.noise import (
     NoiseCheck,
     noise_check,
     projected_force,
+)
+from kadanoff.dynamics.observers import (
+    Milestones,
+    Record,
+    ResolvedTransitions,
+    StateLumps,
+    record,
 )
 from kadanoff.dynamics.piston import (
     PistonPaths,
@@ -56,18 +101,38 @@ from kadanoff.dynamics.prony import (
     PronyKernel,
     fit_prony,
 )
-from kadanoff.dynamics.simulation import compare, simulate_overdamped, simulate_underdamped
-from kadanoff.dynamics.time_scales import lag_scan, time_scale_report
-from kadanoff.dynamics.trajectories import Trajectories
-from kadanoff.dynamics.trajectory_files import read_coordinate, read_trajectories
-from kadanoff.dynamics.underdamped import fit_underdamped
+from kadanoff.dynamics.simulation import (
+    compare,
+    simulate_overdamped,
+    simulate_underdamped,
+)
+from kadanoff.dynamics.time_scales import (
+    lag_scan,
+    time_scale_report,
+)
+from kadanoff.dynamics.trajectories import (
+    Trajectories,
+)
+from kadanoff.dynamics.trajectory_files import (
+    read_coordinate,
+    read_trajectories,
+)
+from kadanoff.dynamics.underdamped import (
+    fit_underdamped,
+)
 
 __all__ = [
     "BathCorrelations",
+    "BlockDivergence",
+    "Bound",
     "Correlation",
+    "Cycle",
+    "Dissipation",
     "Embedding",
     "HeatBath",
+    "Jumps",
     "MemoryKernel",
+    "Milestones",
     "Modes",
     "NoiseCheck",
     "OverdampedModel",
@@ -75,13 +140,20 @@ __all__ = [
     "PistonPaths",
     "PistonStatistics",
     "PronyKernel",
+    "Record",
+    "ResolvedTransitions",
     "Split",
+    "StateLumps",
     "Trajectories",
     "UnderdampedModel",
     "autocorrelation",
     "bath_correlations",
+    "block_divergence",
+    "check_rates",
     "compare",
+    "cycles",
     "divergence_rate",
+    "dwell_time_bound",
     "edge_flows",
     "einstein_friction",
     "embedding",
@@ -91,11 +163,13 @@ __all__ = [
     "fit_prony",
     "fit_underdamped",
     "friction_ratios",
+    "hidden_dissipation",
     "initial_friction_ratio",
     "jepsen_correlation",
     "kramers_moyal",
     "lag_scan",
     "langevin_tests",
+    "least_dissipation",
     "lumped_entropy_production",
     "mean_first_passage_time",
     "mean_square_displacement",
@@ -112,14 +186,18 @@ __all__ = [
     "projected_force",
     "read_coordinate",
     "read_trajectories",
+    "record",
     "ring",
     "sample_bath",
     "sample_piston",
+    "simulate_chain",
     "simulate_generalised",
+    "simulate_jumps",
     "simulate_overdamped",
     "simulate_underdamped",
     "split",
     "stationary",
+    "step_flows",
     "time_scale_report",
     "velocity_correlation",
 ]
