@@ -48,7 +48,7 @@ def test_the_maps_are_bijections_equal_to_their_twins(name, half, steps):
 def test_any_point_of_any_lattice_comes_back(name, half, seed, steps):
     x, y = np.random.default_rng(seed).integers(0, 2 * half, size=(2, 20))
     there = iterate_map(name, x, y, 2 * half, steps)
-    assert all(np.all((0 <= c) & (c < 2 * half)) for c in there)
+    assert all(np.all((c >= 0) & (c < 2 * half)) for c in there)
     back = iterate_map(name, *there, 2 * half, -steps)
     assert np.array_equal(back[0], x)
     assert np.array_equal(back[1], y)

@@ -76,7 +76,12 @@ def test_the_order_of_particles_changes_no_bit():
     start = expanding_fluid(100, 0.6, 1.2, seed=3)
     shuffled = np.random.default_rng(0).permutation(100)
     other = Fluid(
-        start.position[shuffled], start.step[shuffled], start.travelled[shuffled], start.edge, start.cutoff, start.timestep
+        start.position[shuffled],
+        start.step[shuffled],
+        start.travelled[shuffled],
+        start.edge,
+        start.cutoff,
+        start.timestep,
     )
     assert np.array_equal(advance_fluid(start, 300).position[shuffled], advance_fluid(other, 300).position)
 
@@ -117,7 +122,9 @@ def test_energy_of_a_state_equals_all_pairs():
     assert found.potential == pytest.approx(potential / 50, rel=1e-12)
     assert found.kinetic == pytest.approx(0.5 * np.sum(speed**2) / 50, rel=1e-12)
     assert found.total == found.kinetic + found.potential
-    assert fluid_energy(expanding_fluid(50, 0.5, 1.3, cutoff=2.3, seed=2)).kinetic == pytest.approx(1.5 * 1.3 * 49 / 50, rel=1e-6)
+    assert fluid_energy(expanding_fluid(50, 0.5, 1.3, cutoff=2.3, seed=2)).kinetic == pytest.approx(
+        1.5 * 1.3 * 49 / 50, rel=1e-6
+    )
 
 
 def test_back_after_thousands_of_steps_and_lost_after_one_bit():

@@ -1,4 +1,4 @@
-"""The Kac ring: bit-packed against booleans, its laws on both branches, its return, and damage that stays where it is."""
+"""The Kac ring: bit-packed against booleans, its laws on both branches, its return, damage that stays local."""
 
 from __future__ import annotations
 
@@ -97,7 +97,9 @@ def test_the_law_of_a_fixed_number_is_hypergeometric(sites, number):
         window = min(t, 2 * sites - t)
         return float(
             sum(
-                Fraction((-1) ** k * math.comb(number, k) * math.comb(sites - number, window - k), math.comb(sites, window))
+                Fraction(
+                    (-1) ** k * math.comb(number, k) * math.comb(sites - number, window - k), math.comb(sites, window)
+                )
                 for k in range(max(0, window + number - sites), min(number, window) + 1)
             )
         )

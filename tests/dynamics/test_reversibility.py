@@ -29,7 +29,9 @@ def test_coarse_is_never_below_fine_and_merging_cells_never_lowers_it(seed, stat
     generator = np.random.default_rng(seed)
     p = generator.dirichlet(np.full(states, 0.3))
     fine = entropy_from_probabilities(p).value
-    first = Map.groups(np.concatenate([np.arange(4), generator.integers(0, 4, states)])[:states] if states > 4 else np.arange(states))
+    first = Map.groups(
+        np.concatenate([np.arange(4), generator.integers(0, 4, states)])[:states] if states > 4 else np.arange(states)
+    )
     sizes = first.sum(np.ones(states))
     coarse = coarse_entropy_from_probabilities(first.sum(p), sizes).value
     merged = Map.groups(np.arange(first.n_coarse) // 2)

@@ -4,7 +4,8 @@
     baker:  x doubled, y halved, the right half put on top  stretches by 2 a step
 
 A permutation of the lattice only renames the points, so the entropy of any distribution over them is the same for ever.
-That of the cells they lie in rises by the logarithm of the stretching, the Kolmogorov-Sinai entropy, until it saturates.
+That of the cells they lie in rises by the logarithm of the stretching, the Kolmogorov-Sinai entropy, until that
+saturates.
 Arnold and Avez, Ergodic Problems of Classical Mechanics (1968); Latora and Baranger, Phys. Rev. Lett. 82, 520 (1999).
 """
 

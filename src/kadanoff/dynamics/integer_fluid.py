@@ -178,7 +178,7 @@ def advance_fluid(fluid: Fluid, steps: int, *, skin: float = SKIN) -> Fluid:
     """
     if steps < 0:
         raise ValueError(f"a number of steps is not negative: {steps}; run the reversed fluid to go back")
-    if not 0 < skin:
+    if not skin > 0:
         raise ValueError(f"the skin of the neighbour list is positive, not {skin}")
     x, d, travelled = (array.T.copy() for array in (fluid.position, fluid.step, fluid.travelled))
     done = 0
@@ -220,7 +220,7 @@ def flip_bit(fluid: Fluid, particle: int = 0, axis: int = 0, bit: int = 0) -> Fl
 
 def fluid_places(fluid: Fluid) -> NDArray[np.float64]:
     """Positions (n, 3) in the box, from 0 to the edge, in sigma."""
-    return fluid.position.view(np.uint32) * fluid.scale
+    return np.asarray(fluid.position.view(np.uint32) * fluid.scale, dtype=np.float64)
 
 
 def fluid_energy(fluid: Fluid) -> FluidEnergy:
@@ -240,9 +240,7 @@ def mean_square_distance(fluid: Fluid, other: Fluid | None = None) -> float:
     return float(np.mean(np.sum(apart**2, axis=1)))
 
 
-def _pushes(
-    lattice: NDArray[np.int32], edge: float, cutoff: float, timestep: float
-) -> tuple[NDArray[np.int64], float]:
+def _pushes(lattice: NDArray[np.int32], edge: float, cutoff: float, timestep: float) -> tuple[NDArray[np.int64], float]:
     """h^2 F / m on every particle (n, 3), and the potential energy."""
     x, scale = lattice.T.copy(), edge / POINTS
     out = np.empty(x.shape, dtype=np.int64)

@@ -43,7 +43,11 @@ SATURATION = math.log(100)
 
 
 def coarse_entropy(
-    counts: ArrayLike, cell_size: ArrayLike = 1.0, *, correction: Correction = "miller-madow", effective: float | None = None
+    counts: ArrayLike,
+    cell_size: ArrayLike = 1.0,
+    *,
+    correction: Correction = "miller-madow",
+    effective: float | None = None,
 ) -> Estimate:
     """The coarse Gibbs entropy behind a sample: S = H(cells) + sum_c p_c ln|c|, the bias of H taken off.
 
@@ -117,7 +121,8 @@ def entropy_loss(name: str, fine: Estimate, coarse: Estimate, *, constant_by: st
         coarse.minus(fine),
         NAT,
         "coarse >= fine",
-        f"fine entropy constant by {constant_by}; cells that cover the whole space; nothing is said of its growth in time",
+        f"fine entropy constant by {constant_by}; cells that cover the whole space; nothing is said of its growth in "
+        "time",
         "smearing a distribution out over cells never lowers its entropy",
     )
 

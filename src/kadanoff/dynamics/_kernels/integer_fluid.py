@@ -25,7 +25,7 @@ NEAREST = 1e-6  # r^2 / sigma^2, below which a pair has failed anyway
 
 
 @njit(cache=True, nogil=True)
-def _cell(coordinate: Any, cells: int) -> int:
+def _cell(coordinate: Any, cells: int) -> Any:
     return np.int64((np.uint64(np.uint32(coordinate)) * np.uint64(cells)) >> np.uint64(32))
 
 

@@ -134,12 +134,12 @@ def draw_markers(seed: int, stream: int, ring: int, sites: int, threshold: Any, 
 @njit(cache=True, nogil=True)
 def fix_number(seed: int, stream: int, ring: int, sites: int, number: int, markers: NDArray[Any]) -> None:
     """Set or clear random sites until ``number`` are set: a random set of random size becomes one of that size."""
-    have = 0
+    have = np.int64(0)
     for w in range(len(markers)):
         have += np.int64(_ones(markers[w]))
     attempt = 0
     while have != number:
-        site = min(np.int64(uniform(seed, stream, ring, attempt)[0] * sites), sites - 1)
+        site = np.int64(uniform(seed, stream, ring, attempt)[0] * sites)  # below sites: uniform < 1 - 2^-53
         bit = _1 << np.uint64(site % 64)
         marked = (markers[site // 64] & bit) != _0
         if marked == (have > number):
@@ -169,7 +169,7 @@ def reflect(words: NDArray[Any], sites: int, last: int, out: NDArray[Any]) -> No
 
 
 @njit(cache=True, nogil=True)
-def running_parity(words: NDArray[Any], sites: int, out: NDArray[Any]) -> bool:
+def running_parity(words: NDArray[Any], sites: int, out: NDArray[Any]) -> Any:
     """Bit i of the result: whether an odd number of the bits 0 ... i - 1 is set. Returns the parity of all."""
     odd = np.uint64(0)
     for w in range(len(words)):

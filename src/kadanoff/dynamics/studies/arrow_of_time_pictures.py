@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,17 +56,20 @@ def entropy(found: Found) -> Picture:
     dsmc = found.kinetic
     grid = np.linspace(dsmc.time[0], dsmc.time[-1], 120)
     axis.plot(grid - grid[0], -bkw_h(grid), color=plotting.BLACK, linewidth=1, label="Bobylev, Krook, Wu")
-    axis.errorbar(dsmc.time - dsmc.time[0], -dsmc.h, dsmc.h_error, fmt="o", color=plotting.BLUE, markersize=4, label="-H of DSMC")
+    axis.errorbar(
+        dsmc.time - dsmc.time[0], -dsmc.h, dsmc.h_error, fmt="o", color=plotting.BLUE, markersize=4, label="-H of DSMC"
+    )
     axis.set(xlabel=plotting.label("time", "collisions a particle"), ylabel=plotting.label("entropy", "nat"))
     axis.set_title("Boltzmann equation (DSMC): no way back")
     axis.legend(loc="lower right")
     return Picture(
         drawing,
         "Out, round at the dotted line, and back. Coarse entropy (colours: sizes of cells, largest first) rises and "
-        "falls back by the same way; the fine entropy (black) is constant by theorem. Dashed: one particle moved at the "
-        "turn. Ring, map and ideal gas do not care, because there no particle feels another: the dashed line lies on the "
-        "solid one. In hard disks and in the fluid, where particles collide, it spoils the return. Ring and fluid are "
-        "single states, of entropy 0; entropies per ball or particle. Collisions drawn at random (DSMC) have no return.",
+        "falls back by the same way; the fine entropy (black) is constant by theorem. Dashed: one particle moved at "
+        "the turn. Ring, map and ideal gas do not care, because there no particle feels another: the dashed line lies "
+        "on the solid one. In hard disks and in the fluid, where particles collide, it spoils the return. Ring and "
+        "fluid are single states, of entropy 0; entropies per ball or particle. Collisions drawn at random (DSMC) have "
+        "no return.",
     )
 
 
@@ -91,7 +93,7 @@ def _journey(axis: Axes, journey: Journey) -> None:
     _turn(axis, float(journey.time[-1]))
     axis.set(xlabel=plotting.label("time", journey.unit), ylabel=plotting.label("entropy", "nat"))
     axis.set_title(journey.name[0].upper() + journey.name[1:])
-    axis.legend(loc="center" if journey.name == "integer fluid" else "lower center", fontsize="small")
+    axis.legend(loc="lower center", bbox_to_anchor=(0.5, 0.07))
 
 
 def _turn(axis: Axes, time: float) -> None:
@@ -111,8 +113,9 @@ def slopes(found: Found) -> Picture:
         axis.axhline(rate, color=plotting.BLACK, linewidth=1, label=f"{rate:.4f}")
         axis.axvspan(slope.first, slope.last, color=plotting.ORANGE, alpha=0.15, linewidth=0, label="window of the fit")
         axis.set(xlabel=plotting.label("step"), ylabel=plotting.label("entropy gained", "nat/step"), ylim=(-0.35, 1.5))
-        axis.set_title(f"{title.capitalize()} map: {slope.rate}")
-        axis.legend(loc="lower left", fontsize="small")
+        error = slope.rate.error or 0.0
+        axis.set_title(f"{title.capitalize()} map: {slope.rate.value:.4f} ± {error:.4f} a step")
+        axis.legend(loc="lower center" if title == "cat" else "lower right")
     return Picture(
         drawing,
         "Coarse entropy gained in each step by the points of one of the smallest cells. First steps depend on how the "
@@ -131,7 +134,12 @@ def cells(found: Found) -> Picture:
     for axis, portrait, title in zip(axes[:count], found.portraits, titles, strict=True):
         density = np.where(portrait > 0, portrait / whole, np.nan)
         shown = axis.imshow(
-            density.T, origin="lower", extent=(0, 1, 0, 1), norm=LogNorm(1e-2, 1), cmap="viridis", interpolation="nearest"
+            density.T,
+            origin="lower",
+            extent=(0, 1, 0, 1),
+            norm=LogNorm(1e-2, 1),
+            cmap="viridis",
+            interpolation="nearest",
         )
         axis.set(xticks=[0, 1], yticks=[0, 1], xlabel=plotting.label("x"), ylabel=plotting.label("y"))
         axis.set_title(title)
@@ -139,9 +147,9 @@ def cells(found: Found) -> Picture:
     drawing.colorbar(shown, ax=axes, label=plotting.label("share of a cell that points fill"), shrink=0.7)
     return Picture(
         drawing,
-        "The cat map on a lattice of 8192 x 8192 points, seen in 128 x 128 cells: the points of one square are drawn out "
-        "along one direction and pressed together along the other, until every cell holds a few of them. Not one has "
-        "been lost: the inverse map brings each back to where it was.",
+        "The cat map on a lattice of 8192 x 8192 points, seen in 128 x 128 cells: the points of one square are drawn "
+        "out along one direction and pressed together along the other, until every cell holds a few of them. Not one "
+        "has been lost: the inverse map brings each back to where it was.",
     )
 
 
@@ -152,7 +160,9 @@ def ring(found: Found) -> Picture:
     steps = np.arange(2 * sites + 1)
     law = colour_law(sites, steps, found.config.markers)
     left.plot(steps, law, color=plotting.BLACK, linewidth=1, label="law")
-    plotting.band(left, steps, curve.value, curve.error, color=plotting.BLUE, marker="o", markersize=3, linewidth=0, label="mean")
+    plotting.band(
+        left, steps, curve.value, curve.error, color=plotting.BLUE, marker="o", markersize=3, linewidth=0, label="mean"
+    )
     boltzmann = (1 - 2 * found.config.markers) ** steps
     left.plot(steps, boltzmann, ":", color=plotting.VERMILION, label="Boltzmann's assumption")
     left.set(xlabel=plotting.label("step"), ylabel=plotting.label("mean colour"))
@@ -167,10 +177,10 @@ def ring(found: Found) -> Picture:
     right.legend(loc="upper right")
     return Picture(
         drawing,
-        f"White balls on rings with markers at random. Up to step N = {sites} the mean colour decays as (1 - 2 mu)^t, as "
-        "if each step met fresh markers; then balls pass markers again, the changes undo each other, and after 2N steps "
-        "every ring is as it was. Right: how far the mean lies from the law, in standard errors; the same numbers twice, "
-        "since each white ring goes back the way it came.",
+        f"White balls on rings with markers at random. Up to step N = {sites} the mean colour decays as (1 - 2 mu)^t, "
+        "as if each step met fresh markers; then balls pass markers again, the changes undo each other, and after 2N "
+        "steps every ring is as it was. Right: how far the mean lies from the law, in standard errors; the same "
+        "numbers twice, since each white ring goes back the way it came.",
     )
 
 
@@ -197,10 +207,11 @@ def disks(found: Found) -> Picture:
     right.legend()
     return Picture(
         drawing,
-        "Left: H = int f ln f d^2v of disks that all start with one speed falls to that of Maxwell's distribution. Right: "
-        "the correlation of the two kinetic energies at contact, less that of independent partners. Before they collide "
-        "disks know nothing of each other; after it they do, most strongly while all speeds are alike (-1: the sum of "
-        "the two energies is given), and not in equilibrium. Run backwards, before and after change places and H rises.",
+        "Left: H = int f ln f d^2v of disks that all start with one speed falls to that of Maxwell's distribution. "
+        "Right: the correlation of the two kinetic energies at contact, less that of independent partners. Before they "
+        "collide disks know nothing of each other; after it they do, most strongly while all speeds are alike (-1: the "
+        "sum of the two energies is given), and not in equilibrium. Run backwards, before and after change places and "
+        "H rises.",
     )
 
 
@@ -219,12 +230,14 @@ def dsmc(found: Found) -> Picture:
         ("fourth moment", run.moment, run.moment_reference, run.moment_error, plotting.BLUE),
         ("H", run.h, run.h_reference, run.h_error, plotting.VERMILION),
     ):
-        right.errorbar(run.time, value / reference - 1, error / np.abs(reference), fmt="o", color=colour, markersize=4, label=name)
+        right.errorbar(
+            run.time, value / reference - 1, error / np.abs(reference), fmt="o", color=colour, markersize=4, label=name
+        )
     right.set(xlabel=plotting.label("time", "collisions a particle"), ylabel="relative distance from the solution")
     right.set_title("DSMC - exact")
     right.legend()
     return Picture(
         drawing,
-        f"Maxwell molecules from the earliest time of the Bobylev-Krook-Wu solution, 6 ln(5/2) = {6 * math.log(2.5):.3f}, "
-        "on: 16 runs of DSMC (bars: standard errors) and the exact curve; right, what is left between them.",
+        f"Maxwell molecules from the earliest time of the Bobylev-Krook-Wu solution, 6 ln(5/2) = {run.time[0]:.3f}, on: "
+        "16 runs of DSMC (bars: standard errors) and the exact curve; right, what is left between them.",
     )

@@ -229,9 +229,7 @@ def gas_journey(particles: int, seed: int) -> Journey:
     sizes = [phase_cell(start, *cells) for cells in GAS_CELLS]
 
     def observe(gas: IdealGas) -> list[tuple[float, float]]:
-        found = [
-            coarse_entropy(phase_counts(gas, *cells), size) for cells, size in zip(GAS_CELLS, sizes, strict=True)
-        ]
+        found = [coarse_entropy(phase_counts(gas, *cells), size) for cells, size in zip(GAS_CELLS, sizes, strict=True)]
         return [(one.value, one.error or 0.0) for one in found]
 
     def backward(gas: IdealGas, steps: int) -> IdealGas:
@@ -281,8 +279,8 @@ def fluid_journey(particles: int, seed: int) -> Journey:
     off = echo(start, advance_fluid, fluid_back, observe, pieces, disturb=flip_bit)
     missing = np.any(off.final.position != start.position, axis=1)
     return Journey(
-        "integer fluid", plain.steps * start.timestep, "tau", tuple(f"{k} cells of x" for k in FLUID_CELLS), 0.0,
-        plain.out, plain.back, off.back, None, plain.final.same_as(start), float(np.mean(missing)),
+        "integer fluid", np.asarray(plain.steps * start.timestep, dtype=np.float64), "tau",
+        tuple(f"{k} cells of x" for k in FLUID_CELLS), 0.0, plain.out, plain.back, off.back, None, plain.final.same_as(start), float(np.mean(missing)),
     )  # fmt: skip
 
 
@@ -294,7 +292,7 @@ def fluid_out(particles: int, steps: int, seed: int) -> tuple[Fluid, Array, Arra
     for look in range(200):
         fluid = advance_fluid(fluid, every if look < 199 else steps - 199 * every)
         energy.append(fluid_energy(fluid).total)
-    return fluid, np.arange(201) * every * fluid.timestep, np.array(energy)
+    return fluid, np.asarray(np.arange(201) * every * fluid.timestep, dtype=np.float64), np.array(energy)
 
 
 def _fluid_way_back(task: tuple[Fluid, int, bool]) -> Fluid:
@@ -302,7 +300,9 @@ def _fluid_way_back(task: tuple[Fluid, int, bool]) -> Fluid:
     return fluid_back(flip_bit(there) if disturbed else there, steps)
 
 
-def fluid_return(out: tuple[Fluid, Array, Array], particles: int, steps: int, seed: int, executor: Executor) -> FluidReturn:
+def fluid_return(
+    out: tuple[Fluid, Array, Array], particles: int, steps: int, seed: int, executor: Executor
+) -> FluidReturn:
     """All the way back, as it is and with one bit changed at the turn."""
     there, time, energy = out
     start = fluid_start(particles, seed)
