@@ -42,7 +42,7 @@ class ArrowOfTime(BaseModel):
     gas_particles: int = Field(200_000, ge=10_000, description="Particles of the ideal gas.")
     fluid_particles: int = Field(256, ge=64, description="Particles of the integer fluid.")
     fluid_steps: int = Field(100_000, ge=10_000, description="Steps of the integer fluid, out and back.")
-    disks: int = Field(20_000, ge=2000, description="Hard disks that relax to equilibrium.")
+    disks: int = Field(20_000, ge=4000, description="Hard disks that relax to equilibrium.")
     disk_collisions: float = Field(400.0, ge=20, description="Collisions per disk that the rate is counted over.")
     packings: list[float] = Field([0.01, 0.1], min_length=1, description="Packings at which collisions are counted.")
     molecules: int = Field(20_000, ge=1000, description="Maxwell molecules of each of 16 runs.")

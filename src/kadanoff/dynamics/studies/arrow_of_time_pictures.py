@@ -238,6 +238,6 @@ def dsmc(found: Found) -> Picture:
     right.legend()
     return Picture(
         drawing,
-        f"Maxwell molecules from the earliest time of the Bobylev-Krook-Wu solution, 6 ln(5/2) = {run.time[0]:.3f}, on: "
-        "16 runs of DSMC (bars: standard errors) and the exact curve; right, what is left between them.",
+        f"Maxwell molecules from the earliest time of the Bobylev-Krook-Wu solution, 6 ln(5/2) = {run.time[0]:.3f}, "
+        "on: 16 runs of DSMC (bars: standard errors) and the exact curve; right, what is left between.",
     )

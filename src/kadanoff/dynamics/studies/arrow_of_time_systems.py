@@ -280,7 +280,8 @@ def fluid_journey(particles: int, seed: int) -> Journey:
     missing = np.any(off.final.position != start.position, axis=1)
     return Journey(
         "integer fluid", np.asarray(plain.steps * start.timestep, dtype=np.float64), "tau",
-        tuple(f"{k} cells of x" for k in FLUID_CELLS), 0.0, plain.out, plain.back, off.back, None, plain.final.same_as(start), float(np.mean(missing)),
+        tuple(f"{k} cells of x" for k in FLUID_CELLS), 0.0, plain.out, plain.back, off.back, None,
+        plain.final.same_as(start), float(np.mean(missing)),
     )  # fmt: skip
 
 
