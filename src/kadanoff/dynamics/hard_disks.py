@@ -338,7 +338,7 @@ def lattice_start(
     if edge / side < 1:
         raise ValueError(f"{number} disks at a packing of {packing:g} do not fit on a lattice of {side} x {side}")
     places = np.arange(number)
-    positions = np.asarray(np.column_stack([places % side, places // side]) * (edge / side), dtype=np.float64)
+    positions = np.asarray((np.column_stack([places % side, places // side]) + 0.5) * (edge / side), dtype=np.float64)
     return Disks(positions, _velocities(number, seed, speeds, temperature), 1.0, edge)
 
 

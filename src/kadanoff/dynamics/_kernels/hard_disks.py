@@ -316,7 +316,7 @@ def advance(disk, link, cells, heads, nodes, virial, tally, pairs, log, until, e
     """
     squared = diameter * diameter
     mask = np.int64(heads.shape[0] - 1)
-    bucket = tally[BUCKET]
+    bucket, now = tally[BUCKET], -math.inf
     while True:
         chosen, when = -1, math.inf
         other = heads[bucket & mask]
@@ -325,6 +325,8 @@ def advance(disk, link, cells, heads, nodes, virial, tally, pairs, log, until, e
             # a bucket also holds events of later years of the calendar
             if time < when and np.int64(min(time * rate, np.float64(_FAR))) <= bucket:
                 chosen, when = other, time
+                if time == now:
+                    break  # none is earlier: many at one time are no search of all for each
             other = nodes[other, 0]
         if chosen < 0:
             if (bucket + 1) / rate > until:
@@ -334,7 +336,7 @@ def advance(disk, link, cells, heads, nodes, virial, tally, pairs, log, until, e
             continue
         if when > until:
             break
-        i = np.int64(chosen)
+        i, now = np.int64(chosen), when
         if disk[i, 5] > disk[i, 6]:
             dequeue(heads, nodes, i)
             if not cross(disk, link, cells, heads, nodes, i, edge, squared, m, rate):
