@@ -10,7 +10,7 @@ use_cores(1)
 import numpy as np  # noqa: E402
 
 from kadanoff.dynamics._kernels import kac_ring as kernels  # noqa: E402
-from kadanoff.dynamics.kac_ring import KacRing, advance_ring, kac_ring, random_ring, unpacked  # noqa: E402
+from kadanoff.dynamics.kac_ring import KacRing, advance_ring, packed_ring, random_ring, unpacked  # noqa: E402
 
 NOTHING = np.empty(0, dtype=np.int64)
 
@@ -25,7 +25,7 @@ def check() -> None:
     """The same ring, the same answer."""
     generator = np.random.default_rng(0)
     balls, markers = generator.random((2, 100_003)) < 0.3
-    packed = unpacked(advance_ring(kac_ring(balls, markers), 150))[0]
+    packed = unpacked(advance_ring(packed_ring(balls, markers), 150))[0]
     assert np.array_equal(packed, boolean_steps(balls, markers, 150))
 
 

@@ -16,7 +16,7 @@ from kadanoff.dynamics.integer_fluid import (
     flip_bit,
     fluid_energy,
     fluid_places,
-    integer_fluid,
+    make_fluid,
     mean_square_distance,
     reversed_fluid,
 )
@@ -103,7 +103,7 @@ def test_two_particles_oscillate_as_the_potential_says():
     """Near the minimum r0 = 2^(1/6) the period is 2 pi / sqrt(2 U''), U'' = 36 2^(2/3) less the parabola's part."""
     r0, amplitude = 2 ** (1 / 6), 1e-3
     positions = np.array([[2.0, 3.0, 3.0], [2.0 + r0 + amplitude, 3.0, 3.0]])
-    fluid = integer_fluid(positions, np.zeros((2, 3)), 12.0, timestep=0.001, cutoff=5.0)
+    fluid = make_fluid(positions, np.zeros((2, 3)), 12.0, timestep=0.001, cutoff=5.0)
     distance = []
     for _ in range(3000):
         fluid = advance_fluid(fluid, 1)
@@ -160,11 +160,11 @@ def test_a_flat_fluid_stays_flat_and_its_share_is_filled():
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: integer_fluid([[0, 0, 0]], [[0, 0, 0]], 9.0), "n >= 2"),
-        (lambda: integer_fluid([[0, 0, 0], [np.nan, 0, 0]], np.zeros((2, 3)), 9.0), "finite"),
-        (lambda: integer_fluid([[0, 0, 0], [1, 0, 0]], np.zeros((2, 3)), 4.0), "twice the cut-off"),
-        (lambda: integer_fluid([[0, 0, 0], [3, 0, 0], [8.7, 0, 0]], np.zeros((3, 3)), 9.0), "particles 0 and 2"),
-        (lambda: integer_fluid([[0, 0, 0], [3, 0, 0]], np.full((2, 3), 1e4), 9.0), "eighth of the box"),
+        (lambda: make_fluid([[0, 0, 0]], [[0, 0, 0]], 9.0), "n >= 2"),
+        (lambda: make_fluid([[0, 0, 0], [np.nan, 0, 0]], np.zeros((2, 3)), 9.0), "finite"),
+        (lambda: make_fluid([[0, 0, 0], [1, 0, 0]], np.zeros((2, 3)), 4.0), "twice the cut-off"),
+        (lambda: make_fluid([[0, 0, 0], [3, 0, 0], [8.7, 0, 0]], np.zeros((3, 3)), 9.0), "particles 0 and 2"),
+        (lambda: make_fluid([[0, 0, 0], [3, 0, 0]], np.full((2, 3), 1e4), 9.0), "eighth of the box"),
         (lambda: expanding_fluid(20, 0.5, 1.0, dimensions=4, seed=0), "2 or 3"),
         (lambda: expanding_fluid(20, 0.5, -1.0, seed=0), "positive"),
         (lambda: expanding_fluid(2000, 5.0, 1.0, seed=0), "lower the density"),

@@ -18,9 +18,9 @@ from kadanoff.dynamics.kac_ring import (
     colour_law,
     colour_law_of_number,
     flip_ball,
-    kac_ring,
     leap_ring,
     mean_colour,
+    packed_ring,
     random_ring,
     rewind_ring,
     unpacked,
@@ -47,7 +47,7 @@ rings = st.tuples(st.integers(0, 2**31), st.one_of(st.integers(1, 300), st.sampl
 @given(rings, st.integers(0, 300))
 def test_the_packed_ring_equals_booleans_and_runs_back(ring, steps):
     balls, markers = drawn(*ring)
-    start = kac_ring(balls, markers)
+    start = packed_ring(balls, markers)
     later, colours = colour_curve(start, steps)
     expected = plainly(balls, markers, steps)
     assert np.array_equal(unpacked(later)[0], expected)
@@ -63,7 +63,7 @@ def test_the_packed_ring_equals_booleans_and_runs_back(ring, steps):
 @settings(max_examples=40)
 @given(rings)
 def test_every_ring_returns_after_two_rounds(ring):
-    start = kac_ring(*drawn(*ring))
+    start = packed_ring(*drawn(*ring))
     if start.sites <= 300:
         assert advance_ring(start, 2 * start.sites).same_as(start)
         once = unpacked(advance_ring(start, start.sites))[0] ^ unpacked(start)[0]
@@ -184,7 +184,7 @@ def test_coarse_entropy_rises_returns_and_falls_with_finer_blocks():
 def test_blocks_are_counted_like_booleans(ring, blocks):
     seed, sites = ring
     balls, markers = drawn(seed, blocks * max(1, sites // blocks))
-    counted = black_balls(kac_ring(balls, markers), len(balls) // blocks)
+    counted = black_balls(packed_ring(balls, markers), len(balls) // blocks)
     assert np.array_equal(counted, balls.reshape(blocks, -1).sum(axis=1))
 
 
@@ -202,7 +202,7 @@ def test_a_ring_of_a_thousand_million_sites():
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda: kac_ring([True], [True, False]), "one length"),
+        (lambda: packed_ring([True], [True, False]), "one length"),
         (lambda: random_ring(0, probability=0.5, seed=0), "one site"),
         (lambda: random_ring(5, seed=0), "one of the two"),
         (lambda: random_ring(5, probability=0.1, number=1, seed=0), "one of the two"),

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -28,10 +28,12 @@ __all__ = [
     "flip_bit",
     "fluid_energy",
     "fluid_places",
-    "integer_fluid",
+    "make_fluid",
     "mean_square_distance",
     "reversed_fluid",
 ]
+
+Integers = TypeVar("Integers", np.int32, np.int64)
 
 POINTS = 2.0**32
 """Lattice points along an edge of the box."""
@@ -45,7 +47,7 @@ _CLOSEST = 0.7  # sigma: nearer pairs of a start would fly apart
 class Fluid:
     """Positions and last steps on the lattice, (n, 3) int32, and the way travelled since the start, (n, 3) int64.
 
-    ``edge`` and ``cutoff`` in sigma, ``timestep`` in sqrt(m sigma^2 / epsilon). Make one by `integer_fluid` or
+    ``edge`` and ``cutoff`` in sigma, ``timestep`` in sqrt(m sigma^2 / epsilon). Make one by `make_fluid` or
     `expanding_fluid`.
     """
 
@@ -82,7 +84,7 @@ class FluidEnergy(NamedTuple):
         return self.kinetic + self.potential
 
 
-def integer_fluid(
+def make_fluid(
     positions: ArrayLike, velocities: ArrayLike, edge: float, *, timestep: float = 0.004, cutoff: float = 2.5
 ) -> Fluid:
     """A fluid from positions and velocities, rounded to the lattice of 2^32 points an edge.
@@ -138,11 +140,11 @@ def expanding_fluid(
         temperature: of the starting velocities, whose mean is zero.
         share: of the box that is filled at first.
         dimensions: 3, or 2 for a flat fluid.
-        timestep, cutoff: as `integer_fluid`.
+        timestep, cutoff: as `make_fluid`.
         seed: of the velocities.
 
     Raises:
-        ValueError: for a share or density that puts particles on top of each other, and as `integer_fluid`.
+        ValueError: for a share or density that puts particles on top of each other, and as `make_fluid`.
     """
     if dimensions not in (2, 3):
         raise ValueError(f"a fluid has 2 or 3 dimensions here, not {dimensions}")
@@ -162,7 +164,7 @@ def expanding_fluid(
     velocities[:, dimensions:] = 0.0
     velocities -= velocities.mean(axis=0)
     velocities *= math.sqrt(temperature * dimensions * (particles - 1) / np.sum(velocities**2))
-    return integer_fluid(positions, velocities, edge, timestep=timestep, cutoff=cutoff)
+    return make_fluid(positions, velocities, edge, timestep=timestep, cutoff=cutoff)
 
 
 def advance_fluid(fluid: Fluid, steps: int, *, skin: float = SKIN) -> Fluid:
@@ -181,11 +183,13 @@ def advance_fluid(fluid: Fluid, steps: int, *, skin: float = SKIN) -> Fluid:
     if not skin > 0:
         raise ValueError(f"the skin of the neighbour list is positive, not {skin}")
     x, d, travelled = (array.T.copy() for array in (fluid.position, fluid.step, fluid.travelled))
+    who = np.arange(x.shape[1])
     done = 0
     while done < steps:
-        near = kernels.neighbours(x, fluid.scale, fluid.cutoff + skin)
+        order, start, found = _neighbours(x, fluid.scale, fluid.cutoff + skin)
+        x, d, travelled, who = x[:, order], d[:, order], travelled[:, order], who[order]
         more, failed = kernels.advance(
-            x, d, travelled, steps - done, *near, fluid.scale, fluid.cutoff, fluid.timestep**2, skin
+            x, d, travelled, steps - done, start, found, fluid.scale, fluid.cutoff, fluid.timestep**2, skin
         )
         done += more
         if failed:
@@ -193,12 +197,8 @@ def advance_fluid(fluid: Fluid, steps: int, *, skin: float = SKIN) -> Fluid:
                 f"step {done + 1} of {steps} fails: a pair is pushed by more than its distance, or a particle crosses "
                 f"an eighth of the box; the time step {fluid.timestep} is too long for this start"
             )
-    return replace(
-        fluid,
-        position=np.ascontiguousarray(x.T),
-        step=np.ascontiguousarray(d.T),
-        travelled=np.ascontiguousarray(travelled.T),
-    )
+    back = np.argsort(who)
+    return replace(fluid, position=_rows(x, back), step=_rows(d, back), travelled=_rows(travelled, back))
 
 
 def reversed_fluid(fluid: Fluid) -> Fluid:
@@ -242,11 +242,30 @@ def mean_square_distance(fluid: Fluid, other: Fluid | None = None) -> float:
 
 def _pushes(lattice: NDArray[np.int32], edge: float, cutoff: float, timestep: float) -> tuple[NDArray[np.int64], float]:
     """h^2 F / m on every particle (n, 3), and the potential energy."""
-    x, scale = lattice.T.copy(), edge / POINTS
+    scale = edge / POINTS
+    order, start, found = _neighbours(lattice.T.copy(), scale, 1.001 * cutoff)
+    x = lattice.T[:, order]
     out = np.empty(x.shape, dtype=np.int64)
-    near = kernels.neighbours(x, scale, 1.001 * cutoff)
-    kernels.pushes(x, *near, scale, cutoff, timestep**2, out)
-    return np.ascontiguousarray(out.T), kernels.potential_energy(x, *near, scale, cutoff)
+    kernels.pushes(x, start, found, scale, cutoff, timestep**2, out)
+    potential = kernels.potential_energy(x, start, found, scale, cutoff)
+    return _rows(out, np.argsort(order)), potential
+
+
+def _neighbours(
+    x: NDArray[np.int32], scale: float, reach: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.uint32]]:
+    """The order of particles along cells, and each pair within reach once, numbered in that order."""
+    n = x.shape[1]
+    cells = int(min(POINTS * scale / reach, max(3.0, (8.0 * n) ** (1 / 3))))
+    cells = cells if cells >= 3 else 1  # with two a cell would be its neighbour on both sides
+    order, head = kernels.cell_order(x, cells)
+    start, found = kernels.neighbours(np.ascontiguousarray(x[:, order]), head, cells, scale, reach)
+    return order, start, found
+
+
+def _rows(columns: NDArray[Integers], order: NDArray[np.int64]) -> NDArray[Integers]:
+    """(n, 3) from (3, n), in another order."""
+    return np.ascontiguousarray(columns[:, order].T)
 
 
 def _require_apart(lattice: NDArray[np.int32], edge: float) -> None:

@@ -31,9 +31,9 @@ __all__ = [
     "colour_law",
     "colour_law_of_number",
     "flip_ball",
-    "kac_ring",
     "leap_ring",
     "mean_colour",
+    "packed_ring",
     "random_ring",
     "rewind_ring",
     "unpacked",
@@ -48,7 +48,7 @@ _SQUARES_FIT = 1 << 28  # sites, up to which the sum of 64 squared numbers of ba
 class KacRing:
     """A ring of ``sites`` balls (bit set: black) and markers (bit i: between site i and i + 1), 64 sites a word.
 
-    Make one by `kac_ring` or `random_ring`; the functions below return new rings and leave their argument alone.
+    Make one by `packed_ring` or `random_ring`; the functions below return new rings and leave their argument alone.
     """
 
     sites: int
@@ -72,7 +72,7 @@ class ColourCurve(NamedTuple):
     rings: int
 
 
-def kac_ring(balls: ArrayLike, markers: ArrayLike) -> KacRing:
+def packed_ring(balls: ArrayLike, markers: ArrayLike) -> KacRing:
     """A ring from its colours (N,), True for black, and its markers (N,), marker i between site i and site i + 1.
 
     Raises:

@@ -40,6 +40,7 @@ GEOMETRY = math.log(16)
 """Nats that the coarse entropy must have risen before its slope is fitted: a cell first loses its corners."""
 SATURATION = math.log(100)
 """Nats that must be left to the largest entropy: from there on the image meets itself in the same cells."""
+_ROUNDING = 1e-13  # relative, of a slope
 
 
 def coarse_entropy(
@@ -163,8 +164,9 @@ def entropy_slope(entropies: ArrayLike, ceiling: float) -> EntropySlope:
     middle = inside.size // 2
     value, error = _line(inside, s[inside])
     halves = _line(inside[: middle + 1], s[inside[: middle + 1]])[0], _line(inside[middle:], s[inside[middle:]])[0]
+    error = math.hypot(error, (halves[1] - halves[0]) / 2)
     rate = Estimate(
-        value, math.hypot(error, (halves[1] - halves[0]) / 2), None, "nat/step",
+        value, error if error > _ROUNDING * abs(value) else 0.0, None, "nat/step",
         f"line through the steps {inside[0]} to {inside[-1]}", inside.size - 2,
     )  # fmt: skip
     return EntropySlope(rate, int(inside[0]), int(inside[-1]))

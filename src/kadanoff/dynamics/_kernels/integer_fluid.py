@@ -17,7 +17,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["LARGEST", "advance", "neighbours", "pair_increments", "potential_energy", "pushes"]
+__all__ = ["LARGEST", "advance", "cell_order", "neighbours", "pair_increments", "potential_energy", "pushes"]
 
 ROUND = 1.5 * 2.0**52  # x + ROUND - ROUND: x rounded to an integer, half to even
 LARGEST = 1 << 29  # points, an eighth of the box: a longer step and the run has failed
@@ -30,15 +30,9 @@ def _cell(coordinate: Any, cells: int) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def neighbours(x: NDArray[Any], scale: float, reach: float) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """Each pair within ``reach`` once: (order, start, found), row k of found, from start[k] to start[k + 1], holds
-    partners of order[k]."""
+def cell_order(x: NDArray[Any], cells: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """(order, head): particles sorted by cell of a grid cells^3, and where in the order each cell begins."""
     n = x.shape[1]
-    order, start = np.empty(n, np.int32), np.empty(n + 1, np.int64)
-    found = np.empty(16 * n, np.int32)
-    most = (reach / scale) ** 2
-    cells = int(min(2.0**32 * scale / reach, max(3.0, (8.0 * n) ** (1.0 / 3.0))))
-    cells = cells if cells >= 3 else 1  # with fewer a cell would be its own neighbour
     head = np.zeros(cells * cells * cells + 1, np.int64)
     at = np.empty(n, np.int64)
     for i in range(n):
@@ -46,38 +40,57 @@ def neighbours(x: NDArray[Any], scale: float, reach: float) -> tuple[NDArray[Any
         head[at[i] + 1] += 1
     for c in range(cells * cells * cells):
         head[c + 1] += head[c]
-    place = head.copy()
+    place = head[:-1].copy()
+    order = np.empty(n, np.int64)
     for i in range(n):
         order[place[at[i]]] = i
         place[at[i]] += 1
+    return order, head
+
+
+@njit(cache=True, nogil=True)
+def neighbours(
+    x: NDArray[Any], head: NDArray[Any], cells: int, scale: float, reach: float
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Each pair within ``reach`` once: (start, found), the partners of i are found[start[i] : start[i + 1]].
+
+    ``x`` is in the order of its cells, none smaller than ``reach``; there is one cell, or three along an edge at least.
+    """
+    n = x.shape[1]
+    start = np.empty(n + 1, np.int64)
+    found = np.empty(16 * n, np.uint32)
+    near = np.empty(n, np.uint8)
+    most = (reach / scale) ** 2
     filled = 0
-    for k in range(n):
-        i = order[k]
-        start[k] = filled
-        cx, cy, cz = at[i] // (cells * cells), at[i] // cells % cells, at[i] % cells
-        for turn in range(13, 27 if cells > 1 else 14):  # the cell itself and the half of the 26 around that follow it
-            ax, ay, az = turn // 9 - 1, turn // 3 % 3 - 1, turn % 3 - 1
-            c = ((cx + ax) % cells * cells + (cy + ay) % cells) * cells + (cz + az) % cells
-            first, end = head[c], head[c + 1]
-            if turn == 13:
-                first = k + 1
-            found = _with_room(found, filled, end - first)
-            for m in range(first, end):
-                j = order[m]
-                u = np.float64(np.int32(x[0, j] - x[0, i]))
-                v = np.float64(np.int32(x[1, j] - x[1, i]))
-                w = np.float64(np.int32(x[2, j] - x[2, i]))
-                found[filled] = j
-                filled += 1 if u * u + v * v + w * w < most else 0
+    for c in range(cells * cells * cells):
+        cx, cy, cz = c // (cells * cells), c // cells % cells, c % cells
+        for i in range(head[c], head[c + 1]):
+            start[i] = filled
+            x0, x1, x2 = x[0, i], x[1, i], x[2, i]
+            for turn in range(13, 27 if cells > 1 else 14):  # the cell itself, and the half of the 26 around after it
+                ax, ay, az = turn // 9 - 1, turn // 3 % 3 - 1, turn % 3 - 1
+                other = ((cx + ax) % cells * cells + (cy + ay) % cells) * cells + (cz + az) % cells
+                first, end = head[other], head[other + 1]
+                if turn == 13:
+                    first = i + 1
+                for j in range(first, end):
+                    u = np.float64(np.int32(x[0, j] - x0))
+                    v = np.float64(np.int32(x[1, j] - x1))
+                    w = np.float64(np.int32(x[2, j] - x2))
+                    near[j - first] = u * u + v * v + w * w < most
+                found = _with_room(found, filled, end - first)
+                for j in range(first, end):
+                    found[filled] = j
+                    filled += near[j - first]
     start[n] = filled
-    return order, start, found
+    return start, found
 
 
 @njit(cache=True, nogil=True)
 def _with_room(found: NDArray[Any], filled: int, more: int) -> NDArray[Any]:
     if filled + more <= len(found):
         return found
-    larger = np.empty(2 * len(found) + more, np.int32)
+    larger = np.empty(2 * len(found) + more, np.uint32)
     larger[:filled] = found[:filled]
     return larger
 
@@ -114,7 +127,6 @@ def pair_increments(
 @njit(cache=True, nogil=True)
 def pushes(
     x: NDArray[Any],
-    order: NDArray[Any],
     start: NDArray[Any],
     found: NDArray[Any],
     scale: float,
@@ -130,11 +142,8 @@ def pushes(
     a, b, c = np.empty(longest, np.int32), np.empty(longest, np.int32), np.empty(longest, np.int32)
     out[:] = 0
     failed = 0
-    for k in range(n):
-        first, count = start[k], start[k + 1] - start[k]
-        if count == 0:
-            continue
-        i = order[k]
+    for i in range(n):
+        first, count = start[i], start[i + 1] - start[i]
         x0, x1, x2 = x[0, i], x[1, i], x[2, i]
         for m in range(count):
             j = found[first + m]
@@ -162,7 +171,6 @@ def advance(
     d: NDArray[Any],
     travelled: NDArray[Any],
     steps: int,
-    order: NDArray[Any],
     start: NDArray[Any],
     found: NDArray[Any],
     scale: float,
@@ -187,7 +195,7 @@ def advance(
             moved = max(moved, u * u + v * v + w * w)
         if moved > allowed:
             return step, False
-        if pushes(x, order, start, found, scale, cutoff, force, out) > 0:
+        if pushes(x, start, found, scale, cutoff, force, out) > 0:
             return step, True
         fastest = np.int64(0)
         for axis in range(3):
@@ -203,16 +211,13 @@ def advance(
 
 
 @njit(cache=True, nogil=True)
-def potential_energy(
-    x: NDArray[Any], order: NDArray[Any], start: NDArray[Any], found: NDArray[Any], scale: float, cutoff: float
-) -> float:
+def potential_energy(x: NDArray[Any], start: NDArray[Any], found: NDArray[Any], scale: float, cutoff: float) -> float:
     """The sum over pairs of 4 (q^6 - q^3 + A r^2 / r_c^2 - 7 / r_c^12 + 4 / r_c^6)."""
     most = cutoff * cutoff
     bend, level = 6.0 / most**6 - 3.0 / most**3, -7.0 / most**6 + 4.0 / most**3
     potential = 0.0
-    for k in range(x.shape[1]):
-        i = order[k]
-        for m in range(start[k], start[k + 1]):
+    for i in range(x.shape[1]):
+        for m in range(start[i], start[i + 1]):
             j = found[m]
             u = np.float64(np.int32(x[0, j] - x[0, i]))
             v = np.float64(np.int32(x[1, j] - x[1, i]))

@@ -102,7 +102,7 @@ def _measure(config: ArrowOfTime, run: Run) -> Found:
         name: entropy_slope(curve[:, -1], 2 * math.log(size))
         for name, curve, size in (("cat_map", points.coarse, config.lattice), ("baker_map", baker, BAKER_LATTICE))
     }
-    steps = (0, 1, 2, 3, 5)
+    steps = (0, 1, 2, 4, 8)
     portraits = run.stage("portraits", systems.map_portraits, steps)
     times = np.array([0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0])
     modes = run.stage("modes", systems.gas_modes, config.gas_particles, seed, times)
@@ -177,8 +177,8 @@ def _estimates(found: Found) -> dict[str, Reported | Estimate]:
     )  # fmt: skip
     dsmc = found.kinetic
     for index, time in enumerate(dsmc.time):
-        if index in (0, 2, 4, 6):
-            estimates[f"dsmc.fourth_moment.{index}"] = Reported(
+        if index % 2 == 0:
+            estimates[f"dsmc.fourth_moment.after_{time - dsmc.time[0]:.0f}"] = Reported(
                 Estimate(float(dsmc.moment[index]), float(dsmc.moment_error[index]), 16, "", "replicas"),
                 float(dsmc.moment_reference[index]),
                 source=f"15 K (2 - K), K = 1 - exp(-t/6), t = {time:.3f} (Bobylev, 1975; Krook and Wu, 1976)",

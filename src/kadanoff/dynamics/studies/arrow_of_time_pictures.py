@@ -113,8 +113,8 @@ def slopes(found: Found) -> Picture:
         axis.axhline(rate, color=plotting.BLACK, linewidth=1, label=f"{rate:.4f}")
         axis.axvspan(slope.first, slope.last, color=plotting.ORANGE, alpha=0.15, linewidth=0, label="window of the fit")
         axis.set(xlabel=plotting.label("step"), ylabel=plotting.label("entropy gained", "nat/step"), ylim=(-0.35, 1.5))
-        error = slope.rate.error or 0.0
-        axis.set_title(f"{title.capitalize()} map: {slope.rate.value:.4f} ± {error:.4f} a step")
+        error = f"± {slope.rate.error:.4f}" if slope.rate.error else "exactly"
+        axis.set_title(f"{title.capitalize()} map: {slope.rate.value:.4f} {error} a step")
         axis.legend(loc="lower center" if title == "cat" else "lower right")
     return Picture(
         drawing,
@@ -137,7 +137,7 @@ def cells(found: Found) -> Picture:
             density.T,
             origin="lower",
             extent=(0, 1, 0, 1),
-            norm=LogNorm(1e-2, 1),
+            norm=LogNorm(1e-3, 1),
             cmap="viridis",
             interpolation="nearest",
         )

@@ -40,9 +40,9 @@ from kadanoff.dynamics.kac_ring import (
     black_balls,
     colour_entropy,
     flip_ball,
-    kac_ring,
     leap_ring,
     mean_colour,
+    packed_ring,
     random_ring,
     rewind_ring,
     unpacked,
@@ -146,7 +146,7 @@ def recurrences(markers: float, seed: int) -> tuple[int, int]:
     for sites, ring in tried:
         marked = unpacked(random_ring(sites, probability=markers, seed=seed, ring=ring))[1]
         colours = unpacked(random_ring(sites, probability=0.5, seed=seed + 1, ring=ring))[1]
-        start = kac_ring(colours, marked)
+        start = packed_ring(colours, marked)
         back += advance_ring(start, 2 * sites).same_as(start)
     large = random_ring(10_000_000, probability=markers, seed=seed)
     later = advance_ring(large, 50)
