@@ -23,8 +23,9 @@ PASS = 64
 """Steps of a pass at most: the bits of the word below the block."""
 
 _0, _1, _2, _4, _56 = np.uint64(0), np.uint64(1), np.uint64(2), np.uint64(4), np.uint64(56)
-_32, _63, _64 = np.uint64(32), np.uint64(63), np.uint64(64)
+_8, _16, _32, _63 = np.uint64(8), np.uint64(16), np.uint64(32), np.uint64(63)
 _PAIRS, _FOURS, _EIGHTS = np.uint64(0x5555555555555555), np.uint64(0x3333333333333333), np.uint64(0x0F0F0F0F0F0F0F0F)
+_HALVES, _QUARTERS = np.uint64(0x00FF00FF00FF00FF), np.uint64(0x0000FFFF0000FFFF)
 _BYTES = np.uint64(0x0101010101010101)
 _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
 
@@ -36,6 +37,17 @@ def _ones(word: Any) -> Any:
     word = (word & _FOURS) + ((word >> _2) & _FOURS)
     word = (word + (word >> _4)) & _EIGHTS
     return (word * _BYTES) >> _56
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _mirrored(word: Any) -> Any:
+    """The 64 bits in reverse order."""
+    word = ((word >> _1) & _PAIRS) | ((word & _PAIRS) << _1)
+    word = ((word >> _2) & _FOURS) | ((word & _FOURS) << _2)
+    word = ((word >> _4) & _EIGHTS) | ((word & _EIGHTS) << _4)
+    word = ((word >> _8) & _HALVES) | ((word & _HALVES) << _8)
+    word = ((word >> _16) & _QUARTERS) | ((word & _QUARTERS) << _16)
+    return (word >> _32) | (word << _32)
 
 
 @njit(cache=True, nogil=True)
@@ -74,6 +86,13 @@ def run(balls: NDArray[Any], markers: NDArray[Any], sites: int, steps: int, blac
     while done < steps:
         length = min(PASS, steps - done)
         ghost = _extract(balls, sites, before, 64)
+        if length == 1 and not counting:  # no use for the cache: straight through memory
+            for w in range(words - 1, 0, -1):
+                balls[w] = ((balls[w] ^ markers[w]) << _1) | ((balls[w - 1] ^ markers[w - 1]) >> _63)
+            balls[0] = ((balls[0] ^ markers[0]) << _1) | ((ghost ^ ghost_mark) >> _63)
+            balls[words - 1] &= top
+            done += 1
+            continue
         end = words
         while end > 0:
             start = max(0, end - BLOCK)
@@ -161,11 +180,7 @@ def reflect(words: NDArray[Any], sites: int, last: int, out: NDArray[Any]) -> No
     for w in range(len(words)):
         length = min(64, sites - 64 * w)
         word = _extract(words, sites, (last - 64 * w - length + 1) % sites, length)
-        turned = np.uint64(0)
-        for _ in range(length):
-            turned = (turned << _1) | (word & _1)
-            word >>= _1
-        out[w] = turned
+        out[w] = _mirrored(word) >> np.uint64(64 - length)
 
 
 @njit(cache=True, nogil=True)
