@@ -182,7 +182,7 @@ def advance_fluid(fluid: Fluid, steps: int, *, skin: float = SKIN) -> Fluid:
         raise ValueError(f"a number of steps is not negative: {steps}; run the reversed fluid to go back")
     if not skin > 0:
         raise ValueError(f"the skin of the neighbour list is positive, not {skin}")
-    x, d, travelled = (array.T.copy() for array in (fluid.position, fluid.step, fluid.travelled))
+    x, d, travelled = fluid.position.T.copy(), fluid.step.T.copy(), fluid.travelled.T.copy()
     who = np.arange(x.shape[1])
     done = 0
     while done < steps:
