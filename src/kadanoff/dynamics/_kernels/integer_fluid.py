@@ -21,6 +21,8 @@ __all__ = ["LARGEST", "advance", "cell_order", "neighbours", "pair_increments", 
 
 ROUND = 1.5 * 2.0**52  # x + ROUND - ROUND: x rounded to an integer, half to even
 LARGEST = 1 << 29  # points, an eighth of the box: a longer step and the run has failed
+AROUND = np.array([(turn // 9 - 1, turn // 3 % 3 - 1, turn % 3 - 1) for turn in range(13, 27)])
+"""The cell itself, and the half of the 26 around it that comes after."""
 NEAREST = 1e-6  # r^2 / sigma^2, below which a pair has failed anyway
 
 
@@ -67,11 +69,11 @@ def neighbours(
         for i in range(head[c], head[c + 1]):
             start[i] = filled
             x0, x1, x2 = x[0, i], x[1, i], x[2, i]
-            for turn in range(13, 27 if cells > 1 else 14):  # the cell itself, and the half of the 26 around after it
-                ax, ay, az = turn // 9 - 1, turn // 3 % 3 - 1, turn % 3 - 1
+            for turn in range(14 if cells > 1 else 1):
+                ax, ay, az = AROUND[turn, 0], AROUND[turn, 1], AROUND[turn, 2]
                 other = ((cx + ax) % cells * cells + (cy + ay) % cells) * cells + (cz + az) % cells
                 first, end = head[other], head[other + 1]
-                if turn == 13:
+                if turn == 0:
                     first = i + 1
                 for j in range(first, end):
                     u = np.float64(np.int32(x[0, j] - x0))
@@ -91,7 +93,8 @@ def _with_room(found: NDArray[Any], filled: int, more: int) -> NDArray[Any]:
     if filled + more <= len(found):
         return found
     larger = np.empty(2 * len(found) + more, np.uint32)
-    larger[:filled] = found[:filled]
+    for m in range(filled):  # a slice would take three seconds to compile
+        larger[m] = found[m]
     return larger
 
 

@@ -25,8 +25,6 @@ __all__ = ["ArrowOfTime", "arrow_of_time"]
 
 Array = NDArray[np.float64]
 
-BAKER_LATTICE = 1 << 20
-
 
 class ArrowOfTime(BaseModel):
     """Settings of dynamics.arrow-of-time."""
@@ -97,10 +95,10 @@ def _measure(config: ArrowOfTime, run: Run) -> Found:
     recurred = run.stage("recurrence", systems.recurrences, config.markers, seed)
     ring = run.stage("ring", systems.ring_journey, config.large_ring, config.markers, seed)
     points = run.stage("map", systems.map_journey, config.lattice)
-    baker = run.stage("baker", systems.baker_entropies, BAKER_LATTICE)
+    baker = run.stage("baker", systems.baker_entropies, config.lattice)
     slopes = {
-        name: entropy_slope(curve[:, -1], 2 * math.log(size))
-        for name, curve, size in (("cat_map", points.coarse, config.lattice), ("baker_map", baker, BAKER_LATTICE))
+        name: entropy_slope(curve[:, -1], 2 * math.log(config.lattice))
+        for name, curve in (("cat_map", points.coarse), ("baker_map", baker))
     }
     steps = (0, 1, 2, 4, 8)
     portraits = run.stage("portraits", systems.map_portraits, steps)
