@@ -1,4 +1,4 @@
-"""Jump processes: what lumping states hides."""
+"""Jump processes: what lumping states hides. Gases: hard disks, H, molecular chaos, the Boltzmann equation."""
 
 from kadanoff.dynamics.area_maps import (
     AreaMap,
@@ -8,6 +8,10 @@ from kadanoff.dynamics.area_maps import (
     map_entropy,
     map_period,
 )
+from kadanoff.dynamics.dsmc import (
+    bkw_relaxation,
+    relax,
+)
 from kadanoff.dynamics.entropy_production import (
     Split,
     edge_flows,
@@ -16,6 +20,16 @@ from kadanoff.dynamics.entropy_production import (
     ring,
     split,
     stationary,
+)
+from kadanoff.dynamics.hard_disks import (
+    DiskDynamics,
+    Disks,
+    collision_rate_ratio,
+    disk_pressure,
+    enskog_rate,
+    lattice_start,
+    random_start,
+    reversed_disks,
 )
 from kadanoff.dynamics.ideal_gas import (
     IdealGas,
@@ -59,6 +73,15 @@ from kadanoff.dynamics.kac_ring import (
     rewind_ring,
     unpacked,
 )
+from kadanoff.dynamics.kinetic_entropy import (
+    boltzmann_h,
+    entropy_against_time,
+    maxwell_h,
+)
+from kadanoff.dynamics.molecular_chaos import (
+    Chaos,
+    chaos_meter,
+)
 from kadanoff.dynamics.reversibility import (
     Echo,
     EntropySlope,
@@ -72,7 +95,10 @@ from kadanoff.dynamics.reversibility import (
 
 __all__ = [
     "AreaMap",
+    "Chaos",
     "ColourCurve",
+    "DiskDynamics",
+    "Disks",
     "Echo",
     "EntropySlope",
     "Fluid",
@@ -82,19 +108,26 @@ __all__ = [
     "Split",
     "advance_fluid",
     "advance_ring",
+    "bkw_relaxation",
     "black_balls",
+    "boltzmann_h",
     "cell_counts",
     "cell_points",
+    "chaos_meter",
     "coarse_entropy",
     "coarse_entropy_from_probabilities",
+    "collision_rate_ratio",
     "colour_curve",
     "colour_entropy",
     "colour_law",
     "colour_law_of_number",
     "density_mode",
     "density_mode_law",
+    "disk_pressure",
     "echo",
     "edge_flows",
+    "enskog_rate",
+    "entropy_against_time",
     "entropy_loss",
     "entropy_production",
     "entropy_slope",
@@ -107,11 +140,13 @@ __all__ = [
     "fly",
     "gas_fine_entropy",
     "iterate_map",
+    "lattice_start",
     "leap_ring",
     "lumped_entropy_production",
     "make_fluid",
     "map_entropy",
     "map_period",
+    "maxwell_h",
     "mean_colour",
     "mean_square_distance",
     "occupation_entropy",
@@ -120,6 +155,9 @@ __all__ = [
     "phase_counts",
     "places",
     "random_ring",
+    "random_start",
+    "relax",
+    "reversed_disks",
     "reversed_fluid",
     "reversed_gas",
     "rewind_ring",

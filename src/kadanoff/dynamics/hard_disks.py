@@ -47,7 +47,8 @@ __all__ = [
 Array = NDArray[np.float64]
 Speeds = Literal["thermal", "equal"]
 
-_CROWD = 2.0  # disks a cell, where cells need not be as small as a disk: fewer borders to cross, more pairs to test
+_CROWD = 1.0  # disks a cell, where that is no smaller than a disk: fewer borders to cross or fewer pairs to test
+_TILE = 32  # cells
 _IN_BUCKET = 3.0  # events a bucket of the calendar, about
 _EPOCH = 64  # years of the calendar after which clocks start again from 0, to keep the digits of times
 _LOG = 1 << 16  # collisions logged at once
@@ -193,7 +194,8 @@ class DiskDynamics:
         self._edge, self._diameter, self._epoch, self._local = edge, disks.diameter, disks.time, 0.0
         self._m = _cells(number, edge, disks.diameter)
         places = np.minimum((disks.positions / (edge / self._m)).astype(np.int64), self._m - 1)
-        self._order = np.lexsort((places[:, 0], places[:, 1]))
+        # neighbours lie close in memory: tiles of cells, in each row by row
+        self._order = np.lexsort((places[:, 0], places[:, 1], places[:, 0] // _TILE, places[:, 1] // _TILE))
         self._disk, self._link = _lines(number)
         self._disk[:, :2], self._disk[:, 2:4] = disks.positions[self._order], disks.velocities[self._order]
         buckets = 1 << max(6, math.ceil(math.log2(number)))
@@ -425,7 +427,7 @@ def _cells(number: int, edge: float, diameter: float) -> int:
 
 def _lines(number: int) -> tuple[Array, NDArray[np.int32]]:
     """The memory of the disks, each on its cache line, as float64 and as int32."""
-    raw = np.zeros(64 * (number + 1), np.uint8)
+    raw = np.empty(64 * (number + 1), np.uint8)
     start = -raw.ctypes.data % 64
     lines = raw[start : start + 64 * number]
     return lines.view(np.float64).reshape(number, 8), lines.view(np.int32).reshape(number, 16)

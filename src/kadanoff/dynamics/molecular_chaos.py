@@ -105,24 +105,16 @@ def _first_meetings(pairs: NDArray[np.int64]) -> NDArray[np.bool_]:
     return np.asarray(np.all(collision[pairs] == np.arange(len(pairs))[:, None], axis=1))
 
 
-def _moments(first: Array, second: Array, weight: Array) -> Array:
-    """Weighted sums over pairs, per block, of 1, e, e^2 (both partners' halves) and e1 e2: (blocks, 4)."""
-    return np.stack(
-        [
-            weight.sum(axis=1),
-            (weight * (first + second) / 2).sum(axis=1),
-            (weight * (first**2 + second**2) / 2).sum(axis=1),
-            (weight * first * second).sum(axis=1),
-        ],
-        axis=1,
-    )
+def _moments(first: Array, second: Array) -> Array:
+    """1, e, e^2 (the mean of both partners') and e1 e2 of pairs (...,): (..., 4)."""
+    return np.stack([np.ones_like(first), (first + second) / 2, (first**2 + second**2) / 2, first * second], axis=-1)
 
 
 def _contact(velocities: Array) -> Array:
-    """Moments of the pairs (c, 2, 2) in 32 stretches."""
-    length = len(velocities) // _BLOCKS
-    energies = 0.5 * np.sum(velocities[: length * _BLOCKS] ** 2, axis=2).reshape(_BLOCKS, length, 2)
-    return _moments(energies[..., 0], energies[..., 1], np.ones((_BLOCKS, length)))
+    """Sums of the moments of the pairs (c, 2, 2) over 32 stretches: (32, 4)."""
+    energies = 0.5 * np.sum(velocities**2, axis=2)
+    starts = np.arange(_BLOCKS) * len(velocities) // _BLOCKS
+    return np.asarray(np.add.reduceat(_moments(energies[:, 0], energies[:, 1]), starts, axis=0))
 
 
 def _independent(velocities: Array, draw: np.random.Generator) -> Array:
@@ -133,7 +125,7 @@ def _independent(velocities: Array, draw: np.random.Generator) -> Array:
     total = np.zeros((_BLOCKS, 4))
     for shift in range(1, 1 + min(_PARTNERS, size - 1)):
         speed = np.linalg.norm(v - np.roll(v, shift, axis=1), axis=2)
-        total += _moments(energies, np.roll(energies, shift, axis=1), speed)
+        total += np.sum(speed[..., None] * _moments(energies, np.roll(energies, shift, axis=1)), axis=1)
     return np.asarray(total / total[:, 0].sum())
 
 

@@ -43,9 +43,9 @@ def turn(g, speed, hard, first, second):
         angle = 2.0 * math.pi * first
         g[0], g[1] = speed * math.cos(angle), speed * math.sin(angle)
     else:
-        # line of centres at the angle asin(b) from g; reflection turns g by pi - 2 asin(b)
+        # line of centres at the angle asin(b) from g; reflection turns g by pi + 2 asin(b)
         b = 2.0 * first - 1.0
-        cosine, sine = 2.0 * b * b - 1.0, 2.0 * b * math.sqrt(1.0 - b * b)
+        cosine, sine = 2.0 * b * b - 1.0, -2.0 * b * math.sqrt(1.0 - b * b)
         x, y = g[0], g[1]
         g[0], g[1] = cosine * x - sine * y, sine * x + cosine * y
 

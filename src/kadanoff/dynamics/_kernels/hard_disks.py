@@ -11,22 +11,17 @@ earlier collision looks again at the time of the lost one: all its other chances
 
 The queue is a calendar: ``heads`` (buckets,) first disk of each bucket, ``nodes`` (n, 2) next and previous disk in it
 (previous of a first one: -2 - bucket; -2^31: not queued). A bucket holds a few events, searched for the earliest
-(Brown, 1988; Paul, 2007). ``cells`` (m * m, 1 + room): number of disks in a cell, then the disks. What the coming
-buckets will read is fetched ahead of time, so that an event costs much the same at any n.
+(Brown, 1988; Paul, 2007). ``cells`` (m * m, 1 + room): number of disks in a cell, then the disks.
 """
 
 # mypy: ignore-errors
-# (intrinsics have no Python type)
 
 from __future__ import annotations
 
 import math
 
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.core import cgutils
-from numba.extending import intrinsic
+from numba import njit
 
 from kadanoff.random import uniform
 
@@ -35,24 +30,6 @@ COLLISIONS, CROSSINGS, RENEWALS, LOGGED, BUCKET = 0, 1, 2, 3, 4  # places in ``t
 ARRIVED, LOG_FULL, CELL_FULL = 0, 1, 2  # why `advance` came back
 NO_ROOM = -2  # of a list of disks in a cell
 _FAR = np.int64(1) << np.int64(52)
-
-
-@intrinsic
-def fetch(context, array, row):
-    """Ask for the cache line at the start of a row of a 2-D array, without waiting for it."""
-
-    def make(context, builder, signature, arguments):
-        view = context.make_array(signature.args[0])(context, builder, arguments[0])
-        stride = cgutils.unpack_tuple(builder, view.strides)[0]
-        start = builder.ptrtoint(view.data, stride.type)
-        pointer = builder.inttoptr(builder.add(start, builder.mul(arguments[1], stride)), cgutils.voidptr_t)
-        integer = ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, integer, integer, integer])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
-        builder.call(function, [pointer, integer(0), integer(3), integer(1)])
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp), make
 
 
 @njit(cache=True, nogil=True)
@@ -276,38 +253,6 @@ def collide(disk, i, j, edge, diameter):
 
 
 @njit(cache=True, nogil=True)
-def look_ahead(disk, link, cells, heads, nodes, bucket, m):
-    """Fetch what the events of coming buckets will read: first the disks, later their cells, then those around."""
-    mask = heads.shape[0] - 1
-    i = heads[(bucket + 24) & mask]
-    while i >= 0:
-        fetch(disk, i)
-        i = nodes[i, 0]
-    i = heads[(bucket + 16) & mask]
-    while i >= 0:
-        cx, cy = link[i, 15] & 0xFFFF, link[i, 15] >> 16
-        first = cx - 1 if cx > 0 else 0
-        for dy in range(-1, 2):
-            row = cy + dy
-            row = row + m if row < 0 else (row - m if row >= m else row)
-            for column in range(first, min(first + 3, m)):
-                fetch(cells, row * m + column)
-        i = nodes[i, 0]
-    i = heads[(bucket + 8) & mask]
-    while i >= 0:
-        cx, cy = link[i, 15] & 0xFFFF, link[i, 15] >> 16
-        first = cx - 1 if cx > 0 else 0
-        for dy in range(-1, 2):
-            row = cy + dy
-            row = row + m if row < 0 else (row - m if row >= m else row)
-            for column in range(first, min(first + 3, m)):
-                c = row * m + column
-                for slot in range(1, cells[c, 0] + 1):
-                    fetch(disk, cells[c, slot])
-        i = nodes[i, 0]
-
-
-@njit(cache=True, nogil=True)
 def advance(disk, link, cells, heads, nodes, virial, tally, pairs, log, until, edge, diameter, m, rate):
     """Let all events up to ``until`` happen.
 
@@ -332,7 +277,6 @@ def advance(disk, link, cells, heads, nodes, virial, tally, pairs, log, until, e
             if (bucket + 1) / rate > until:
                 break
             bucket += 1
-            look_ahead(disk, link, cells, heads, nodes, bucket, m)
             continue
         if when > until:
             break

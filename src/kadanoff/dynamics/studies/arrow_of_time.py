@@ -35,7 +35,7 @@ class ArrowOfTime(BaseModel):
     markers: float = Field(0.1, gt=0, lt=0.5, description="Probability of a marker between two sites.")
     large_ring: int = Field(1_000_000, ge=10_000, multiple_of=1000, description="Sites of the single Kac ring.")
     lattice: int = Field(
-        1 << 20, ge=1 << 17, multiple_of=1024, description="Points along an edge of the lattice of the maps."
+        1 << 20, ge=1 << 18, multiple_of=1024, description="Points along an edge of the lattice of the maps."
     )
     gas_particles: int = Field(200_000, ge=10_000, description="Particles of the ideal gas.")
     fluid_particles: int = Field(256, ge=64, description="Particles of the integer fluid.")
