@@ -101,7 +101,7 @@ def make_fluid(
 
     Raises:
         ValueError: for arrays of other shapes or with numbers that are not finite, a box too small, a pair nearer than
-            0.7 sigma (named), a step of half the box.
+            0.7 sigma (named), a first step of an eighth of the box.
     """
     x, v = np.asarray(positions, dtype=np.float64), np.asarray(velocities, dtype=np.float64)
     if x.ndim != 2 or x.shape[1] != 3 or x.shape != v.shape or len(x) < 2:

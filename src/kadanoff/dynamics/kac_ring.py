@@ -253,7 +253,7 @@ def colour_law_of_number(sites: int, steps: ArrayLike, number: int) -> NDArray[n
     law = np.ones(half + 2)
     law[1] = (sites - 2 * number) / sites
     for t in range(1, half + 1):
-        law[t + 1] = ((sites - 2 * number) * law[t] - t * law[t - 1]) / (sites - t) if t < sites else 0.0
+        law[t + 1] = ((sites - 2 * number) * law[t] - t * law[t - 1]) / (sites - t)
     wanted = np.asarray(steps, dtype=np.int64) % (2 * sites)
     wanted = np.minimum(wanted, 2 * sites - wanted)
     sign = np.where((wanted > half) & (number % 2 == 1), -1.0, 1.0)

@@ -18,7 +18,7 @@ from kadanoff.dynamics.reversibility import EntropySlope, entropy_loss, entropy_
 from kadanoff.dynamics.studies import arrow_of_time_pictures as pictures
 from kadanoff.dynamics.studies import arrow_of_time_systems as systems
 from kadanoff.estimates import Estimate, mean
-from kadanoff.losses import Ledger
+from kadanoff.losses import Ledger, Loss
 from kadanoff.study import Reported, Result, Run, Verdict, judge
 
 __all__ = ["ArrowOfTime", "arrow_of_time"]
@@ -193,7 +193,6 @@ def _ledger(found: Found) -> Ledger:
         "integer fluid": "permutation",
     }
     for journey in found.journeys:
-        assert journey.fine is not None
         for column, cells in enumerate(journey.cells):
             for moment, look in (("start", 0), ("turn", -1)):
                 value = float(journey.coarse[look, column])
@@ -206,36 +205,34 @@ def _ledger(found: Found) -> Ledger:
                         constant_by=why[journey.name],
                     )
                 )
-    return ledger
-
-
-def _rows(found: Found) -> list[tuple[str, float, float, float, float, bool | None, float]]:
-    """System, fine entropy, coarse at the start, the turn and the return, exact return, share lost after one moved."""
-    rows: list[tuple[str, float, float, float, float, bool | None, float]] = [
-        (
-            one.name, math.nan if one.fine is None else one.fine, float(one.coarse[0, 0]), float(one.coarse[-1, 0]),
-            float(one.back[0, 0]), one.returned, one.damage,
+    dsmc = found.kinetic
+    first, last = (Estimate(float(dsmc.h[k]), float(dsmc.h_error[k]), 16, "nat", "replicas") for k in (0, -1))
+    return ledger.add(
+        Loss(
+            "H of DSMC",
+            first,
+            last,
+            first.minus(last),
+            theorem="coarse <= fine",
+            conditions="Boltzmann's equation: partners independent before they collide, many molecules",
+            theorem_text="H at the end is no larger than at the start (Boltzmann, 1872)",
         )
-        for one in found.journeys
-    ]  # fmt: skip
-    disks, off = found.disks, found.disks_off
-    turn = len(disks.h) // 2
-    rows.insert(
-        3,
-        (
-            "hard disks", math.nan, -float(disks.h[0]), -float(disks.h[turn]), -float(disks.h[-1]), None,
-            float(off.missed[-1]),
-        ),
-    )  # fmt: skip
-    return rows
+    )
 
 
 def _table(found: Found) -> str:
-    lines = ["system,fine entropy (nat),coarse at start,coarse at turn,coarse after return,exact return,share lost"]
-    for name, fine, start, turn, back, returned, lost in _rows(found):
-        said = "to rounding" if returned is None else "yes" if returned else "no"
-        given = "constant (Liouville)" if math.isnan(fine) else f"{fine:.6f}"
-        lines.append(f"{name},{given},{start:.6f},{turn:.6f},{back:.6f},{said},{lost:.6g}")
+    """The systems that can be reversed, entropies in nats, as seen through the largest cells of each."""
+    rows = [
+        (one.name, one.cells[0], f"{one.fine:.6f}", one.coarse[0, 0], one.coarse[-1, 0], one.back[0, 0],
+         "yes" if one.returned else "no", one.damage)
+        for one in found.journeys
+    ]  # fmt: skip
+    h = found.disks.h
+    rows.insert(3, ("hard disks", "shells of speed", "constant", -h[0], -h[len(h) // 2], -h[-1], "to rounding",
+                    float(found.disks_off.missed[-1])))  # fmt: skip
+    lines = ["system,cells,fine entropy,coarse at start,coarse at turn,coarse after return,exact return,share lost"]
+    for name, cells, fine, start, turn, back, returned, lost in rows:
+        lines.append(f"{name},{cells},{fine},{start:.6f},{turn:.6f},{back:.6f},{returned},{lost:.6g}")
     return "\n".join(lines) + "\n"
 
 
@@ -245,6 +242,7 @@ def _in_words(found: Found) -> tuple[str, bool]:
     alone = [by[name] for name in ("Kac ring", "cat map", "free expansion")]
     local = all(0 < one.damage * size < 1.5 for one, size in zip(alone, _sizes(found.config), strict=True))
     exact = all(journey.returned for journey in found.journeys)
+    rose = all(np.all(journey.coarse[-1] > journey.coarse[0]) for journey in found.journeys)
     fluid, disks, off = found.fluid, found.disks, found.disks_off
     mirror = float(np.abs(disks.h - disks.h[::-1]).max())
     sound = (
@@ -253,9 +251,10 @@ def _in_words(found: Found) -> tuple[str, bool]:
     )  # fmt: skip
     slope = found.slopes["cat_map"]
     text = (
-        f"Every reversible system here has a fine entropy that does not change, and a coarse one that rose: the cells "
-        f"of the cat map gain {slope.rate.value:.4f} nats a step between the steps {slope.first} and {slope.last}, the "
-        f"Kolmogorov-Sinai entropy being {map_entropy('cat'):.4f}. Turned round, "
+        "The fine entropy of every reversible system here does not change; the coarse one "
+        + ("rose in all of them" if rose else "did NOT rise in all of them")
+        + f". The cells of the cat map gain {slope.rate.value:.4f} nats a step between the steps {slope.first} and "
+        f"{slope.last}, the Kolmogorov-Sinai entropy being {map_entropy('cat'):.4f}. Turned round, "
         + ("all four came back to the last bit" if exact else "NOT all came back to the last bit")
         + f", the fluid after {found.config.fluid_steps:,} steps during which its particles had moved by "
         f"{math.sqrt(fluid.displacement):.3g} sigma. The arrow is made by who looks through cells, not by the motion; "

@@ -88,8 +88,7 @@ def _journey(axis: Axes, journey: Journey) -> None:
             late, journey.disturbed[::-1, column], "--", color=plotting.VERMILION, linewidth=1.1,
             label="one moved" if column == 0 else None,
         )  # fmt: skip
-    if journey.fine is not None:
-        axis.axhline(journey.fine, color=plotting.BLACK, linewidth=1.2, label="fine")
+    axis.axhline(journey.fine, color=plotting.BLACK, linewidth=1.2, label="fine")
     _turn(axis, float(journey.time[-1]))
     axis.set(xlabel=plotting.label("time", journey.unit), ylabel=plotting.label("entropy", "nat"))
     axis.set_title(journey.name[0].upper() + journey.name[1:])

@@ -80,7 +80,7 @@ class Journey:
     time: Array
     unit: str
     cells: tuple[str, ...]
-    fine: float | None
+    fine: float
     coarse: Array
     back: Array
     disturbed: Array
