@@ -194,7 +194,7 @@ def bkw_velocities(number: int, time: float, *, dimension: int = 3, seed: int) -
 
 
 def bkw_relaxation(
-    number: int, times: ArrayLike, *, replicas: int, seed: int, dimension: int = 3, width: float = 0.1
+    number: int, times: ArrayLike, *, replicas: int, seed: int, dimension: int = 3, width: float = 0.05
 ) -> BkwRelaxation:
     """Maxwell molecules started from the exact solution at `bkw_start`, beside it at ``times``.
 

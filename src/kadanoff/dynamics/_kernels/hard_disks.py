@@ -133,12 +133,13 @@ def engage(disk, link, heads, nodes, i, j, when, rate, queued):
         lost = link[one, 14]
         if lost >= 0:
             link[lost, 14] = -1
-        if queued:
-            dequeue(heads, nodes, one)
     for one, other in ((i, j), (j, i)):
+        sooner = when < disk[one, 6]
         disk[one, 5] = when
         link[one, 14] = other
-        if queued:
+        # most disks leave their cell before they collide: their place in the queue stays
+        if queued and (sooner or nodes[one, 1] == NOT_QUEUED):
+            dequeue(heads, nodes, one)
             enqueue(disk, heads, nodes, one, rate)
 
 
