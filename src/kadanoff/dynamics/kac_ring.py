@@ -4,8 +4,8 @@
 
 The simplest system with an arrow of time: the colours mix as the Boltzmann equation says, D(t) = (1 - 2 mu)^t, though
 every step can be undone and after 2 N steps every ball has passed every marker twice and has its first colour again.
-Rings are kept 64 sites a word, so that 10^9 sites fit into 250 MB. Kac, Scientific American 211 (6), 92 (1964), and
-Probability and Related Topics in Physical Sciences (1959), chapter 3; Gottwald and Oliver, SIAM Review 51, 613 (2009).
+Rings are kept 64 sites a word, so that 10^9 sites fit into 250 MB. Kac, Probability and Related Topics in Physical
+Sciences (1959), chapter 3; Gottwald and Oliver, SIAM Review 51, 613 (2009).
 """
 
 from __future__ import annotations
@@ -236,6 +236,10 @@ def colour_law(sites: int, steps: ArrayLike, probability: float) -> NDArray[np.f
     """The mean over independent markers: (1 - 2 mu)^t to t = N, (1 - 2 mu)^(2N - t) from there to 2 N, and again.
 
     On the way back the ball passes markers a second time, which undoes the first (Kac, 1959).
+
+    Arguments:
+        sites, steps: N and any steps, 0, 1, ...
+        probability: mu.
     """
     t = np.asarray(steps, dtype=np.int64) % (2 * sites)
     return np.asarray((1.0 - 2.0 * probability) ** np.minimum(t, 2 * sites - t).astype(np.float64))
@@ -245,7 +249,14 @@ def colour_law_of_number(sites: int, steps: ArrayLike, number: int) -> NDArray[n
     """The mean over all sets of exactly ``number`` = n markers, sum_k (-1)^k of the hypergeometric law.
 
     (N - t) D(t + 1) = (N - 2n) D(t) - t D(t - 1), D(0) = 1; D(N - t) = (-1)^n D(t), D(2N - t) = D(t): Krawtchouk
-    polynomials over binomials (Gottwald and Oliver, 2009, section 4, for the law).
+    polynomials over binomials. After Gottwald and Oliver (2009).
+
+    Arguments:
+        sites, steps: N and any steps, 0, 1, ...
+        number: of markers.
+
+    Raises:
+        ValueError: for more markers than sites.
     """
     if not 0 <= number <= sites:
         raise ValueError(f"{number} markers do not fit on a ring of {sites} sites")
