@@ -37,6 +37,7 @@ KINDS: dict[str, str] = {
     "dynamics.langevin": "kadanoff.dynamics.studies.langevin:langevin",
     "dynamics.langevin-double-well": "kadanoff.dynamics.studies.langevin_double_well:double_well_study",
     "dynamics.entropy-production": "kadanoff.dynamics.studies.entropy_production:entropy_production_of_data",
+    "dynamics.arrow-of-time": "kadanoff.dynamics.studies.arrow_of_time:arrow_of_time",
     "networks.regions": "kadanoff.networks.studies:regions",
 }
 """Kind -> ``module:function``; the function takes ``(config, run)`` and returns a Result."""
@@ -92,6 +93,12 @@ STUDIES: tuple[Study, ...] = (
         "dynamics.hidden-cycle",
         "driven networks partly seen: how far up from 0 to the total each observer gets",
         30,
+    ),
+    Study(
+        "arrow-of-time",
+        "dynamics.arrow-of-time",
+        "six systems out and back: fine entropy constant, coarse entropy rising, the return that one bit can spoil",
+        60,
     ),
     Study("regions", "networks.regions", "a network to regions, hard and soft: flow conserved, wiring forgotten", 2),
     Study(
