@@ -142,3 +142,31 @@ def test_the_study_in_small():
     assert {"trap", "controls", "lag_scan", "fields", "tests", "comparison"} == set(result.pictures)
     names = set(result.reported)
     assert {"diffusion", "friction", "underdamped_friction", "apparent_over_true.top.dt0.002"} <= names
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_molecular_trajectory_by_its_selection(tmp_path):
+    """The distance of two atoms, read by MDAnalysis, moves as an Ornstein-Uhlenbeck process about 5 nm."""
+    import MDAnalysis
+
+    apart = 50 + 10 * ornstein_uhlenbeck(20_000, 0.1, seed=7).positions[:, 0]  # Angstrom
+    universe = MDAnalysis.Universe.empty(2, trajectory=True)
+    universe.add_TopologyAttr("masses", [1.0, 3.0])
+    universe.add_TopologyAttr("names", ["A", "B"])
+    path = np.zeros((len(apart), 2, 3), np.float32)
+    path[:, 1, 2] = apart
+    universe.load_new(path, dt=0.1)
+    universe.atoms.write(str(tmp_path / "a.gro"))
+    with MDAnalysis.Writer(str(tmp_path / "a.xtc"), 2) as writer:
+        for _ in universe.trajectory:
+            writer.write(universe.atoms)
+    (tmp_path / "own.toml").write_text(
+        'kind = "dynamics.langevin"\nfiles = ["a.gro", "a.xtc"]\nselect = "name A"\nother = "name B"\n'
+        'component = "distance"\nthermal_energy = 2.494\nenergy_unit = "kJ/mol"\n'
+    )
+    result = json.loads(execute(str(tmp_path / "own.toml"), tmp_path / "out").read_text())
+    found = result["estimates"]["diffusion"]
+    assert found["unit"] == "nm^2/ps"
+    assert abs(found["value"] - 1) < 4.5 * found["error"]
+    assert result["estimates"]["friction"]["unit"] == "kJ/mol ps/nm^2"

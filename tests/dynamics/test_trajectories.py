@@ -32,6 +32,15 @@ def test_bad_input_is_named(positions, options, words):
         trajectories(positions, **options)
 
 
+def test_times_in_single_precision():
+    """As in XTC files: late steps are rounded by more than a thousandth, and a missing frame is still found."""
+    times = (0.1 * np.arange(20_000)).astype(np.float32)
+    assert trajectories(np.sin(times), times=times).spacing == pytest.approx(0.1, rel=1e-6)
+    keep = np.arange(20_000) != 15_000
+    with pytest.raises(ValueError, match=r"from row 14999 to 15000 is 0\.199951"):
+        trajectories(np.sin(times[keep]), times=times[keep])
+
+
 def test_shapes():
     assert trajectories(X, 0.5).positions.shape == (12, 1)
     assert len(trajectories(np.zeros((3, 5, 2)) + np.arange(5)[:, None], 0.5)) == 3

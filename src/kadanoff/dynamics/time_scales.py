@@ -349,7 +349,9 @@ def _verdict(
             else f"between the lags {window[0]:.3g} and {window[1]:.3g} {unit}"
         )  # fmt: skip
         return f"A Langevin model holds {where.rstrip()}. {stands}"
-    if memory is not None and memory.passed is not True:
+    if memory is not None and memory.passed is None:
+        return f"The data cannot tell yet: {stands} But that is {memory.figure} of the slowest time: too uncertain."
+    if memory is not None and memory.passed is False:
         return (
             f"No Langevin model: no separation of time scales. {stands} But that is {memory.figure} of the slowest "
             f"time, and {memory.tolerance:g} is the most that counts as separated. No friction is given."
