@@ -148,7 +148,8 @@ class Collisions:
 class DiskDynamics:
     """The motion of hard disks from ``disks`` on.
 
-    To stop and look changes no bit of what follows. Cost: a microsecond or so a collision, at any number of disks.
+    To stop and look changes no bit of what follows. A collision takes one to three microseconds where the disks fit the
+    cache of a core (some 10,000), up to three times that from memory.
 
     Arguments:
         disks: where they start. Two may touch, none overlap.
