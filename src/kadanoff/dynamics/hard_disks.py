@@ -80,7 +80,7 @@ class Disks:
 
     def __post_init__(self) -> None:
         for name in ("positions", "velocities"):
-            array = np.array(getattr(self, name), dtype=np.float64)
+            array = np.array(getattr(self, name), dtype=np.float64, order="C")
             if array.ndim != 2 or array.shape[1] != 2 or len(array) < 2:
                 raise ValueError(f"{name} of disks: expected (n, 2) with n >= 2, got {array.shape}")
             if not np.all(np.isfinite(array)):
