@@ -22,7 +22,7 @@ from kadanoff.dynamics.hard_disks import Counts, DiskDynamics, Disks, enskog_rat
 
 NUMBERS = (1_000, 10_000, 100_000, 1_000_000)
 PACKINGS = (0.01, 0.1, 0.4)
-COLLISIONS = 300_000
+COLLISIONS = 200_000
 LIMIT, GROWTH = 5.0, 4.0
 
 

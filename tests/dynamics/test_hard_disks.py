@@ -245,3 +245,23 @@ def two(positions=((1.0, 1.0), (5.0, 5.0)), velocities=((1.0, 0.0), (0.0, 0.0)),
 def test_bad_input(make, words):
     with pytest.raises(ValueError, match=words):
         make()
+
+
+def test_newtons_cradle():
+    """A row of touching disks hands the momentum on: only the last one leaves, with the velocity of the first."""
+    positions = np.array([[2.0 + x, 5.0] for x in (0.0, 2.0, 3.0, 4.0, 5.0)])
+    dynamics = DiskDynamics(Disks(positions, np.array([[1.0, 0.0]] + [[0.0, 0.0]] * 4), 1.0, 20.0))
+    assert dynamics.run(3.0).collisions == 4
+    assert dynamics.disks().velocities == pytest.approx(np.array([[0.0, 0.0]] * 4 + [[1.0, 0.0]]), abs=1e-12)
+
+
+def test_all_collisions_at_one_time():
+    """Pairs on a lattice that all meet at the same moment, up to rounding."""
+    side = 30
+    places = np.indices((2 * side, side)).reshape(2, -1).T
+    velocities = np.where(places[:, :1] % 2 == 0, 1.0, -1.0) * np.array([[1.0, 0.0]])
+    disks = Disks(places * np.array([1.5, 3.0]) + 0.3, velocities, 1.0, 3.0 * side)
+    seen = DiskDynamics(disks).collisions(0.9)
+    assert seen.time[: side**2] == pytest.approx(np.full(side**2, 0.25), abs=1e-12)
+    assert seen.time[side**2 :] == pytest.approx(np.full(len(seen.time) - side**2, 0.75), abs=1e-12)
+    assert len(seen.time) == 2 * side**2

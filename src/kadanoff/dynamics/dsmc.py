@@ -109,7 +109,7 @@ def relax(
     Raises:
         ValueError: for shapes, times or a rate that are not as above.
     """
-    v = np.array(velocities, dtype=np.float64)
+    v = np.array(velocities, dtype=np.float64, order="C")
     if v.ndim != 2 or v.shape[1] not in (2, 3) or len(v) < 2:
         raise ValueError(f"velocities: expected (n, 2) or (n, 3) with n >= 2, got {v.shape}")
     if not np.all(np.isfinite(v)):

@@ -3,10 +3,10 @@
     H = int f ln f d^d v = -S,    S_coarse = H(cells) + sum p ln|cell| >= S,    Maxwell: H = -(d/2) (1 + ln(2 pi kT/m))
 
 The cells are shells of speed (for f without direction) or cubes. Coarse cells hide detail: for a Maxwell distribution H
-comes out lower by about d w^2 / 24 (shells of width w thermal speeds; d w^2 / 24 for cubes too).
+comes out lower by about d w^2 / 24 (shells, or cubes, w thermal speeds wide).
 
-    curve = entropy_against_time(100, 0.3, replicas=64, seed=1, turn=6.0)            # -> DiskEntropy, H and back
-    lost = entropy_against_time(100, 0.3, replicas=64, seed=1, turn=6.0, perturbed=1)
+    curve = entropy_against_time(100, 0.3, replicas=64, seed=1, turn=10.0)           # -> DiskEntropy, H and back
+    lost = entropy_against_time(100, 0.3, replicas=64, seed=1, turn=10.0, perturbed=1)
 
 H falls until the velocities are turned round at ``turn`` and then rises as it fell: no law of dynamics forbids it. One
 disk sent elsewhere at the turn spoils it, as far as its influence has come. Loschmidt (1876); Orban and Bellemans
@@ -133,7 +133,8 @@ def entropy_against_time(
         replicas: independent systems, two or more, whose velocities are pooled.
         seed: of the starts; replica r takes seed + r.
         turn: when velocities are turned round, in expected collisions per disk (`enskog_rate`). A return needs rounding
-            not to have grown to the whole: four collisions a disk at a packing of 0.01 are too many, eight at 0.3 not.
+            not to have grown to the whole: three collisions a disk at a packing of 0.01 are too many, ten at 0.1,
+            twenty-five at 0.3.
         points: moments looked at each way.
         perturbed: disks whose velocity is sent off at a right angle as well, at the turn.
         width: as `boltzmann_h`.

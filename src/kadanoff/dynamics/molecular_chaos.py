@@ -74,7 +74,7 @@ def chaos_meter(dynamics: DiskDynamics, time: float, *, seed: int, first: bool =
     if number < _BLOCKS * _LEAST:
         raise ValueError(f"the chaos meter needs {_BLOCKS * _LEAST} disks or more, not {number}")
     drift = start.velocities.mean(axis=0)
-    draw = np.random.default_rng(seed)
+    order = np.random.default_rng(seed).permutation(number)  # one for all snapshots: a disk stays in its block
     pairs, before, after, drawn = [], [], [], []
     for _ in range(_SNAPSHOTS):
         halves = [dynamics.collisions(time / _SNAPSHOTS / 2)]
@@ -83,7 +83,7 @@ def chaos_meter(dynamics: DiskDynamics, time: float, *, seed: int, first: bool =
         pairs += [half.pairs for half in halves]
         before += [half.before - drift for half in halves]
         after += [half.after - drift for half in halves]
-        drawn.append(_independent(velocities, draw) * sum(len(half.time) for half in halves))
+        drawn.append(_independent(velocities[order]) * sum(len(half.time) for half in halves))
     met = np.concatenate(pairs)
     chosen = _first_meetings(met) if first else np.ones(len(met), dtype=bool)
     seen = int(chosen.sum())
@@ -117,10 +117,10 @@ def _contact(velocities: Array) -> Array:
     return np.asarray(np.add.reduceat(_moments(energies[:, 0], energies[:, 1]), starts, axis=0))
 
 
-def _independent(velocities: Array, draw: np.random.Generator) -> Array:
-    """Moments of pairs of disks drawn at random with weight |g|, what |g.k| leaves after all k; total weight one."""
+def _independent(velocities: Array) -> Array:
+    """Moments (32, 4) of pairs of shuffled disks with weight |g|, what |g.k| leaves after all k; total weight one."""
     size = len(velocities) // _BLOCKS
-    v = draw.permutation(velocities)[: size * _BLOCKS].reshape(_BLOCKS, size, 2)
+    v = velocities[: size * _BLOCKS].reshape(_BLOCKS, size, 2)
     energies = 0.5 * np.sum(v**2, axis=2)
     total = np.zeros((_BLOCKS, 4))
     for shift in range(1, 1 + min(_PARTNERS, size - 1)):

@@ -87,7 +87,6 @@ def dequeue(heads, nodes, i):
 def search(disk, link, cells, i, left, right, down, up, edge, squared, m):
     """The earliest collision of disk i, at its own time, with disks of the cells left..right, down..up around its own:
     (time, partner), earlier than the collision that either has."""
-    room = cells.shape[1]
     x, y, vx, vy, now = disk[i, 0], disk[i, 1], disk[i, 2], disk[i, 3], disk[i, 4]
     earliest, partner = disk[i, 5], -1
     cx, cy = link[i, 15] & 0xFFFF, link[i, 15] >> 16
@@ -104,7 +103,7 @@ def search(disk, link, cells, i, left, right, down, up, edge, squared, m):
             elif column >= m:
                 column, shift_x = column - m, edge
             c = row * m + column
-            for slot in range(1, min(cells[c, 0] + 1, room)):
+            for slot in range(1, cells[c, 0] + 1):
                 j = np.int64(cells[c, slot])
                 if j == i:
                     continue
