@@ -1,6 +1,6 @@
 """The stationary state of a large sparse chain, found by coarse-graining it: multilevel aggregation.
 
-A relaxed guess x lumps strongly linked states, the coarse chain (P diag(x) W P^T) / (P x) is solved the same way, and
+Where that is slow, which is on long thin networks (a chain, a strip, a plane), these are factorised instead. A relaxed guess x lumps strongly linked states, the coarse chain (P diag(x) W P^T) / (P x) is solved the same way, and
 its answer rescales each aggregate. No subtraction anywhere, so that tiny probabilities keep their digits. Horton and
 Leutenegger (1994); De Sterck, Manteuffel, McCormick, Nguyen and Ruge, SIAM J. Sci. Comput. 30, 2235 (2008).
 """
@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse
+import scipy.sparse.linalg
 from numpy.typing import NDArray
+from scipy.sparse.csgraph import reverse_cuthill_mckee
 
 from kadanoff.dynamics._kernels.chains import gather_aggregates, relax
 from kadanoff.information import stationary_distribution
@@ -22,6 +24,8 @@ _COARSEST = 200  # states, solved by elimination
 _STRONG = 0.25  # share of the strongest link from which on a link is strong
 _SWEEPS = 2  # relaxations before and after each coarse correction
 _CYCLES = 400
+_PATIENCE = 6  # cycles after which the convergence is looked at; three times as many may follow
+_ENVELOPE = 2.0e9  # entries below the envelope of the matrix, up to which its factors fit into memory
 _KEPT = 4  # iterates combined to the one of the smallest residual
 
 Array = NDArray[np.float64]
@@ -47,10 +51,17 @@ def sparse_stationary_state(jumps: Any, *, tolerance: float = 1e-12) -> Array:
     x = np.full(rows.shape[0], 1.0 / rows.shape[0])
     kept: list[tuple[Array, Array]] = []
     residual = np.inf
-    for _ in range(_CYCLES):
-        x = _cycle(rows, x)
+    before = np.inf
+    for cycle in range(_CYCLES):
+        if cycle == _PATIENCE and residual * (residual / before) ** _PATIENCE > tolerance and _is_thin(rows):
+            x = _factorised(rows, leaving, x)
+            for _ in range(_SWEEPS):
+                relax(columns.indptr, columns.indices, columns.data, leaving, x)
+        else:
+            x = _cycle(rows, x)
         imbalance = columns.T @ x - x * leaving
         total = float(x @ leaving)
+        before = residual if cycle == _PATIENCE - 3 else before
         residual = float(np.abs(imbalance).sum()) / total
         if residual <= tolerance:
             return np.asarray(x / x.sum())
@@ -60,6 +71,36 @@ def sparse_stationary_state(jumps: Any, *, tolerance: float = 1e-12) -> Array:
         f"stationary state: the relative residual {residual:.2g} is still above {tolerance:.2g} after {_CYCLES} cycles; "
         "accept it with a larger tolerance, or drop jumps so rare that they do not matter"
     )
+
+
+def _is_thin(rows: Any) -> bool:
+    """Whether an ordering of the states keeps all jumps near the diagonal, so that elimination fills in little."""
+    both = scipy.sparse.csr_array(rows + rows.T)
+    order = reverse_cuthill_mckee(scipy.sparse.csr_matrix(both), symmetric_mode=True)
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    pairs = both.tocoo()
+    reach = np.zeros(len(order), dtype=np.int64)
+    np.maximum.at(reach, place[pairs.row], place[pairs.row] - place[pairs.col])
+    return float(reach.sum()) <= _ENVELOPE
+
+
+def _factorised(rows: Any, leaving: Array, guess: Array) -> Array:
+    """x from the balance of all states but the most probable one, whose x is set: an M-matrix, factorised unpivoted."""
+    pinned = int(guess.argmax())
+    others = np.delete(np.arange(len(guess)), pinned)
+    # in the unknowns x_i leaving_i every column of the matrix is 1 on the diagonal and sums to at least 0
+    jump = scipy.sparse.csr_array(scipy.sparse.diags_array(1.0 / leaving) @ rows)
+    inner = scipy.sparse.eye_array(len(others)) - jump[others][:, others].T
+    factors = scipy.sparse.linalg.splu(
+        scipy.sparse.csc_array(inner), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
+    )
+    x = np.ones(len(guess))
+    x[others] = factors.solve(jump[[pinned]].toarray().ravel()[others])
+    x /= leaving
+    if x.min() < 0:
+        return guess
+    return np.asarray(x / x.sum())
 
 
 def _combined(kept: list[tuple[Array, Array]], columns: Any, leaving: Array, worst: float) -> Array:
