@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from kadanoff import plotting
-from kadanoff.dynamics.entropy_production import ring, split
+from kadanoff.dynamics.entropy_production import split
+from kadanoff.dynamics.jumps import ring
 from kadanoff.estimates import Estimate
 from kadanoff.losses import Ledger, Loss
 from kadanoff.maps import Map

@@ -1,0 +1,221 @@
+"""Bounds on the entropy production from what was seen, with intervals; the total stays unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from kadanoff.dynamics.dissipation import (
+    BARATO,
+    FIXED,
+    HARUNARI,
+    INSTANT,
+    LIMIT,
+    MARTINEZ,
+    RESOLVED,
+    ROLDAN,
+    SCHNAKENBERG,
+    SKINNER,
+    STATIONARY,
+    Collected,
+    Dissipation,
+    chords_of,
+    current_weights,
+)
+from kadanoff.dynamics.dwell_bound import least_dissipation
+from kadanoff.dynamics.jumps import Jumps
+from kadanoff.dynamics.observers import Observer, Record, ResolvedTransitions, StateLumps, record, wanted_bounds
+from kadanoff.dynamics.sampled_divergence import Blocks, Words, binned, cut, divergence, resampled, words
+from kadanoff.estimates import Estimate
+
+__all__ = ["measured_dissipation"]
+
+Array = NDArray[np.float64]
+Index = NDArray[np.int64]
+
+
+def measured_dissipation(
+    data: Jumps | Record | ArrayLike,
+    observer: Observer,
+    *,
+    bounds: Iterable[str] | None = None,
+    longest: int = 4,
+    fixed_entry: bool = False,
+    unit: str = "",
+    seed: int = 0,
+) -> Dissipation:
+    """Every bound that what was seen allows, with intervals: `hidden_dissipation` of data, with its arguments."""
+    seen = data if isinstance(data, Record) else record(data, observer)
+    continuous = seen.times is not None
+    unit = unit or ("nat/time" if continuous else "nat/step")
+    names = wanted_bounds(observer, bounds, continuous)
+    found = Collected(unit)
+    if isinstance(observer, StateLumps):
+        _sampled_lumps(found, names, seen, longest, fixed_entry, seed)
+    elif isinstance(observer, ResolvedTransitions):
+        _sampled_transitions(found, names, seen, seed)
+    else:
+        blocks = cut(seen.symbols, seen.times)
+        estimate = divergence([_pair_words(seen, blocks)], blocks.duration, unit, seed)
+        found.keep("milestone_sequence", estimate, STATIONARY + "; each milestone is a single state",
+                   "order of the milestones, no times")  # fmt: skip
+    return Dissipation(observer.name, unit, found.bounds, None, None, tuple(found.notes))
+
+
+def _sampled_lumps(
+    found: Collected, names: tuple[str, ...], seen: Record, longest: int, fixed_entry: bool, seed: int
+) -> None:
+    blocks = cut(seen.symbols, seen.times)
+    kinds, unit = len(seen.partner), found.unit
+    pairs = _pair_words(seen, blocks)
+    _one_way_note(found, pairs)
+    apparent = divergence([pairs], blocks.duration, unit, seed)
+    if "apparent" in names:
+        found.keep("apparent", apparent, INSTANT, SCHNAKENBERG)
+    if "block_divergence" in names:
+        values: list[Words] = []
+        for length in range(2, longest + 1):
+            if kinds**length > 1 << 62 or len(seen) < 2 * length:
+                break
+            code, back = _word_codes(seen.symbols, kinds, length)
+            values.append(words(code, back, blocks.number[length - 1 :], len(blocks.duration)))
+            scaled = _scaled(values[-1], 1.0 / (length - 1))
+            found.keep(f"block_divergence.{length}", divergence([scaled], blocks.duration, unit, seed), INSTANT, ROLDAN)
+            if length > 2:
+                step = divergence([values[-1], _scaled(values[-2], -1.0)], blocks.duration, unit, seed)
+                found.keep(f"block_increment.{length}", step, LIMIT, ROLDAN, rigorous=False)
+    if seen.times is None:
+        return
+    inner, number = seen.symbols[1:-1], blocks.number[1:-1]  # the first and the last visit are cut off by the watch
+    before, after, times = seen.symbols[:-2], seen.symbols[2:], seen.times[1:-1]
+    if "waiting_times" in names or "semi_markov" in names:
+        code, back = (before * kinds + inner) * kinds + after, (after * kinds + inner) * kinds + before
+        count = len(blocks.duration)
+        triples = words(code, back, number, count)
+        timed = words(*binned(code, back, times), number, count)
+        minus = _scaled(pairs, -1.0)
+        if "waiting_times" in names:
+            half = divergence([_scaled(timed, 0.5)], blocks.duration, unit, seed)
+            found.keep("waiting_times", half, INSTANT, "half the divergence of jump, dwell time, jump")
+        if "semi_markov" in names:
+            whole = divergence([timed, minus], blocks.duration, unit, seed)
+            affinity = divergence([triples, minus], blocks.duration, unit, seed)
+            waiting = divergence([timed, _scaled(triples, -1.0)], blocks.duration, unit, seed)
+            found.keep("semi_markov", whole, f"{INSTANT}; {FIXED}", MARTINEZ, fixed_entry, affinity=affinity,
+                       waiting=waiting)  # fmt: skip
+    if "dwell_bound" in names:
+        for lump in range(kinds):
+            found.keep(
+                f"dwell_bound.{lump}", _sampled_dwell(inner == lump, times, number, unit, seed), INSTANT, SKINNER
+            )
+    if "current_uncertainty" in names:
+        jumps = np.zeros((kinds, kinds))
+        np.add.at(jumps, (seen.symbols[:-1], seen.symbols[1:]), 1.0)
+        moments = np.cumsum(seen.times)
+        weights = current_weights(chords_of(jumps), seen.symbols[:-1], seen.symbols[1:])
+        _sampled_uncertainty(found, weights, moments[:-1], float(moments[-1]), len(blocks.duration), INSTANT)
+
+
+def _sampled_transitions(found: Collected, names: tuple[str, ...], seen: Record, seed: int) -> None:
+    if seen.times is None:
+        raise ValueError("resolved transitions need the times between them")
+    kinds, bar, unit = len(seen.partner), seen.partner, found.unit
+    waits = seen.times[1:]
+    blocks = cut(seen.symbols[1:], waits)
+    count = len(blocks.duration)
+    before, after = seen.symbols[:-1], seen.symbols[1:]
+    code, back = before * kinds + after, bar[after] * kinds + bar[before]
+    single = words(after, bar[after], blocks.number, count, -1.0)
+    pairs = words(code, back, blocks.number, count)
+    _one_way_note(found, single)
+    sequence = divergence([pairs, single], blocks.duration, unit, seed)
+    if "transition_sequence" in names:
+        found.keep("transition_sequence", sequence, RESOLVED, HARUNARI)
+    if "transition_based" in names:
+        timed = words(*binned(code, back, waits), blocks.number, count)
+        whole = divergence([timed, single], blocks.duration, unit, seed)
+        times = divergence([timed, _scaled(pairs, -1.0)], blocks.duration, unit, seed)
+        found.keep("transition_based", whole, RESOLVED, HARUNARI, sequence=sequence, times=times)
+    if "current_uncertainty" in names:
+        chords = sorted({(int(min(k, bar[k])), int(max(k, bar[k]))) for k in range(kinds) if k != bar[k]})
+        weights = np.array([np.where(after == k, 1.0, np.where(after == m, -1.0, 0.0)) for k, m in chords])
+        moments = np.cumsum(waits)
+        _sampled_uncertainty(found, weights, moments, float(moments[-1]), count, RESOLVED)
+
+
+def _pair_words(seen: Record, blocks: Blocks) -> Words:
+    kinds = len(seen.partner)
+    before, after = seen.symbols[:-1], seen.symbols[1:]
+    return words(before * kinds + after, after * kinds + before, blocks.number[1:], len(blocks.duration))
+
+
+def _word_codes(symbols: Index, kinds: int, length: int) -> tuple[Index, Index]:
+    code, back = np.zeros(len(symbols) - length + 1, np.int64), np.zeros(len(symbols) - length + 1, np.int64)
+    for k in range(length):
+        here = symbols[k : len(symbols) - length + 1 + k]
+        code += here * kinds ** (length - 1 - k)
+        back += here * kinds**k
+    return code, back
+
+
+def _scaled(part: Words, factor: float) -> Words:
+    return Words(part.there, part.back, part.sign * factor)
+
+
+def _one_way_note(found: Collected, part: Words) -> None:
+    there, back = part.there.sum(axis=0), part.back.sum(axis=0)
+    alone = np.flatnonzero(np.minimum(there, back) == 0)
+    if alone.size:
+        most = int((there + back)[alone].max())
+        found.notes.append(
+            f"{alone.size} jump(s) never seen in reverse, one of them {most} times: without a reverse the entropy "
+            "production is infinite, and what is given is what data of this length can show"
+        )
+
+
+def _sampled_dwell(here: NDArray[np.bool_], times: Array, number: Index, unit: str, seed: int) -> Estimate:
+    """The bound of Skinner and Dunkel from the visits to one lump; zero, with an error, where theta is above 2."""
+    blocks = int(number.max()) + 1
+    visits, once, twice, whole = (
+        np.bincount(number, values, minlength=blocks) for values in (here * 1.0, here * times, here * times**2, times)
+    )
+
+    def rates(weight: Array) -> Array:
+        n, first, second, time = (weight @ values for values in (visits, once, twice, whole))
+        theta = second * n / first**2
+        cost = np.array([least_dissipation(x) if x < 2 else 4 * (2 - x) for x in np.maximum(theta, 1 + 1e-9)])
+        return np.asarray(2 * cost * n / time)
+
+    plain, drawn = resampled(rates, blocks, seed)
+    error = float(drawn.std(ddof=1)) * np.sqrt(blocks / (blocks - 1))
+    value = max(2 * plain - float(drawn.mean()), 0.0)
+    return Estimate(value, float(error), blocks, unit, "dwell times, blocks redrawn, bias taken off")
+
+
+def _sampled_uncertainty(
+    found: Collected, weights: Array, moments: Array, end: float, blocks: int, assumptions: str
+) -> None:
+    """2 J C^-1 J from currents in blocks of equal time, freed of its bias as Hotelling's T^2 is."""
+    span = end / blocks
+    number = np.minimum((moments / span).astype(np.int64), blocks - 1)
+    currents = np.array([np.bincount(number, weight, minlength=blocks) for weight in weights])
+    currents = currents[currents.std(axis=1) > 0] if len(currents) else currents
+    d = len(currents)
+    assumptions = f"{assumptions}; continuous time"
+    if d == 0:
+        zero = Estimate(0.0, 0.0, blocks, found.unit, "no current")
+        found.keep("current_uncertainty", zero, assumptions, BARATO)
+        return
+    if d > blocks // 4:
+        found.notes.append(f"current_uncertainty is left out: {d} currents are too many for {blocks} blocks")
+        return
+    mean, covariance = currents.mean(axis=1), np.atleast_2d(np.cov(currents))
+    plain = float(mean @ np.linalg.solve(covariance, mean))
+    value = (blocks - d - 2) / (blocks - 1) * plain - d / blocks
+    error = np.sqrt(4 * plain / blocks + 2 * d / blocks**2 + 2 * plain**2 / blocks)
+    estimate = Estimate(
+        2 * value / span, float(2 * error / span), blocks, found.unit, "currents in blocks of equal time"
+    )
+    found.keep("current_uncertainty", estimate, assumptions, BARATO)
