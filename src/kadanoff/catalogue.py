@@ -32,6 +32,7 @@ KINDS: dict[str, str] = {
     "molecules.force-floor": "kadanoff.molecules.studies.force_floor:force_floor_run",
     "lattices.block-spins": "kadanoff.lattices.studies:block_spins",
     "dynamics.hidden-cycle": "kadanoff.dynamics.studies.hidden_cycle:hidden_cycle",
+    "dynamics.lumping": "kadanoff.dynamics.studies.lumping:lumping",
     "networks.regions": "kadanoff.networks.studies:regions",
 }
 """Kind -> ``module:function``; the function takes ``(config, run)`` and returns a Result."""
@@ -65,6 +66,7 @@ STUDIES: tuple[Study, ...] = (
         "block-spins", "lattices.block-spins", "spins to blocks by majority: nats kept and lost per block, exactly", 3
     ),
     Study("hidden-cycle", "dynamics.hidden-cycle", "a driven cycle with two states lumped: all dissipation hidden", 2),
+    Study("lumping", "dynamics.lumping", "driven networks lumped: what is hidden, and what memory brings back", 40),
     Study("regions", "networks.regions", "a network to regions, hard and soft: flow conserved, wiring forgotten", 2),
     Study(
         "spce-reference",

@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from kadanoff.dynamics.lumping import lump_labels
 from kadanoff.dynamics.markov import check_transition, implied_times, stationary_state
 from kadanoff.dynamics.transition_counts import checked_trajectories, count_transitions
+from kadanoff.estimates import Estimate
 from kadanoff.maps import Map
 
 __all__ = [
@@ -150,6 +151,7 @@ class QuasiMarkov:
         held_out: (n,) root mean square over t of what T(t) from kernels 0 ... c of some blocks misses in the blocks left
             out, for every cut-off c, and held_out_error (n,) its standard error.
         cutoff: the smallest c whose held_out is within one standard error of the best (kernels 0 ... c are kept).
+        without: (blocks, n, m, m) the kernels with one block of time left out, for errors of what follows from them.
     """
 
     lag: int
@@ -160,6 +162,7 @@ class QuasiMarkov:
     held_out: Array
     held_out_error: Array
     cutoff: int
+    without: Array
 
     def propagate(self, steps: int) -> Array:
         """T(0) ... T(steps) of the model with its cut-off."""
@@ -169,6 +172,20 @@ class QuasiMarkov:
     def times(self) -> Array:
         """Relaxation times of the model, in frames, longest first."""
         return implied_times_of_kernels(self.kernels[: self.cutoff + 1], self.lag)
+
+    @property
+    def slowest(self) -> Estimate:
+        """The slowest of the times with its jackknife error, at this cut-off (what the cut-off leaves out is not in it).
+
+        Raises ValueError where it is not finite: the kept kernels then do not decay, and more data are needed.
+        """
+        number = len(self.without)
+        left_out = [float(implied_times_of_kernels(k[: self.cutoff + 1], self.lag)[0]) for k in self.without]
+        value = float(self.times[0])
+        if not np.all(np.isfinite([value, *left_out])):
+            raise ValueError(f"the model with kernels 0 ... {self.cutoff} does not decay within the errors of its data")
+        error = float(np.sqrt((number - 1) * np.var(left_out)))
+        return Estimate(value, error, number, "frame", "jackknife over blocks of time")
 
 
 def quasi_markov(
@@ -203,8 +220,9 @@ def quasi_markov(
     best = int(held_out.argmin())
     cutoff = int(np.flatnonzero(held_out <= held_out[best] + error[best])[0])
     return QuasiMarkov(
-        lag, found[0], scale * found[1:].std(axis=0), kernels[0], scale * kernels[1:].std(axis=0), held_out, error, cutoff
-    )
+        lag, found[0], scale * found[1:].std(axis=0), kernels[0], scale * kernels[1:].std(axis=0),
+        held_out, error, cutoff, kernels[1:],
+    )  # fmt: skip
 
 
 def _folds(data: Any, steps: int, lag: int, m: int, folds: int) -> list[tuple[Array, Array]]:
