@@ -114,7 +114,7 @@ def fit_hidden_markov(
     labels: ArrayLike | None = None,
     restarts: int = 8,
     iterations: int = 500,
-    tolerance: float = 1e-9,
+    tolerance: float = 1e-8,
     seed: int,
     quiet: bool = False,
 ) -> HiddenMarkovFit:
@@ -188,7 +188,7 @@ def hidden_markov_error(
     function: Callable[[HiddenMarkov], float],
     *,
     blocks: int = 12,
-    tolerance: float = 1e-9,
+    tolerance: float = 1e-8,
     unit: str = "",
 ) -> Estimate:
     """A number of the fitted model with its error: the jackknife over blocks of time, each refit started at the fit.
@@ -247,7 +247,7 @@ def choose_hidden_states(
         score = np.empty(len(pieces))
         for parity in (0, 1):
             training = [piece for block in pieces[parity::2] for piece in block]
-            model = _climb(training, fits[-1].model, 300, options.get("tolerance", 1e-9))[0]
+            model = _climb(training, fits[-1].model, 300, options.get("tolerance", 1e-8))[0]
             for number in range(1 - parity, len(pieces), 2):
                 size = sum(len(piece) for piece in pieces[number])
                 score[number] = model.log_likelihood(pieces[number]) / size

@@ -42,7 +42,7 @@ class Lumping(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     networks: int = Field(100, ge=5, le=20_000, description="Random driven networks, each under one random map.")
     network_frames: int = Field(40_000, ge=8_000, description="Frames simulated for the path divergence of each.")
-    frames: int = Field(200_000, ge=50_000, description="Frames of the lumped cycle and the lumped double well.")
+    frames: int = Field(100_000, ge=50_000, description="Frames of the lumped cycle and the lumped double well.")
     states: int = Field(100, ge=10, le=400, description="Grid points of the double well.")
     depth: float = Field(3.0, gt=0.5, le=5.0, description="Barrier of the double well, kT.")
 
@@ -58,7 +58,7 @@ def lumping(config: Lumping, run: Run) -> Result:
             cases += found
             bar.advance(number >= 0)
     ring = run.stage(
-        "cycle", lumped_chain, hidden_ring(0.08, 0.02), np.array([0, 1, 1]), config.frames, _HORIZON, 12, (2, 3), run.seed + 1
+        "cycle", lumped_chain, hidden_ring(0.1, 0.002), np.array([0, 1, 1]), config.frames, _HORIZON, 12, (2, 3), run.seed + 1
     )
     transition, x = double_well(config.states, config.depth)
     well = run.stage(
@@ -128,8 +128,8 @@ def _chain_estimates(name: str, chain: LumpedChain) -> dict[str, Reported | Esti
         ),
         f"lumpability_defect.{name}": Estimate.exact(chain.defect),
         f"propagator_error.{name}.markov": Estimate.exact(rms(chain.markov, chain.exact)),
-        f"propagator_error.{name}.quasi_markov": Estimate.exact(rms(chain.quasi, chain.exact)),
-        f"propagator_error.{name}.hidden_markov": Estimate.exact(rms(chain.hidden, chain.exact)),
+        f"propagator_error.{name}.quasi_markov": _measured(rms(chain.quasi, chain.exact)),
+        f"propagator_error.{name}.hidden_markov": _measured(rms(chain.hidden, chain.exact)),
         f"hidden_states.{name}": Estimate.exact(len(chain.hidden_model.transition)),
         f"unidentified.{name}": Estimate.exact(chain.unidentified),
         f"memory_cutoff.{name}": Estimate.exact(chain.cutoff, "frame"),
@@ -143,6 +143,10 @@ def _chain_estimates(name: str, chain: LumpedChain) -> dict[str, Reported | Esti
         ),
     }
     return found
+
+
+def _measured(value: float) -> Estimate:
+    return Estimate(value, None, 1, "", "distance of one fit from the exact T(t)")
 
 
 def _ledger(cases: list[NetworkCase]) -> Ledger:
@@ -260,24 +264,25 @@ def _draw_slack(cases: list[NetworkCase], seed: int) -> Picture:
 def _draw_chain(chain: LumpedChain, *, cycle: bool = False) -> Picture:
     drawing, (left, middle, right) = plotting.figure(3)
     time = np.arange(len(chain.exact))
-    left.plot(time, _relaxation(chain.exact), color=plotting.BLACK, label="exact")
+    base = _relaxation(chain.exact) if cycle else np.zeros(len(time))  # of the cycle all curves look alike
+    left.plot(time, _relaxation(chain.exact) - base, color=plotting.BLACK, label="exact")
     for name, colour, text in (
         ("markov", plotting.VERMILION, "Markov"),
         ("quasi", plotting.BLUE, "quasi-Markov"),
         ("hidden", plotting.GREEN, f"hidden Markov, {len(chain.hidden_model.transition)} states"),
     ):
-        left.plot(time, _relaxation(getattr(chain, name)), color=colour, label=text, linestyle="--")
-    left.set(xlabel=plotting.label("time", "frame"), ylabel=plotting.label("relaxation, trace T(t) - 1"))
+        left.plot(time, _relaxation(getattr(chain, name)) - base, color=colour, label=text, linestyle="--")
+    quantity = "error of the relaxation, trace T(t) - 1" if cycle else "relaxation, trace T(t) - 1"
+    left.set(xlabel=plotting.label("time", "frame"), ylabel=plotting.label(quantity), xlim=(0, 40) if cycle else None)
     left.legend(loc="best")
     left.set_title("The hidden cycle as two states" if cycle else "The double well as two states")
     cutoff, slow = chain.times_of_cutoff.T
     middle.axhline(chain.time, color=plotting.BLACK, linewidth=1, label="fine chain")
     middle.plot(cutoff, slow, "o-", color=plotting.SKY, label="exact kernels 0 ... c")
-    for at, estimate, colour, text in (
-        (chain.cutoff, chain.quasi_time, plotting.BLUE, "quasi-Markov, data"),
-        (0, chain.hidden_time, plotting.GREEN, "hidden Markov, data"),
-    ):
-        middle.errorbar([at], [estimate.value], [estimate.error or 0.0], fmt="s", color=colour, label=text)
+    found = chain.quasi_time
+    middle.errorbar([chain.cutoff], [found.value], [found.error or 0.0], fmt="s", color=plotting.BLUE, label="quasi-Markov, data")
+    low, high = (chain.hidden_time.value + sign * (chain.hidden_time.error or 0.0) for sign in (-1, 1))
+    middle.axhspan(low, high, color=plotting.GREEN, alpha=0.22, linewidth=0, label="hidden Markov, data")
     middle.set(xscale="symlog", xlabel=plotting.label("kernels kept, c", "frame"), ylabel=plotting.label("slowest time", "frame"))
     middle.set_title("Relaxation time")
     middle.legend(loc="best")
@@ -293,9 +298,10 @@ def _draw_chain(chain: LumpedChain, *, cycle: bool = False) -> Picture:
     right.legend(loc="best")
     return Picture(
         drawing,
-        "A lumped chain and three models of its trajectory. Left: relaxation of the two states; the Markov model of one "
-        "frame is wrong, memory or hidden states mend it. Middle: the slowest time with ever more exact kernels kept, and what "
-        "the two models found from data (bars: one standard error). Right: the memory kernels, exact and sampled; right of the "
+        "A lumped chain and three models of it. Left: "
+        + ("what the models miss of the relaxation" if cycle else "relaxation of the two states")
+        + "; the Markov model of one frame is wrong, memory or hidden states mend it. Middle: the slowest time with ever more "
+        "exact kernels kept, and what the two models found from data (one standard error). Right: the memory kernels, exact and sampled; right of the "
         "dotted line the data no longer tell them from noise.",
     )
 
