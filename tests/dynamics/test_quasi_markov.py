@@ -55,7 +55,7 @@ def test_the_error_falls_with_the_cut_off_and_the_slow_time_is_found():
     rates = np.zeros((24, 24))
     i = np.arange(23)
     rates[i, i + 1], rates[i + 1, i] = np.exp(-np.diff(energy) / 2), np.exp(np.diff(energy) / 2)
-    chain = np.eye(24) + 0.2 * (rates - np.diag(rates.sum(axis=1)))
+    chain = np.eye(24) + 0.1 * (rates - np.diag(rates.sum(axis=1)))
     lumps = Map.groups((x > 0).astype(int))
     exact = lumped_propagators(chain, lumps, 200)
     kernels = memory_kernels(exact)
@@ -102,6 +102,6 @@ def test_bad_input():
     with pytest.raises(ValueError, match="lag 1: no pair starts in state 2"):
         sampled_propagators(np.array([0, 1] * 200), 3, states=3)
     with pytest.raises(ValueError, match="beyond the data"):
-        sampled_propagators(np.array([0, 1] * 20), 50)
+        sampled_propagators(np.array([0, 1] * 40), 3, 100)
     with pytest.raises(ValueError, match="at least 2"):
         quasi_markov(np.array([0, 1] * 200), 1)

@@ -56,16 +56,17 @@ class Metastable:
 def suggested_sets(transition: Any, most: int = 10) -> int:
     """How many sets the spectrum suggests: the k from 2 to ``most`` with the largest gap t_k / t_k+1 of relaxation times.
 
-    A gap never parts a complex pair. The answer says where the gap is, not that it is wide: look at `spectrum`.
+    A gap never parts a complex pair; where there is no other (a driven ring of three states), every state is a set. The
+    answer says where the gap is, not that it is wide: look at `spectrum`.
     """
     n = check_transition(transition).shape[0]
     if n < 3:
-        return n
+        return int(n)
     times = spectrum(transition, min(n, most + 1)).times
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = times[:-1] / times[1:]
     ratio = np.where(np.isnan(ratio), 1.0, ratio)
-    return 2 + int(ratio.argmax())
+    return 2 + int(ratio.argmax()) if ratio.max() > 1 + _PAIR else int(n)
 
 
 def metastable_sets(transition: Any, sets: int) -> Metastable:

@@ -42,12 +42,15 @@ class TimeScales:
         times, errors: (l, k) t = -lag / ln|lambda|, slowest first; 0 where the eigenvalue vanishes.
         periods: (l, k) of rotation 2 pi lag / |arg lambda|, infinite for real positive eigenvalues. A pair of complex
             eigenvalues is listed twice.
+        resolved: (l, k) whether |lambda| is more than three of its errors above zero. Where it is not, the process has
+            decayed within the lag, and the time, made of noise, is too large.
     """
 
     lags: NDArray[np.int64]
     times: Array
     errors: Array
     periods: Array
+    resolved: NDArray[np.bool_]
 
 
 def implied_time_scales(
@@ -75,15 +78,19 @@ def implied_time_scales(
     """
     data = checked_trajectories(trajectories)
     m = 1 + max(int(frames.max()) for frames in data) if states is None else states
-    times, errors, periods = (np.empty((len(lags), number)) for _ in range(3))
+    times, errors, periods, resolved = (np.empty((len(lags), number)) for _ in range(4))
     for row, lag in enumerate(lags):
         counts = count_transitions(data, lag, states=m, blocks=blocks)
         try:
-            times[row], errors[row] = jackknife_counts(counts, partial(_times, lag=lag, number=number, reversible=reversible))
+            both, error_of_both = jackknife_counts(
+                counts, partial(_sizes_and_times, lag=lag, number=number, reversible=reversible)
+            )
         except ValueError as error:
             raise ValueError(f"lag {lag}: {error}") from error
+        times[row], errors[row] = both[1], error_of_both[1]
+        resolved[row] = both[0] > 3 * error_of_both[0]
         periods[row] = implied_times(_eigenvalues(counts.matrix, number, reversible), lag)[1]
-    longest, block = float(times[-1, 0]), sum(len(frames) for frames in data) / blocks
+    longest, block = float(np.max(times[:, 0], where=resolved[:, 0] > 0, initial=0.0)), sum(len(frames) for frames in data) / blocks
     if 3 * longest > block:
         warnings.warn(
             f"the slowest time scale, {longest:.3g} frames, is not small against a block of time of {block:.3g} frames: the "
@@ -91,7 +98,7 @@ def implied_time_scales(
             MarkovWarning,
             stacklevel=2,
         )
-    return TimeScales(np.asarray(lags, dtype=np.int64), times, errors, periods)
+    return TimeScales(np.asarray(lags, dtype=np.int64), times, errors, periods, resolved > 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,5 +195,6 @@ def _eigenvalues(counts: Any, number: int, reversible: bool) -> NDArray[np.compl
     return spectrum(transition, number + 1).eigenvalues[1:]
 
 
-def _times(counts: Any, *, lag: int, number: int, reversible: bool) -> Array:
-    return implied_times(_eigenvalues(counts, number, reversible), lag)[0]
+def _sizes_and_times(counts: Any, *, lag: int, number: int, reversible: bool) -> Array:
+    values = _eigenvalues(counts, number, reversible)
+    return np.array([np.abs(values), implied_times(values, lag)[0]])

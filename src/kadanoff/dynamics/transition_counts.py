@@ -375,11 +375,13 @@ def _count_block(
         lanes = LANES if states * states <= _IN_CACHE else 1
         table = np.zeros(lanes * states * states, dtype=np.int64)
         for number, first, last in pieces:
-            stop = (last - 1) * stride + 1
-            missed, wrong = count_pairs(data[number], lag, first * stride, stop, stride, states, lanes, table)
-            if wrong >= 0:
-                _refuse(number, data[number], wrong, lag, states)
-            skipped += missed
+            for start, end, frames in _narrow(data[number], first, last, lag, stride):
+                shift = start * stride if frames is not data[number] else 0
+                begin, stop = start * stride - shift, (end - 1) * stride + 1 - shift
+                missed, wrong = count_pairs(frames, lag, begin, stop, stride, states, lanes, table)
+                if wrong >= 0:
+                    _refuse(number, data[number], wrong + shift, lag, states)
+                skipped += missed
         return table.reshape(lanes, states, states).sum(axis=0), skipped
     total = scipy.sparse.csr_array((states, states), dtype=np.int64)
     for number, first, last in pieces:
@@ -396,6 +398,22 @@ def _count_block(
             ones = np.ones(int(np.count_nonzero(good)), dtype=np.int64)
             total = total + scipy.sparse.csr_array((ones, (source[good], target[good])), shape=(states, states))
     return total, skipped
+
+
+def _narrow(
+    frames: NDArray[Any], first: int, last: int, lag: int, stride: int
+) -> Iterator[tuple[int, int, NDArray[Any]]]:
+    """The pairs first ... last - 1 as (first, last, frames) with frames of at most 32 bits: wide ones are copied in
+    pieces, numbers beyond 32 bits cut to the largest, which no count takes."""
+    if frames.dtype.itemsize <= 4:
+        yield first, last, frames
+        return
+    bound = np.iinfo(np.int32)
+    step = max(1, _CHUNK // stride)
+    for start in range(first, last, step):
+        end = min(start + step, last)
+        piece = frames[start * stride : (end - 1) * stride + lag + 1]
+        yield start, end, np.clip(piece, bound.min, bound.max).astype(np.int32)
 
 
 def _refuse(number: int, frames: NDArray[Any], at: int, lag: int, states: int) -> None:
