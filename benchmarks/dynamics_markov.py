@@ -31,7 +31,10 @@ def main() -> None:
     # one pass that only reads: the sum of the same bytes as 64-bit words, which numpy vectorises
     words = frames[: len(frames) // 2 * 2].view(np.int64)
     runs = {
-        "kadanoff count_transitions, int32, 32 blocks": (lambda: count_transitions(frames, states=STATES), frames.nbytes),
+        "kadanoff count_transitions, int32, 32 blocks": (
+            lambda: count_transitions(frames, states=STATES),
+            frames.nbytes,
+        ),
         "kadanoff count_transitions, int8": (lambda: count_transitions(small, states=STATES), small.nbytes),
         "numpy sum of the int32 frames (reads only)": (lambda: words.sum(), frames.nbytes),
     }

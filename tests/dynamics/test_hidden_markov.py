@@ -26,7 +26,9 @@ BLURRED = np.array([[0.9, 0.1], [0.3, 0.7], [0.05, 0.95]])
 
 def plain_expectations(symbols, initial, a, b):
     """Forward and backward over the whole sequence, unscaled."""
-    shown = b[:, symbols].T if min(symbols) >= 0 else np.array([b[:, s] if s >= 0 else np.ones(len(a)) for s in symbols])
+    shown = (
+        b[:, symbols].T if min(symbols) >= 0 else np.array([b[:, s] if s >= 0 else np.ones(len(a)) for s in symbols])
+    )
     n, k = len(symbols), len(a)
     alpha, beta = np.empty((n, k)), np.ones((n, k))
     alpha[0] = initial * shown[0]
@@ -84,7 +86,7 @@ def test_propagators_of_a_lumped_chain():
 
 def test_three_hidden_states_behind_two_symbols():
     """The cycle A -> B -> C -> A seen as two symbols: two directions cannot be told, the law of the symbols can."""
-    seen = np.array([0, 1, 1])[simulate_chain(CYCLE, 60_000, seed=1)].astype(np.int8)
+    seen = np.array([0, 1, 1])[simulate_chain(CYCLE, 40_000, seed=1)].astype(np.int8)
     with pytest.warns(MarkovWarning, match="2 of the 6 numbers"):
         fit = fit_hidden_markov(seen, 3, labels=[0, 1, 1], seed=0, restarts=4)
     truth = HiddenMarkov(CYCLE, SEEN)
@@ -102,8 +104,8 @@ def test_three_hidden_states_behind_two_symbols():
 
 
 def test_the_number_of_hidden_states_is_chosen_on_unseen_data():
-    seen = np.array([0, 1, 1])[simulate_chain(CYCLE, 60_000, seed=2)].astype(np.int8)
-    two, three = choose_hidden_states(seen, (2, 3), seed=0, restarts=4)
+    seen = np.array([0, 1, 1])[simulate_chain(CYCLE, 40_000, seed=2)].astype(np.int8)
+    two, three = choose_hidden_states(seen, (2, 3), seed=0, restarts=2)
     assert three.fit.bic < two.fit.bic
     assert three.held_out.value > 0
     assert two.held_out.value == 0
@@ -111,8 +113,8 @@ def test_the_number_of_hidden_states_is_chosen_on_unseen_data():
 
 def test_markovian_symbols_need_no_hidden_states():
     """Negative control: BIC prefers as many hidden states as symbols."""
-    seen = simulate_chain(np.array([[0.8, 0.2], [0.1, 0.9]]), 30_000, seed=3).astype(np.int8)
-    two, three = choose_hidden_states(seen, (2, 3), seed=0, restarts=4)
+    seen = simulate_chain(np.array([[0.8, 0.2], [0.1, 0.9]]), 20_000, seed=3).astype(np.int8)
+    two, three = choose_hidden_states(seen, (2, 3), seed=0, restarts=2)
     assert two.fit.bic < three.fit.bic
     assert three.held_out.value < 3 * three.held_out.error
 

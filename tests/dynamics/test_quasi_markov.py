@@ -1,5 +1,7 @@
 """Memory kernels of lumped chains: exact, vanishing where they must, and from data."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -46,7 +48,9 @@ def test_a_lumpable_chain_has_no_memory():
     chain = np.array([[0.5, 0.2, 0.3], [0.1, 0.45, 0.45], [0.1, 0.7, 0.2]])  # states 1 and 2 alike towards 0
     kernels = memory_kernels(lumped_propagators(chain, Map.groups([0, 1, 1]), 12))
     assert np.abs(kernels[1:]).max() < 1e-15
-    assert implied_times_of_kernels(kernels[:1]) == pytest.approx(spectrum(lump_chain(chain, Map.groups([0, 1, 1]))).times)
+    assert implied_times_of_kernels(kernels[:1]) == pytest.approx(
+        spectrum(lump_chain(chain, Map.groups([0, 1, 1]))).times
+    )
 
 
 def test_the_error_falls_with_the_cut_off_and_the_slow_time_is_found():
@@ -60,7 +64,7 @@ def test_the_error_falls_with_the_cut_off_and_the_slow_time_is_found():
     exact = lumped_propagators(chain, lumps, 200)
     kernels = memory_kernels(exact)
     errors = [np.abs(propagate(kernels[: c + 1], 200) - exact).max() for c in (0, 5, 20, 80)]
-    assert all(b < 0.7 * a for a, b in zip(errors[:-1], errors[1:], strict=True))
+    assert all(b < 0.7 * a for a, b in itertools.pairwise(errors))
     slow = spectrum(chain).times[0]
     assert implied_times_of_kernels(kernels[:1])[0] < 0.6 * slow
     assert implied_times_of_kernels(kernels[:120])[0] == pytest.approx(slow, rel=0.01)

@@ -193,7 +193,9 @@ def test_two_states_cannot_tell():
 
 def test_reversible_data_are_not_rejected():
     """Negative control: p is uniform, so 5 % of 100 runs fall below 0.05; the production contains zero."""
-    found = [reversibility_test(count_transitions(simulate_chain(BALANCED, 4000, seed=s)), resamples=399) for s in range(100)]
+    found = [
+        reversibility_test(count_transitions(simulate_chain(BALANCED, 4000, seed=s)), resamples=399) for s in range(100)
+    ]
     p = np.array([one.p_value for one in found])
     assert np.mean(p < 0.05) <= 0.05 + 4 * math.sqrt(0.05 * 0.95 / 100)
     assert abs(p.mean() - 0.5) < 5 / math.sqrt(12 * 100)

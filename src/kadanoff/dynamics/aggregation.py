@@ -1,7 +1,8 @@
 """The stationary state of a large sparse chain, found by coarse-graining it: multilevel aggregation.
 
-Where that is slow, which is on long thin networks (a chain, a strip, a plane), these are factorised instead. A relaxed guess x lumps strongly linked states, the coarse chain (P diag(x) W P^T) / (P x) is solved the same way, and
-its answer rescales each aggregate. No subtraction anywhere, so that tiny probabilities keep their digits. Horton and
+A relaxed guess x lumps strongly linked states, the coarse chain (P diag(x) W P^T) / (P x) is solved the same way, and
+its answer rescales each aggregate. No subtraction anywhere, so that tiny probabilities keep their digits. Where it is
+slow, on long thin networks (a line, a strip, a plane), the matrix is factorised instead. Horton and
 Leutenegger (1994); De Sterck, Manteuffel, McCormick, Nguyen and Ruge, SIAM J. Sci. Comput. 30, 2235 (2008).
 """
 
@@ -68,8 +69,8 @@ def sparse_stationary_state(jumps: Any, *, tolerance: float = 1e-12) -> Array:
         kept = [*kept[1 - _KEPT :], (x, imbalance)]
         x = _combined(kept, columns, leaving, residual * total)
     raise ValueError(
-        f"stationary state: the relative residual {residual:.2g} is still above {tolerance:.2g} after {_CYCLES} cycles; "
-        "accept it with a larger tolerance, or drop jumps so rare that they do not matter"
+        f"stationary state: the relative residual {residual:.2g} is still above {tolerance:.2g} after {_CYCLES} "
+        "cycles; accept it with a larger tolerance, or drop jumps so rare that they do not matter"
     )
 
 
@@ -93,7 +94,10 @@ def _factorised(rows: Any, leaving: Array, guess: Array) -> Array:
     jump = scipy.sparse.csr_array(scipy.sparse.diags_array(1.0 / leaving) @ rows)
     inner = scipy.sparse.eye_array(len(others)) - jump[others][:, others].T
     factors = scipy.sparse.linalg.splu(
-        scipy.sparse.csc_array(inner), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
+        scipy.sparse.csc_array(inner),
+        permc_spec="MMD_AT_PLUS_A",
+        diag_pivot_thresh=0.0,
+        options={"SymmetricMode": True},
     )
     x = np.ones(len(guess))
     x[others] = factors.solve(jump[[pinned]].toarray().ravel()[others])

@@ -44,7 +44,12 @@ class HiddenMarkov:
     def __post_init__(self) -> None:
         matrix = np.asarray(check_transition(self.transition))
         shown = np.array(self.emission, dtype=np.float64)
-        if shown.ndim != 2 or len(shown) != len(matrix) or shown.min() < 0 or np.abs(shown.sum(axis=1) - 1).max() > 1e-9:
+        if (
+            shown.ndim != 2
+            or len(shown) != len(matrix)
+            or shown.min() < 0
+            or np.abs(shown.sum(axis=1) - 1).max() > 1e-9
+        ):
             raise ValueError(f"emission: expected ({len(matrix)}, m) with rows that sum to one, got {shown.shape}")
         object.__setattr__(self, "transition", matrix)
         object.__setattr__(self, "emission", shown)
@@ -147,7 +152,7 @@ def fit_hidden_markov(
         raise ValueError(f"{frames} frames are too few for {hidden} hidden states and {m} symbols")
     mask = _mask(labels, hidden, m)
     seen = np.unique(np.concatenate([np.unique(one) for one in data]))
-    if (missing := [int(s) for s in seen if s >= 0 and not mask[:, s].any()]):
+    if missing := [int(s) for s in seen if s >= 0 and not mask[:, s].any()]:
         raise ValueError(f"labels: no hidden state shows symbol {missing[0]}")
     rng = np.random.default_rng(seed)
     pilot = _first(data, _PILOT)
@@ -165,9 +170,9 @@ def fit_hidden_markov(
     lost = unidentified_directions(model)
     if not quiet and lost:
         warnings.warn(
-            f"{lost} of the {free} numbers of a model with {hidden} hidden states and {m} symbols cannot be told from any "
-            "amount of such data: its hidden rates, currents and entropy production are not measured, only what follows "
-            "from the law of the symbols",
+            f"{lost} of the {free} numbers of a model with {hidden} hidden states and {m} symbols cannot be told from "
+            "any amount of such data: its hidden rates, currents and entropy production are not measured, only what "
+            "follows from the law of the symbols",
             MarkovWarning,
             stacklevel=2,
         )
@@ -177,9 +182,7 @@ def fit_hidden_markov(
             MarkovWarning,
             stacklevel=2,
         )
-    return HiddenMarkovFit(
-        model, value, frames, free, lost, converged, np.array([one[1] for one in tried]) / size
-    )
+    return HiddenMarkovFit(model, value, frames, free, lost, converged, np.array([one[1] for one in tried]) / size)
 
 
 def hidden_markov_error(
@@ -223,7 +226,13 @@ class HiddenMarkovChoice:
 
 
 def choose_hidden_states(
-    trajectories: Any, numbers: Sequence[int], *, symbols: int | None = None, blocks: int = 12, seed: int, **options: Any
+    trajectories: Any,
+    numbers: Sequence[int],
+    *,
+    symbols: int | None = None,
+    blocks: int = 12,
+    seed: int,
+    **options: Any,
 ) -> list[HiddenMarkovChoice]:
     """Fits with several numbers of hidden states, compared on data they have not seen.
 
@@ -300,14 +309,16 @@ def _word_probabilities(a: NDArray[Any], b: NDArray[Any], words: NDArray[np.int6
     return np.asarray(alpha.sum(axis=1))
 
 
-def _climb(data: list[NDArray[Any]], model: HiddenMarkov, iterations: int, tolerance: float) -> tuple[HiddenMarkov, float, bool]:
+def _climb(
+    data: list[NDArray[Any]], model: HiddenMarkov, iterations: int, tolerance: float
+) -> tuple[HiddenMarkov, float, bool]:
     """Expectation-maximisation with squared extrapolation in the logarithms of the numbers."""
     frames = sum(len(one) for one in data)
     current = model
     improved, value = _step(data, current)
     done = 0
     while done < iterations:
-        second, middle = _step(data, improved)
+        second, _ = _step(data, improved)
         third, latest = _step(data, second)
         done += 2
         if (latest - value) / frames <= 2 * tolerance:
@@ -324,7 +335,9 @@ def _climb(data: list[NDArray[Any]], model: HiddenMarkov, iterations: int, toler
 
 def _extrapolated(a: HiddenMarkov, b: HiddenMarkov, c: HiddenMarkov) -> HiddenMarkov | None:
     """theta_a - 2 s r + s^2 v, r = b - a, v = c - 2 b + a, s = -|r| / |v|, in logarithms; None where it is no leap."""
-    x, y, z = (np.log(np.maximum(np.concatenate([m.transition.ravel(), m.emission.ravel()]), 1e-300)) for m in (a, b, c))
+    x, y, z = (
+        np.log(np.maximum(np.concatenate([m.transition.ravel(), m.emission.ravel()]), 1e-300)) for m in (a, b, c)
+    )
     moving = z > -600
     r, v = (y - x)[moving], (z - 2 * y + x)[moving]
     if (norm := float(np.linalg.norm(v))) == 0:
@@ -364,7 +377,9 @@ def _kept(counts: Array, old: Array) -> Array:
 def _start(transition: Array) -> Array:
     """The stationary state, by a plain solve: a hidden chain on its way may have states without return."""
     k = len(transition)
-    found, *_ = np.linalg.lstsq(np.vstack([np.eye(k) - transition.T, np.ones(k)]), np.append(np.zeros(k), 1.0), rcond=None)
+    found, *_ = np.linalg.lstsq(
+        np.vstack([np.eye(k) - transition.T, np.ones(k)]), np.append(np.zeros(k), 1.0), rcond=None
+    )
     positive = np.maximum(found, 1e-12)
     return np.asarray(positive / positive.sum())
 
@@ -388,7 +403,9 @@ def _symbols(trajectories: Any, m: int) -> list[NDArray[Any]]:
     for number, frames in enumerate(data):
         if frames.max() >= m or (np.issubdtype(frames.dtype, np.signedinteger) and frames.min() < -1):
             at = int(np.argmax((frames >= m) | (frames < -1)))
-            raise ValueError(f"trajectory {number}, frame {at}: symbol {int(frames[at])} is none of 0 ... {m - 1} or -1")
+            raise ValueError(
+                f"trajectory {number}, frame {at}: symbol {int(frames[at])} is none of 0 ... {m - 1} or -1"
+            )
     return data
 
 

@@ -110,9 +110,7 @@ def lumpability(transition: Any, lumps: Map) -> Lumpability:
     average = (lumps.membership @ (p[:, None] * reach)) / (lumps.membership @ p)[:, None]
     off = reach - average[labels]
     state, lump = np.unravel_index(int(np.abs(off).argmax()), off.shape)
-    return Lumpability(
-        float(np.abs(off).max()), int(state), int(lump), float(np.sqrt(np.sum(p[:, None] * off**2)))
-    )
+    return Lumpability(float(np.abs(off).max()), int(state), int(lump), float(np.sqrt(np.sum(p[:, None] * off**2))))
 
 
 @dataclass(frozen=True)
@@ -223,11 +221,10 @@ def sampled_entropy_rate(transition: Any, lumps: Map, *, steps: int = 100_000, s
     labels = lump_labels(lumps, len(dense))
     seen = labels[simulate_chain(dense, steps, seed=seed)]
     share = lumps.membership.toarray().T  # (n, m)
-    posterior = np.where(labels == seen[0], stationary_state(dense), 0.0)
+    ahead = stationary_state(dense)
     entropy = np.empty(steps)
     for t in range(steps):
-        if t:
-            posterior = np.where(labels == seen[t], ahead, 0.0)
+        posterior = np.where(labels == seen[t], ahead, 0.0)
         ahead = (posterior / posterior.sum()) @ dense
         following = ahead @ share
         entropy[t] = -xlogy(following, following).sum()
@@ -245,9 +242,7 @@ class _Words:
         following = self.posterior @ (transition @ np.eye(m)[labels])
         return float(-self.probability @ xlogy(following, following).sum(axis=1))
 
-    def advance(
-        self, transition: Array, labels: NDArray[np.int64], m: int, most: int, *, upper: bool
-    ) -> None:
+    def advance(self, transition: Array, labels: NDArray[np.int64], m: int, most: int, *, upper: bool) -> None:
         """Every word grows by one symbol; equal posteriors merge, and the least probable beyond ``most`` are pooled."""
         ahead = self.posterior @ transition
         grown, weights = [], []
@@ -270,9 +265,7 @@ class _Words:
                 pool, mass = pool[mass > 0] / mass[mass > 0, None], mass[mass > 0]
             else:
                 pool, mass = np.eye(len(hidden))[hidden > 0], hidden[hidden > 0]
-            posterior, weight = _merged(
-                np.concatenate([posterior[kept], pool]), np.concatenate([weight[kept], mass])
-            )
+            posterior, weight = _merged(np.concatenate([posterior[kept], pool]), np.concatenate([weight[kept], mass]))
         self.posterior, self.probability = posterior, weight
 
 
@@ -282,4 +275,4 @@ def _merged(posterior: Array, weight: Array) -> tuple[Array, Array]:
     _, first, member = np.unique(
         key.view(np.dtype((np.void, key.itemsize * key.shape[1]))).ravel(), return_index=True, return_inverse=True
     )
-    return posterior[first], np.bincount(member.ravel(), weight, len(first))
+    return posterior[first], np.bincount(member.ravel(), weight, len(first)).astype(np.float64)

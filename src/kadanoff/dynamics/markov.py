@@ -6,7 +6,7 @@ detailed balance. Estimation from data: `transition_counts`; the stationary stat
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import scipy.linalg
@@ -32,7 +32,7 @@ __all__ = [
 _ROUNDING = 1e-9
 _DENSE = 1500  # states up to which elimination (n^3 / 3) is the quickest
 _MOST = 64  # eigenvalues of a sparse chain
-Matrix = NDArray[np.float64] | scipy.sparse.csr_array
+Matrix: TypeAlias = Any  # NDArray[np.float64] or csr_array (n, n)
 
 
 def check_transition(transition: Any) -> Matrix:
@@ -148,7 +148,9 @@ def spectrum(transition: Any, number: int | None = None) -> Spectrum:
     n = matrix.shape[0]
     wanted = min(n, 10) if number is None and n > _DENSE else (n if number is None else number)
     if not 1 <= wanted <= (n if n <= _DENSE else _MOST):
-        raise ValueError(f"spectrum: {wanted} eigenvalues asked of a chain of {n} states (at most {_MOST} above {_DENSE})")
+        raise ValueError(
+            f"spectrum: {wanted} eigenvalues asked of a chain of {n} states (at most {_MOST} above {_DENSE})"
+        )
     if n <= _DENSE:
         dense = matrix.toarray() if scipy.sparse.issparse(matrix) else matrix
         values = np.linalg.eigvals(dense).astype(np.complex128)
@@ -197,7 +199,7 @@ def simulate_chain(
     if start is None:
         probability = stationary_state(dense)
         draw = np.random.default_rng([seed, stream]).random()
-        start = int(min(np.searchsorted(np.cumsum(probability), draw), len(dense) - 1))
+        start = min(int(np.searchsorted(np.cumsum(probability), draw)), len(dense) - 1)
     if not 0 <= start < len(dense):
         raise ValueError(f"start: state {start} is none of the {len(dense)} states")
     cumulative = np.cumsum(dense, axis=1)
@@ -231,7 +233,7 @@ def _square(matrix: Any, name: str, *, diagonal: bool = True) -> Matrix:
         else:
             i, j = divmod(at, checked.shape[1])
         raise ValueError(f"{name}: the entry {data[at]:g} in row {i}, column {j} is not a finite number from 0 on")
-    return checked  # type: ignore[no-any-return]
+    return checked
 
 
 def _require_irreducible(matrix: Matrix) -> None:

@@ -39,8 +39,8 @@ class Metastable:
         memberships: (n, k) chi, shares of each state in the sets, rows sum to one.
         lumps: hard `Map`, each state in the set of its largest share.
         eigenvalues: (d,) of the invariant subspace, d = k, or k + 1 where k would have parted a complex pair.
-        transition: (k, k) of the sets, (chi^T D chi)^-1 chi^T D T chi: it has the eigenvalues above where d = k, but may
-            have negative entries (the sets are soft).
+        transition: (k, k) of the sets, (chi^T D chi)^-1 chi^T D T chi: it has the eigenvalues above where d = k, but
+            may have negative entries (the sets are soft).
         crispness: trace(S) / k between 0 and 1, S the share of a set that is its own; 1 for sets without overlap.
         note: what the reader must know, or "".
     """
@@ -54,7 +54,8 @@ class Metastable:
 
 
 def suggested_sets(transition: Any, most: int = 10) -> int:
-    """How many sets the spectrum suggests: the k from 2 to ``most`` with the largest gap t_k / t_k+1 of relaxation times.
+    """How many sets the spectrum suggests: the k from 2 to ``most`` with the largest gap t_k / t_k+1 of relaxation
+    times.
 
     A gap never parts a complex pair; where there is no other (a driven ring of three states), every state is a set. The
     answer says where the gap is, not that it is wide: look at `spectrum`.
@@ -98,8 +99,8 @@ def metastable_sets(transition: Any, sets: int) -> Metastable:
     note = ""
     if parted:
         note = (
-            f"{sets} sets would part the complex pair {here.real:.4g} +- {abs(here.imag):.4g} i: {size} sets were made, and "
-            "the two that exchange most were joined"
+            f"{sets} sets would part the complex pair {here.real:.4g} +- {abs(here.imag):.4g} i: {size} sets were "
+            "made, and the two that exchange most were joined"
         )
         warnings.warn(note, MarkovWarning, stacklevel=2)
         chi = _joined(chi, matrix, p)
@@ -172,7 +173,7 @@ def _memberships(basis: Array, p: Array) -> tuple[Array, float]:
     return np.asarray(chi / chi.sum(axis=1, keepdims=True)), -spread(best) / size
 
 
-def _feasible(free: Array, basis: Array) -> Array:
+def _feasible(free: Any, basis: Array) -> Array:
     """A with its free lower right part: rows 1 ... sum to zero, chi = X A is never negative and sums to one."""
     lower = np.column_stack([-free.sum(axis=1), free])
     top = -(basis[:, 1:] @ lower).min(axis=0)

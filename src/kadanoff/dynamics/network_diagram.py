@@ -1,4 +1,5 @@
-"""A picture of a Markov network: states, their probabilities, the lumps they belong to, and the currents between them."""
+"""A picture of a Markov network: states, their probabilities, the lumps they belong to, and the currents between
+them."""
 
 from __future__ import annotations
 
@@ -50,16 +51,14 @@ def draw_network(axis: Axes, flows: ArrayLike, labels: ArrayLike | None = None, 
             if largest > 1e-12 * float(f.sum()) and abs(net[i, j]) > 0.02 * largest:
                 start, end = (i, j) if net[i, j] > 0 else (j, i)
                 width = _WIDEST * abs(net[i, j]) / largest
-                axis.add_patch(
-                    FancyArrowPatch(
-                        place[start], place[end], arrowstyle=f"-|>,head_length={3 + width},head_width={1.2 + 0.6 * width}",
-                        linewidth=max(width, 0.5), color="#444444", shrinkA=11, shrinkB=11, zorder=2,
-                        connectionstyle="arc3,rad=0.08",
-                    )
-                )  # fmt: skip
+                head = f"-|>,head_length={3 + width},head_width={1.2 + 0.6 * width}"
+                arrow = FancyArrowPatch(place[start], place[end], arrowstyle=head, connectionstyle="arc3,rad=0.08")
+                arrow.set(linewidth=max(width, 0.5), color="#444444", zorder=2)
+                arrow.shrinkA = arrow.shrinkB = 11
+                axis.add_patch(arrow)
     weight = f.sum(axis=1) / f.sum()
     colours = [COLOURS[int(k) % (len(COLOURS) - 1)] for k in lump]
-    axis.scatter(*place.T, s=80 + 1400 * weight / max(weight.max(), 1e-300) * 0.35, c=colours, zorder=3)
+    axis.scatter(place[:, 0], place[:, 1], s=80 + 1400 * weight / max(weight.max(), 1e-300) * 0.35, c=colours, zorder=3)
     for i, (x, y) in enumerate(place):
         axis.text(x, y, texts[i], ha="center", va="center", color="white", fontsize=8, fontweight="bold", zorder=4)
     axis.set(xlim=(-1.35, 1.35), ylim=(-1.35, 1.35), aspect="equal")

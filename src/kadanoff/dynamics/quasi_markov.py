@@ -105,13 +105,15 @@ def implied_times_of_kernels(kernels: ArrayLike, lag: float = 1.0) -> Array:
     companion = np.zeros((number * m, number * m))
     companion[:m] = np.concatenate(list(k), axis=1)
     companion[m:, :-m] = np.eye((number - 1) * m)
-    values = np.linalg.eigvals(companion)
-    values = np.delete(values, int(np.abs(values - 1).argmin()))
+    found = np.linalg.eigvals(companion)
+    values = np.delete(found, int(np.abs(found - 1).argmin()))
     times, _ = implied_times(values, lag)
     return np.sort(times)[::-1]
 
 
-def sampled_propagators(trajectories: Any, steps: int, lag: int = 1, *, states: int | None = None, blocks: int = 16) -> Array:
+def sampled_propagators(
+    trajectories: Any, steps: int, lag: int = 1, *, states: int | None = None, blocks: int = 16
+) -> Array:
     """T(0) ... T(steps) of discrete trajectories, at lags 0, lag, 2 lag, ..., each with one block of time left out.
 
     Returns:
@@ -148,8 +150,8 @@ class QuasiMarkov:
         lag: frames of a step.
         propagators, propagator_errors: (n + 1, m, m) T(0) ... T(n) of the data.
         kernels, kernel_errors: (n, m, m).
-        held_out: (n,) root mean square over t of what T(t) from kernels 0 ... c of some blocks misses in the blocks left
-            out, for every cut-off c, and held_out_error (n,) its standard error.
+        held_out: (n,) root mean square over t of what T(t) from kernels 0 ... c of some blocks misses in the blocks
+            left out, for every cut-off c, and held_out_error (n,) its standard error.
         cutoff: the smallest c whose held_out is within one standard error of the best (kernels 0 ... c are kept).
         without: (blocks, n, m, m) the kernels with one block of time left out, for errors of what follows from them.
     """
@@ -175,7 +177,8 @@ class QuasiMarkov:
 
     @property
     def slowest(self) -> Estimate:
-        """The slowest of the times with its jackknife error, at this cut-off (what the cut-off leaves out is not in it).
+        """The slowest of the times with its jackknife error, at this cut-off (what the cut-off leaves out is not in
+        it).
 
         Raises ValueError where it is not finite: the kept kernels then do not decay, and more data are needed.
         """
@@ -194,8 +197,8 @@ def quasi_markov(
     """Memory kernels of discrete trajectories with errors, and how many of them the data support.
 
     The errors are jackknifed over blocks of time. The cut-off is chosen on data the kernels have not seen: from the
-    counts without every ``folds``-th part of time, T(t) to ``steps`` is predicted with kernels 0 ... c and compared with
-    the T(t) of that part; the smallest c within one standard error of the best is taken (Breiman et al., 1984).
+    counts without every ``folds``-th part of time, T(t) to ``steps`` is predicted with kernels 0 ... c and compared
+    with the T(t) of that part; the smallest c within one standard error of the best is taken (Breiman et al., 1984).
 
     Arguments:
         trajectories: (frames,) integers, or several; a lumped trajectory has the labels of its lumps.

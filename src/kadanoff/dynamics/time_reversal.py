@@ -29,8 +29,8 @@ class Reversibility:
     Arguments:
         p_value: probability of net currents as large as these, were the process reversible; small: it is not.
         cycles: independent cycles of the network of counts; none, and counts at one lag cannot tell (p_value 1).
-        entropy_production: of the counts, nats per lag, with what reversible data would show on average taken off. It is
-            what this description shows, a lower bound of what the system produces.
+        entropy_production: of the counts, nats per lag, with what reversible data would show on average taken off. It
+            is what this description shows, a lower bound of what the system produces.
         strongest: the pair of states with the most significant net current, or None.
     """
 
@@ -76,7 +76,7 @@ def reversibility_test(counts: Counts, *, resamples: int = 4999, seed: int = 0) 
     cycles = len(both) - len(states) + 1
     if cycles < 1:
         return Reversibility(1.0, 0, Estimate(0.0, 0.0, number, "nat/lag", "no cycle: balanced by counting"), None)
-    net = _circulation(there - back, i, j, both, len(states))
+    net: Array = _circulation(there - back, i, j, both, len(states))
     observed = float(np.sum(net.sum(axis=0) ** 2 / both))
     rng = np.random.default_rng(seed)
     signs = rng.integers(0, 2, (resamples, number)) * 2.0 - 1.0
@@ -111,17 +111,17 @@ def _circulation(net: Array, i: Any, j: Any, both: Array, n: int) -> Array:
     return np.asarray(net - (both[:, None] * (potential[i] - potential[j])).T)
 
 
-def _statistic(signs: Array, net: Array, both: Array) -> Array:
+def _statistic(signs: Any, net: Any, both: Array) -> Array:
     """S (resamples,) for signs (resamples, blocks), through the blocks' (blocks, blocks) inner products."""
     inner = (net / both) @ net.T
-    return np.einsum("rb,bc,rc->r", signs, inner, signs, optimize=True)
+    return np.asarray(np.einsum("rb,bc,rc->r", signs, inner, signs, optimize=True))
 
 
 def _production(there: Array, back: Array, pairs: float) -> tuple[float, float]:
     """Plug-in entropy production per pair and its jackknife error."""
 
     def plug_in(forward: Array, backward: Array) -> Array:
-        return np.sum((forward - backward) * np.log((forward + 0.5) / (backward + 0.5)), axis=-1)
+        return np.asarray(np.sum((forward - backward) * np.log((forward + 0.5) / (backward + 0.5)), axis=-1))
 
     forward, backward = there.sum(axis=0), back.sum(axis=0)
     number = len(there)

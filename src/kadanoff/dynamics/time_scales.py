@@ -64,7 +64,8 @@ def implied_time_scales(
 ) -> TimeScales:
     """Implied time scales against the lag, with jackknife errors over blocks of time.
 
-    Where they level off, a Markov model of these states is right from that lag on (Swope, Pitera and Suits, 2004). Warns
+    Where they level off, a Markov model of these states is right from that lag on (Swope, Pitera and Suits, 2004).
+    Warns
     where a block of time is shorter than three times the slowest one: errors and times are then too small.
 
     Arguments:
@@ -90,11 +91,14 @@ def implied_time_scales(
         times[row], errors[row] = both[1], error_of_both[1]
         resolved[row] = both[0] > 3 * error_of_both[0]
         periods[row] = implied_times(_eigenvalues(counts.matrix, number, reversible), lag)[1]
-    longest, block = float(np.max(times[:, 0], where=resolved[:, 0] > 0, initial=0.0)), sum(len(frames) for frames in data) / blocks
+    longest, block = (
+        float(np.max(times[:, 0], where=resolved[:, 0] > 0, initial=0.0)),
+        sum(len(frames) for frames in data) / blocks,
+    )
     if 3 * longest > block:
         warnings.warn(
-            f"the slowest time scale, {longest:.3g} frames, is not small against a block of time of {block:.3g} frames: the "
-            "data are too short for it, and its error is too small; more data, or fewer blocks",
+            f"the slowest time scale, {longest:.3g} frames, is not small against a block of time of {block:.3g} "
+            "frames: the data are too short for it, and its error is too small; more data, or fewer blocks",
             MarkovWarning,
             stacklevel=2,
         )
@@ -143,7 +147,9 @@ def chapman_kolmogorov(
     sets = Map.groups(np.arange(m)) if lumps is None else lumps
     lump_labels(sets, m)
     if sets.n_coarse > 8 or sets.n_coarse >= blocks - 2:
-        raise ValueError(f"{sets.n_coarse} sets are too many for this test; give `lumps`, a map of the states to at most 8")
+        raise ValueError(
+            f"{sets.n_coarse} sets are too many for this test; give `lumps`, a map of the states to at most 8"
+        )
     base = count_transitions(data, lag, states=m, blocks=blocks)
     if len(_connected(base.matrix)[0]) < m:
         raise ValueError("Chapman-Kolmogorov: not all states are connected; number the connected ones anew")
@@ -172,7 +178,12 @@ def _hotelling(values: Array, blocks: int) -> float:
         return 1.0
     # in units of the spread; directions without any scatter tell nothing
     scaled = covariance / np.outer(np.maximum(spread, 1e-300), np.maximum(spread, 1e-300))
-    t2 = float(values[0] / np.maximum(spread, 1e-300) @ np.linalg.pinv(scaled, rcond=1e-8) @ (values[0] / np.maximum(spread, 1e-300)))
+    t2 = float(
+        values[0]
+        / np.maximum(spread, 1e-300)
+        @ np.linalg.pinv(scaled, rcond=1e-8)
+        @ (values[0] / np.maximum(spread, 1e-300))
+    )
     return float(fdtrc(s, blocks - s, t2 * (blocks - s) / (s * (blocks - 1))))
 
 
@@ -183,7 +194,8 @@ def _both(base: Counts, longer: Counts, sets: Map, k: int, left: int | None) -> 
     weight = sets.membership.toarray() * p
     ahead = weight @ np.linalg.matrix_power(transition, k) @ sets.membership.toarray().T
     rows = tables[1] / np.maximum(tables[1].sum(axis=1, keepdims=True), 1)
-    return np.array([ahead, weight @ rows @ sets.membership.toarray().T]) / weight.sum(axis=1)[:, None]
+    both = np.array([ahead, weight @ rows @ sets.membership.toarray().T])
+    return np.asarray(both / weight.sum(axis=1)[:, None])
 
 
 def _eigenvalues(counts: Any, number: int, reversible: bool) -> NDArray[np.complex128]:

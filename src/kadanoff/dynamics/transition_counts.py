@@ -7,6 +7,7 @@ too small (as long as a block is long against both). Prinz et al., J. Chem. Phys
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
@@ -38,7 +39,7 @@ __all__ = [
 
 Array = NDArray[np.float64]
 _DENSE = 1024  # states up to which counts are a dense table
-_IN_CACHE = 1 << 12  # cells up to which several tables are filled in turn
+_IN_CACHE = 1 << 14  # cells up to which several tables are filled in turn
 _CHUNK = 1 << 22  # pairs turned into a sparse table at once
 _BLOCKS = 32
 
@@ -106,8 +107,8 @@ class MarkovModel:
     def errors(self, method: str = "blocks") -> Array:
         """Standard errors (m, m) of the transition probabilities of a dense model.
 
-        "blocks": the jackknife over blocks of time; right also for overlapping pairs and for data that are not Markovian
-        at this lag. "multinomial": sqrt(T (1 - T) / C_i), right for Markovian data and pairs that do not overlap.
+        "blocks": the jackknife over blocks of time; right also for overlapping pairs and for data without the
+        Markov property. "multinomial": sqrt(T (1 - T) / C_i), right for Markovian data and pairs that do not overlap.
 
         Raises:
             ValueError: for "multinomial" of overlapping counts; as `jackknife_counts`.
@@ -115,7 +116,8 @@ class MarkovModel:
         if method == "multinomial":
             if self.counts.sliding and self.lag > 1:
                 raise ValueError(
-                    f"errors: at lag {self.lag} the sliding pairs overlap, and the multinomial error would be too small "
+                    f"errors: at lag {self.lag} the sliding pairs overlap, and the multinomial error would be too "
+                    "small "
                     'by up to the root of the lag; take "blocks", or count with sliding=False'
                 )
             leaving = _dense(self.counts.matrix)[np.ix_(self.states, self.states)].sum(axis=1)
@@ -144,7 +146,8 @@ def checked_trajectories(trajectories: Any) -> list[NDArray[Any]]:
             raise ValueError(f"trajectory {number}: expected (frames,) states, got an array of shape {frames.shape}")
         if not np.issubdtype(frames.dtype, np.integer):
             raise ValueError(
-                f"trajectory {number}: states are integers from 0 (-1: none), got {frames.dtype}; number the states first"
+                f"trajectory {number}: states are integers from 0 (-1: none), got {frames.dtype}; number the states "
+                "first"
             )
         checked.append(np.ascontiguousarray(frames))
     return checked
@@ -172,7 +175,8 @@ def count_transitions(
         executor: of `kadanoff.parallel`; the counts do not depend on it.
 
     Raises:
-        ValueError: for a lag no trajectory reaches, a state below -1 or from ``states`` on (trajectory and frame named).
+        ValueError: for a lag no trajectory reaches, a state below -1 or from ``states`` on (trajectory and frame
+            named).
     """
     data = checked_trajectories(trajectories)
     if lag < 1:
@@ -221,8 +225,8 @@ def jackknife_counts(counts: Counts, function: Callable[[Any], Any]) -> tuple[Ar
         found = np.asarray(function(counts.matrix - block), dtype=np.float64)
         if found.shape != value.shape or not np.all(np.isfinite(found)):
             raise ValueError(
-                f"without block {i} of {number} the quantity does not exist: what it rests on happened in that block only; "
-                "longer data are needed, or fewer states"
+                f"without block {i} of {number} the quantity does not exist: what it rests on happened in that block "
+                "only; longer data are needed, or fewer states"
             )
         without.append(found)
     return value, np.sqrt((number - 1) * np.var(np.array(without), axis=0))
@@ -259,8 +263,8 @@ def markov_model(counts: Counts, *, reversible: bool = False, quiet: bool = Fals
     if len(excluded) and not quiet:
         named = ", ".join(str(s) for s in excluded[:8]) + (" ..." if len(excluded) > 8 else "")
         warnings.warn(
-            f"{len(excluded)} of {len(seen)} states seen cannot be reached and left again ({named}): the model holds the "
-            f"other {len(states)}, and {lost:.3g} of the counts are lost",
+            f"{len(excluded)} of {len(seen)} states seen cannot be reached and left again ({named}): the model holds "
+            f"the other {len(states)}, and {lost:.3g} of the counts are lost",
             MarkovWarning,
             stacklevel=2,
         )
@@ -303,7 +307,9 @@ def reversible_estimate(counts: Any, *, tolerance: float = 1e-12) -> tuple[Any, 
     sparse = scipy.sparse.issparse(counts)
     table = scipy.sparse.csr_array(counts, dtype=np.float64)
     if closed_classes(table)[0].max() > 0:
-        raise ValueError("reversible estimate: the counts are not strongly connected; take one set (`markov_model` does)")
+        raise ValueError(
+            "reversible estimate: the counts are not strongly connected; take one set (`markov_model` does)"
+        )
     leaving = np.asarray(table.sum(axis=1)).ravel()
     both = scipy.sparse.coo_array(table + table.T)
     i, j, s = both.row, both.col, both.data
@@ -323,7 +329,9 @@ def reversible_estimate(counts: Any, *, tolerance: float = 1e-12) -> tuple[Any, 
         if size <= 1e-9:
             if np.abs(gradient / leaving).max() <= 1e-8:  # the value no longer tells apart what rounding does
                 break
-            raise ValueError(f"reversible estimate: Newton's method stops at a gradient of {np.abs(gradient).max():.2g}")
+            raise ValueError(
+                f"reversible estimate: Newton's method stops at a gradient of {np.abs(gradient).max():.2g}"
+            )
         v, value = v + size * step, tried
         v -= v.mean()
     else:
@@ -357,7 +365,7 @@ def _block_pieces(starts: list[int], blocks: int) -> Iterator[list[tuple[int, in
     """Blocks of equal numbers of pairs, each a list of (trajectory, first pair, end of pairs)."""
     ends = np.cumsum(starts)
     edges = [int(ends[-1]) * b // blocks for b in range(blocks + 1)]
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in itertools.pairwise(edges):
         pieces = []
         for number, (end, count) in enumerate(zip(ends, starts, strict=True)):
             begin = int(end) - count

@@ -27,14 +27,14 @@ def count_pairs(
 ) -> tuple[int, int]:
     """Add the pairs (frames[t], frames[t + lag]), t = first, first + stride, ... < stop, to table.
 
-    frames (n,) integers of at most 32 bits; table (lanes * states^2,): ``lanes`` (1 or LANES) tables one behind another,
-    to be added up; the caller takes care that stop - 1 + lag is a frame. A pair with a frame -1 (no state) is skipped.
-    Returns the number of skipped pairs and the first t of a pair with a frame below -1 or from ``states`` on, or -1.
+    frames (n,) integers of at most 32 bits; table (lanes * states^2,): ``lanes`` (1 or LANES) tables one behind
+    another, to be added up; the caller takes care that stop - 1 + lag is a frame. A pair with a frame -1 (no state) is
+    skipped. Returns the number of skipped pairs and the first t of a pair with a frame below -1 or from ``states`` on,
+    or -1.
     """
     cell = np.empty(SPAN, np.uint32)
     n = np.uint32(states)
     cells = np.uint64(states) * np.uint64(states)
-    mask = np.uint64(lanes - 1)
     skipped = 0
     t = first
     while t < stop:
@@ -52,10 +52,10 @@ def count_pairs(
                 cell[k] = a * n + b
                 worst = max(worst, a, b)
         if worst < n:
-            whole = size // LANES * LANES
+            whole = size // LANES * LANES if lanes == LANES else 0
             for k in range(0, whole, LANES):
                 for lane in range(LANES):  # a fixed number: unrolled
-                    table[(np.uint64(lane) & mask) * cells + np.uint64(cell[k + lane])] += 1
+                    table[np.uint64(lane) * cells + np.uint64(cell[k + lane])] += 1
             for k in range(whole, size):
                 table[np.uint64(cell[k])] += 1
         else:

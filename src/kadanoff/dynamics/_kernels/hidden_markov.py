@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numba
@@ -50,18 +51,18 @@ def log_likelihood(
         alpha[j] = initial[j] * emission[row, j]
         total += alpha[j]
     if total <= 0:
-        return -np.inf
+        return -math.inf
     for j in range(k):
         alpha[j] /= total
-    value = np.log(total)
+    value = math.log(total)
     for t in range(1, symbols.shape[0]):
         row = last if symbols[t] < 0 else int(symbols[t])
         total = _forward(alpha, transition, emission[row], ahead)
         if total <= 0:
-            return -np.inf
-        value += np.log(total)
+            return -math.inf
+        value += math.log(total)
         alpha, ahead = ahead, alpha
-    return value
+    return float(value)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -89,17 +90,17 @@ def expectations(
         alpha[j] = initial[j] * emission[row, j]
         total += alpha[j]
     if total <= 0:
-        return -np.inf
+        return -math.inf
     for j in range(k):
         alpha[j] /= total
         saved[0, j] = alpha[j]
-    value = np.log(total)
+    value = math.log(total)
     for t in range(1, n):
         row = last if symbols[t] < 0 else int(symbols[t])
         total = _forward(alpha, transition, emission[row], ahead)
         if total <= 0:
-            return -np.inf
-        value += np.log(total)
+            return -math.inf
+        value += math.log(total)
         alpha, ahead = ahead, alpha
         if t % SPAN == 0:
             saved[t // SPAN] = alpha
@@ -145,4 +146,4 @@ def expectations(
         first[i] += saved[0, i] * beta[i]
         for j in range(k):
             jumps[i, j] += raw[i, j] * transition[i, j]
-    return value
+    return float(value)

@@ -58,20 +58,44 @@ def lumping(config: Lumping, run: Run) -> Result:
             cases += found
             bar.advance(number >= 0)
     ring = run.stage(
-        "cycle", lumped_chain, hidden_ring(0.1, 0.002), np.array([0, 1, 1]), config.frames, _HORIZON, 12, (2, 3), run.seed + 1
+        "cycle",
+        lumped_chain,
+        hidden_ring(0.1, 0.002),
+        np.array([0, 1, 1]),
+        config.frames,
+        _HORIZON,
+        12,
+        (2, 3),
+        run.seed + 1,
     )
     transition, x = double_well(config.states, config.depth)
     well = run.stage(
-        "double well", lumped_chain, transition, (x > 0).astype(np.int64), config.frames, _HORIZON, 30, (2, 3, 4), run.seed + 2
+        "double well",
+        lumped_chain,
+        transition,
+        (x > 0).astype(np.int64),
+        config.frames,
+        _HORIZON,
+        30,
+        (2, 3, 4),
+        run.seed + 2,
     )
-    estimates = {**_network_estimates(cases), **_chain_estimates("cycle", ring), **_chain_estimates("double_well", well)}
+    estimates = {
+        **_network_estimates(cases),
+        **_chain_estimates("cycle", ring),
+        **_chain_estimates("double_well", well),
+    }
     ledger = _ledger(cases)
     return Result(
         estimates,
         ledger,
         judge(estimates, ledger, _text(cases, ring, well)),
         _data(cases, ring, well),
-        {"slack": _draw_slack(cases, run.seed), "double_well": _draw_chain(well), "cycle": _draw_chain(ring, cycle=True)},
+        {
+            "slack": _draw_slack(cases, run.seed),
+            "double_well": _draw_chain(well),
+            "cycle": _draw_chain(ring, cycle=True),
+        },
         cite=[
             "Kemeny and Snell, Finite Markov Chains (1960)",
             "Birch, Annals of Mathematical Statistics 33, 930 (1962)",
@@ -102,7 +126,10 @@ def _network_estimates(cases: list[NetworkCase]) -> dict[str, Reported | Estimat
     broken = sum(int(np.count_nonzero(excess > 0)) for excess in _excess(cases).values())
     found: dict[str, Reported | Estimate] = {
         "violations": Reported(
-            Estimate.exact(broken), 0.0, tolerance=0.0, source="apparent <= path divergence <= total, log-sum inequality"
+            Estimate.exact(broken),
+            0.0,
+            tolerance=0.0,
+            source="apparent <= path divergence <= total, log-sum inequality",
         )
     }
     for name in ("apparent", "block", "path"):
@@ -162,20 +189,47 @@ def _ledger(cases: list[NetworkCase]) -> Ledger:
         seen = seen or Estimate.exact(getattr(case, name), "nat/step")
         total = Estimate.exact(case.total, "nat/step")
         rows.append(
-            Loss(f"{name} against total, network of least slack", total, seen, total.minus(seen), "nat/step",
-                 "coarse <= fine", _CONDITIONS, text)  # fmt: skip
+            Loss(
+                f"{name} against total, network of least slack",
+                total,
+                seen,
+                total.minus(seen),
+                "nat/step",
+                "coarse <= fine",
+                _CONDITIONS,
+                text,
+            )
         )
     case = cases[int(excess["apparent <= path"].argmax())]
-    path, apparent = Estimate(case.path, case.path_error, None, "nat/step", "blocks"), Estimate.exact(case.apparent, "nat/step")
+    path, apparent = (
+        Estimate(case.path, case.path_error, None, "nat/step", "blocks"),
+        Estimate.exact(case.apparent, "nat/step"),
+    )
     rows.append(
-        Loss("apparent against path, network of least slack", path, apparent, path.minus(apparent), "nat/step",
-             "coarse <= fine", _CONDITIONS, "the flows between lumps tell no more than the whole lumped path")  # fmt: skip
+        Loss(
+            "apparent against path, network of least slack",
+            path,
+            apparent,
+            path.minus(apparent),
+            "nat/step",
+            "coarse <= fine",
+            _CONDITIONS,
+            "the flows between lumps tell no more than the whole lumped path",
+        )
     )
     case = max(cases, key=lambda one: -one.loss)
     loss = Estimate(case.loss, case.loss_width / 2, None, "nat/step", "two-sided bounds")
     rows.append(
-        Loss("memory in nats, network of least memory", None, None, loss, "nat/step", "lost >= 0", _CONDITIONS,
-             "a divergence from the Markov closure is never negative")  # fmt: skip
+        Loss(
+            "memory in nats, network of least memory",
+            None,
+            None,
+            loss,
+            "nat/step",
+            "lost >= 0",
+            _CONDITIONS,
+            "a divergence from the Markov closure is never negative",
+        )
     )
     return Ledger(rows)
 
@@ -190,44 +244,37 @@ def _text(cases: list[NetworkCase], ring: LumpedChain, well: LumpedChain) -> str
     words = {"markov": "the Markov", "quasi": "the quasi-Markov", "hidden": "the hidden Markov"}
     return (
         f"In {len(cases)} random driven networks under random maps the chain apparent <= path divergence <= total was "
-        f"broken {broken} times. The flows between lumps show {100 * np.median(apparent):.0f} % of the dissipation in the "
-        f"median network ({blind} networks: nothing at all), the whole lumped path {100 * np.median(path):.0f} %.\n\n"
-        f"The double well of {well.time:.0f} frames relaxation time, seen as two states, has "
-        f"{well.markov_time:.0f} frames as a Markov model at lag 1, {well.quasi_time} as a quasi-Markov model whose memory "
-        f"of {well.cutoff} further kernels the data support ({well.quasi_limit:.0f} were the kernels exact), and "
-        f"{well.hidden_time} as a hidden Markov model of {len(well.hidden_model.transition)} states; {words[best]} model has "
-        f"the smallest error of T(t) to {_HORIZON} frames, {errors[best]:.2g} against {errors['markov']:.2g} of the Markov "
-        "model.\n\n"
-        f"Limits: of the numbers of the hidden cycle's model, {ring.unidentified} directions cannot be told from two symbols, "
-        "so its hidden currents are not measured by any fit; apparent is a lower bound, never an estimate of the total; "
-        "the path divergence is that of words of 1,000 symbols, sampled; the theorem is for maps of the instantaneous state "
-        "of a stationary Markov process without odd variables."
+        f"broken {broken} times. The flows between lumps show {100 * np.median(apparent):.0f} % of the dissipation in "
+        f"the median network ({blind} networks: nothing at all), the whole lumped path {100 * np.median(path):.0f} "
+        f"%.\n\nThe double well of {well.time:.0f} frames relaxation time, seen as two states, has "
+        f"{well.markov_time:.0f} frames as a Markov model at lag 1, {well.quasi_time} as a quasi-Markov model whose "
+        f"memory of {well.cutoff} further kernels the data support ({well.quasi_limit:.0f} were the kernels exact), "
+        f"and {well.hidden_time} as a hidden Markov model of {len(well.hidden_model.transition)} states; "
+        f"{words[best]} model has the smallest error of T(t) to {_HORIZON} frames, {errors[best]:.2g} against "
+        f"{errors['markov']:.2g} of the Markov model.\n\n"
+        f"Limits: of the numbers of the hidden cycle's model, {ring.unidentified} directions cannot be told from two "
+        "symbols, so its hidden currents are not measured by any fit; apparent is a lower bound, never an estimate of "
+        "the total; the path divergence is that of words of 1,000 symbols, sampled; the theorem is for maps of the "
+        "instantaneous state of a stationary Markov process without odd variables."
     )
 
 
 def _data(cases: list[NetworkCase], ring: LumpedChain, well: LumpedChain) -> xarray.Dataset:
-    units = {name: "1" for name in ("states", "lumps", "defect")}
-    variables = {
-        f"network_{name}": (
-            "network", np.array([getattr(case, name) for case in cases], dtype=float),
-            {"units": units.get(name, "nat/step"), "long_name": f"{name} of the random networks"},
-        )
-        for name in NetworkCase._fields
-    }  # fmt: skip
+    units = dict.fromkeys(("states", "lumps", "defect"), "1")
+    variables: dict[str, tuple[object, object, dict[str, str]]] = {}
+    for name in NetworkCase._fields:
+        about = {"units": units.get(name, "nat/step"), "long_name": f"{name} of the random networks"}
+        variables[f"network_{name}"] = "network", np.array([getattr(case, name) for case in cases], dtype=float), about
     for label, chain in (("cycle", ring), ("well", well)):
         for name in ("exact", "markov", "quasi", "hidden"):
-            variables[f"{label}_{name}"] = (
-                ("time", "start", "end"), getattr(chain, name), {"units": "1", "long_name": f"T(t) of the {label}, {name}"}
-            )  # fmt: skip
-        variables[f"{label}_kernel"] = (
-            (f"{label}_lag", "part"), chain.kernel_sizes, {"units": "1", "long_name": "largest entry of K_n and its error"}
-        )  # fmt: skip
-        variables[f"{label}_cutoff_time"] = (
-            f"{label}_cutoff", chain.times_of_cutoff[:, 1], {"units": "frame", "long_name": "slowest time, exact kernels"}
-        )  # fmt: skip
-        variables[f"{label}_cutoff_error"] = (
-            f"{label}_cutoff", chain.errors_of_cutoff, {"units": "1", "long_name": "rms error of T(t), exact kernels"}
-        )  # fmt: skip
+            about = {"units": "1", "long_name": f"T(t) of the {label}, {name}"}
+            variables[f"{label}_{name}"] = ("time", "start", "end"), getattr(chain, name), about
+        about = {"units": "1", "long_name": "largest entry of K_n and its error"}
+        variables[f"{label}_kernel"] = (f"{label}_lag", "part"), chain.kernel_sizes, about
+        about = {"units": "frame", "long_name": "slowest time, exact kernels"}
+        variables[f"{label}_cutoff_time"] = f"{label}_cutoff", chain.times_of_cutoff[:, 1], about
+        about = {"units": "1", "long_name": "rms error of T(t), exact kernels"}
+        variables[f"{label}_cutoff_error"] = f"{label}_cutoff", chain.errors_of_cutoff, about
     coordinates = {
         "time": ("time", np.arange(_HORIZON + 1.0), {"units": "frame"}),
         "cycle_cutoff": ("cycle_cutoff", ring.times_of_cutoff[:, 0], {"units": "frame"}),
@@ -248,16 +295,17 @@ def _draw_slack(cases: list[NetworkCase], seed: int) -> Picture:
         ("path", plotting.BLUE, "path divergence"),
     ):
         shares = np.clip([getattr(case, name) / case.total for case in cases], 0.0, 1.0)
-        right.hist(shares, bins, color=colour, alpha=0.45, label=text)
+        right.hist(shares, bins.tolist(), color=colour, alpha=0.45, label=text)
         right.axvline(float(np.median(shares)), color=colour, linewidth=1.2)
     right.set(xlabel=plotting.label("share of the total dissipation that is seen"), ylabel=plotting.label("networks"))
     right.set_title(f"{len(cases)} random networks under random maps")
     right.legend(loc="upper right")
     return Picture(
         drawing,
-        "What lumping hides. Left: of the random networks, the one with the most hidden dissipation; colours are lumps, dots "
-        "grow with the traffic of a state, arrows are net currents. Right: the share of the entropy production that the flows "
-        "between lumps show, and the whole lumped path; lines are medians. No network shows more than its total.",
+        "What lumping hides. Left: of the random networks, the one with the most hidden dissipation; colours are "
+        "lumps, dots grow with the traffic of a state, arrows are net currents. Right: the share of the entropy "
+        "production that the flows between lumps show, and the whole lumped path; lines are medians. No network shows "
+        "more than its total.",
     )
 
 
@@ -280,15 +328,23 @@ def _draw_chain(chain: LumpedChain, *, cycle: bool = False) -> Picture:
     middle.axhline(chain.time, color=plotting.BLACK, linewidth=1, label="fine chain")
     middle.plot(cutoff, slow, "o-", color=plotting.SKY, label="exact kernels 0 ... c")
     found = chain.quasi_time
-    middle.errorbar([chain.cutoff], [found.value], [found.error or 0.0], fmt="s", color=plotting.BLUE, label="quasi-Markov, data")
+    middle.errorbar(
+        [chain.cutoff], [found.value], [found.error or 0.0], fmt="s", color=plotting.BLUE, label="quasi-Markov, data"
+    )
     low, high = (chain.hidden_time.value + sign * (chain.hidden_time.error or 0.0) for sign in (-1, 1))
     middle.axhspan(low, high, color=plotting.GREEN, alpha=0.22, linewidth=0, label="hidden Markov, data")
-    middle.set(xscale="symlog", xlabel=plotting.label("kernels kept, c", "frame"), ylabel=plotting.label("slowest time", "frame"))
+    middle.set(
+        xscale="symlog",
+        xlabel=plotting.label("kernels kept, c", "frame"),
+        ylabel=plotting.label("slowest time", "frame"),
+    )
     middle.set_title("Relaxation time")
     middle.legend(loc="best")
     lags = np.arange(1, len(chain.kernel_sizes))
     right.plot(lags, np.abs(chain.kernels[lags]).max(axis=(1, 2)), color=plotting.BLACK, label="exact")
-    right.errorbar(lags, chain.kernel_sizes[1:, 0], chain.kernel_sizes[1:, 1], fmt="o", color=plotting.BLUE, label="data")
+    right.errorbar(
+        lags, chain.kernel_sizes[1:, 0], chain.kernel_sizes[1:, 1], fmt="o", color=plotting.BLUE, label="data"
+    )
     right.axvline(chain.cutoff + 0.5, color=plotting.BLUE, linewidth=1, linestyle=":", label="cut-off")
     right.set(
         yscale="log", xlabel=plotting.label("n", "frame"), ylabel=plotting.label("largest entry of kernel Kₙ"),
@@ -300,9 +356,9 @@ def _draw_chain(chain: LumpedChain, *, cycle: bool = False) -> Picture:
         drawing,
         "A lumped chain and three models of it. Left: "
         + ("what the models miss of the relaxation" if cycle else "relaxation of the two states")
-        + "; the Markov model of one frame is wrong, memory or hidden states mend it. Middle: the slowest time with ever more "
-        "exact kernels kept, and what the two models found from data (one standard error). Right: the memory kernels, exact and sampled; right of the "
-        "dotted line the data no longer tell them from noise.",
+        + "; the Markov model of one frame is wrong, memory or hidden states mend it. Middle: the slowest time with "
+        "ever more exact kernels kept, and what the two models found from data (one standard error). Right: the "
+        "memory kernels, exact and sampled; right of the dotted line the data no longer tell them from noise.",
     )
 
 

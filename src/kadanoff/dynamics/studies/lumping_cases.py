@@ -23,7 +23,15 @@ from kadanoff.dynamics.quasi_markov import (
 from kadanoff.estimates import Estimate, from_blocks
 from kadanoff.maps import Map
 
-__all__ = ["LumpedChain", "NetworkCase", "double_well", "hidden_ring", "lumped_chain", "network_cases", "random_network"]
+__all__ = [
+    "LumpedChain",
+    "NetworkCase",
+    "double_well",
+    "hidden_ring",
+    "lumped_chain",
+    "network_cases",
+    "random_network",
+]
 
 Array = NDArray[np.float64]
 _WORD = 1000  # symbols of one word of the sampled path divergence
@@ -80,7 +88,8 @@ def _network_case(number: int, seed: int, frames: int) -> NetworkCase:
     loss = lumping_loss(transition, lumps, width=1e-6, words=3000, longest=60)
     return NetworkCase(
         len(labels), lumps.n_coarse, parts.total, parts.apparent, float(words.per_step.max()), path.value,
-        path.error or 0.0, (loss.lower + loss.upper) / 2, loss.upper - loss.lower, lumpability(transition, lumps).largest,
+        path.error or 0.0, (loss.lower + loss.upper) / 2, loss.upper - loss.lower, lumpability(transition,
+        lumps).largest,
     )  # fmt: skip
 
 
@@ -94,7 +103,8 @@ def path_divergence(transition: Array, labels: NDArray[np.int64], frames: int, s
     p = stationary_state(transition)
     shown = np.vstack([labels == lump for lump in range(labels.max() + 1)] + [np.ones(len(labels), dtype=bool)]) * 1.0
     ratio = [
-        log_likelihood(word, p, transition, shown) - log_likelihood(np.ascontiguousarray(word[::-1]), p, transition, shown)
+        log_likelihood(word, p, transition, shown)
+        - log_likelihood(np.ascontiguousarray(word[::-1]), p, transition, shown)
         for word in seen[: frames // _WORD * _WORD].reshape(-1, _WORD)
     ]
     return from_blocks(np.array(ratio) / (_WORD - 1), "nat/step")
@@ -131,7 +141,8 @@ def hidden_ring(forward: float, backward: float) -> Array:
 
 
 def double_well(states: int, depth: float) -> tuple[Array, Array]:
-    """Diffusion in U = depth (x^2 - 1)^2 kT on a grid from -1.7 to 1.7, D = 0.01 a frame; transition matrix of a frame."""
+    """Diffusion in U = depth (x^2 - 1)^2 kT on a grid from -1.7 to 1.7, D = 0.01 a frame; transition matrix of a
+    frame."""
     x = np.linspace(-1.7, 1.7, states)
     energy = depth * (x**2 - 1) ** 2
     hop = 0.01 / (x[1] - x[0]) ** 2

@@ -53,7 +53,8 @@ class Markov(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     trajectory: InputFile | None = Field(
         None,
-        description="States from 0, -1 for none: .npy (frames,) or (trajectories, frames), or a table of text, a column each.",
+        description="States from 0, -1 for none: .npy (frames,) or (trajectories, frames), or a table of text, a "
+        "column each.",
         examples=["states.npy"],
     )
     lag: int = Field(1, ge=1, description="Frames of one step of the model.")
@@ -64,7 +65,9 @@ class Markov(BaseModel):
         None, description="The lump of every state; by default the metastable sets.", examples=[[0, 0, 1, 1]]
     )
     times: int = Field(3, ge=1, le=20, description="Implied time scales shown.")
-    blocks: int = Field(32, ge=12, le=1000, description="Blocks of time for the error bars; long against the slowest time.")
+    blocks: int = Field(
+        32, ge=12, le=1000, description="Blocks of time for the error bars; long against the slowest time."
+    )
     ring: Ring | None = Field(None, description="Simulate a driven ring instead of reading a file.")
 
     @model_validator(mode="after")
@@ -106,7 +109,10 @@ def markov(config: Markov, run: Run) -> Result:
     ledger = _ledger(found)
     return Result(
         estimates, ledger, judge(estimates, ledger, _text(found)), _data(found), _pictures(found),
-        cite=["Prinz et al., Journal of Chemical Physics 134, 174105 (2011)", "Reuter et al., ibid. 150, 174103 (2019)"],
+        cite=[
+            "Prinz et al., Journal of Chemical Physics 134, 174105 (2011)",
+            "Reuter, Fackeldey and Weber, Journal of Chemical Physics 150, 174103 (2019)",
+        ],
     )  # fmt: skip
 
 
@@ -127,7 +133,9 @@ def read_states(path: Path) -> list[NDArray[Any]]:
         try:
             table[row] = [int(word) for word in words]
         except ValueError as error:
-            raise ValueError(f"{path.name}, line {number}: expected {columns} integers, got {' '.join(words)!r}") from error
+            raise ValueError(
+                f"{path.name}, line {number}: expected {columns} integers, got {' '.join(words)!r}"
+            ) from error
     return checked_trajectories(list(table.T))
 
 
@@ -143,7 +151,9 @@ def analyse_ring(ring: Ring, config: Markov, seed: int) -> Analysis:
 
 def control_of_ring(jump: float, frames: int, blocks: int, seed: int) -> Reversibility:
     """The same ring without drive."""
-    return reversibility_test(count_transitions(simulate_chain(hidden_ring(jump, jump), frames, seed=seed), blocks=blocks))
+    return reversibility_test(
+        count_transitions(simulate_chain(hidden_ring(jump, jump), frames, seed=seed), blocks=blocks)
+    )
 
 
 def analyse(data: list[NDArray[Any]], config: Markov) -> Analysis:
@@ -154,7 +164,9 @@ def analyse(data: list[NDArray[Any]], config: Markov) -> Analysis:
         model = markov_model(counts)
         n = len(model.states)
         if not 2 < n <= _MOST:
-            raise ValueError(f"{n} connected states: this analysis takes from 3 to {_MOST}; lump them first (`Map`), or split")
+            raise ValueError(
+                f"{n} connected states: this analysis takes from 3 to {_MOST}; lump them first (`Map`), or split"
+            )
         kept = [_renumbered(one, model.states, counts.states) for one in data]
         test = reversibility_test(counts)
         times = min(config.times, n - 1)
@@ -177,8 +189,9 @@ def analyse(data: list[NDArray[Any]], config: Markov) -> Analysis:
         model, tuple(dict.fromkeys(str(one.message) for one in caught)), test,
         reversibility_test(count_transitions(lumped, config.lag, states=coarse.n_coarse, blocks=config.blocks)),
         scales, spectrum(model.transition, min(n, 40)), labels, config.lumps is None,
-        lumpability(model.transition, coarse), lumping_loss(model.transition, coarse, width=1e-6, words=2000, longest=60),
-        chapman, abs(entropy_production(p[:, None] * reversible)), sum(len(one) for one in data), len(data),
+        lumpability(model.transition, coarse), lumping_loss(model.transition, coarse, width=1e-6, words=2000,
+        longest=60), chapman, abs(entropy_production(p[:, None] * reversible)), sum(len(one) for one in data),
+        len(data),
     )  # fmt: skip
 
 
@@ -186,7 +199,7 @@ def _renumbered(frames: NDArray[Any], states: NDArray[np.int64], number: int) ->
     """Numbers of the model's states, -1 for frames in others."""
     table = np.full(number + 1, -1, dtype=np.int32)  # the last for -1
     table[states] = np.arange(len(states))
-    return table[frames]
+    return np.asarray(table[frames])
 
 
 def _lags(data: list[NDArray[Any]], config: Markov) -> list[int]:
@@ -240,7 +253,8 @@ def _ledger(found: Analysis) -> Ledger:
     conditions = "the same counts, lumped by a map of the instantaneous state"
     return Ledger(
         [
-            Loss("entropy production of the counts", fine, coarse, fine.minus(coarse), "nat/lag", "coarse <= fine", conditions,
+            Loss("entropy production of the counts", fine, coarse, fine.minus(coarse), "nat/lag", "coarse <= fine",
+            conditions,
                  "apparent never exceeds total (log-sum inequality)"),
             Loss("memory of the lumped chain", None, None, found.loss.lost, "nat/step", "lost >= 0",
                  "the model is Markovian", "a divergence from the Markov closure is never negative"),
@@ -251,18 +265,19 @@ def _ledger(found: Analysis) -> Ledger:
 def _text(found: Analysis) -> str:
     test, model = found.test, found.model
     verdict = (
-        f"They are not reversible (p = {test.p_value:.2g}): at least {test.entropy_production} are produced. A model that forces "
-        f"detailed balance would show {found.forced:.1g}."
+        f"They are not reversible (p = {test.p_value:.2g}): at least {test.entropy_production} are produced. A model "
+        f"that forces detailed balance would show {found.forced:.1g}."
         if test.p_value < 0.05
-        else f"Nothing speaks against reversibility (p = {test.p_value:.2g}; entropy production {test.entropy_production})."
+        else f"Nothing speaks against reversibility (p = {test.p_value:.2g}; entropy production "
+        f"{test.entropy_production})."
         if test.cycles
         else "Their network has no cycle, so counts at one lag cannot tell whether they are reversible."
     )
     chapman = (
         "The test of Chapman and Kolmogorov was left out (more than 8 sets)."
         if found.chapman is None
-        else f"The test of Chapman and Kolmogorov {'accepts' if found.chapman > 0.05 else 'rejects'} the model at this lag "
-        f"(p = {found.chapman:.2g})"
+        else f"The test of Chapman and Kolmogorov {'accepts' if found.chapman > 0.05 else 'rejects'} the model at "
+        f"this lag (p = {found.chapman:.2g})"
         + ("." if found.chapman > 0.05 else ": a longer lag, more states, or memory (`quasi_markov`) is needed.")
     )
     scales = found.scales
@@ -270,26 +285,26 @@ def _text(found: Analysis) -> str:
     first, last = scales.times[0, 0], scales.times[until, 0]
     change = (last - first) / max(float(np.hypot(scales.errors[0, 0], scales.errors[until, 0])), 1e-300)
     level = (
-        f"All processes have decayed within {scales.lags[1] if len(scales.lags) > 1 else scales.lags[0]} frames: the lag is too "
-        "long to see them."
+        f"All processes have decayed within {scales.lags[1] if len(scales.lags) > 1 else scales.lags[0]} frames: the "
+        "lag is too long to see them."
         if until == 0
-        else f"The slowest time scale does not change from lag {scales.lags[0]} to {scales.lags[until]} within 3 errors "
-        f"({first:.4g} and {last:.4g} frames)."
+        else f"The slowest time scale does not change from lag {scales.lags[0]} to {scales.lags[until]} within 3 "
+        f"errors ({first:.4g} and {last:.4g} frames)."
         if abs(change) < 3
-        else f"The slowest time scale still moves, from {first:.4g} frames at lag {scales.lags[0]} to {last:.4g} at lag "
-        f"{scales.lags[until]}: the states are not Markovian at the short lag."
+        else f"The slowest time scale still moves, from {first:.4g} frames at lag {scales.lags[0]} to {last:.4g} at "
+        f"lag {scales.lags[until]}: the states are not Markovian at the short lag."
     )
     source = "suggested by the spectrum" if found.suggested else "as given"
     notes = "".join(f"\n\nNote: {note}." for note in found.notes)
     return (
-        f"{found.frames} frames in {found.trajectories} trajectories, {len(model.states)} connected states at lag {model.lag}. "
-        f"{verdict}\n\n{level} {chapman}\n\n"
-        f"In {int(found.labels.max()) + 1} lumps ({source}) the counts show {found.coarse_test.entropy_production}; the largest "
-        f"defect of lumpability is {found.defect.largest:.3g} (state {int(model.states[found.defect.state])}), and a Markov model "
-        f"of the lumps forgets {found.loss.lost}.\n\n"
-        "Limits: entropy production of counts is a lower bound of what the system produces; error bars assume blocks of time "
-        "that are long against the slowest time scale; time scales of a model whose test fails are lower bounds at best."
-        f"{notes}"
+        f"{found.frames} frames in {found.trajectories} trajectories, {len(model.states)} connected states at lag "
+        f"{model.lag}. {verdict}\n\n{level} {chapman}\n\n"
+        f"In {int(found.labels.max()) + 1} lumps ({source}) the counts show {found.coarse_test.entropy_production}; "
+        f"the largest defect of lumpability is {found.defect.largest:.3g} (state "
+        f"{int(model.states[found.defect.state])}), and a Markov model of the lumps forgets {found.loss.lost}.\n\n"
+        "Limits: entropy production of counts is a lower bound of what the system produces; error bars assume blocks "
+        "of time that are long against the slowest time scale; time scales of a model whose test fails are lower "
+        f"bounds at best.{notes}"
     )
 
 
@@ -325,7 +340,12 @@ def _pictures(found: Analysis) -> dict[str, Picture]:
                       label=f"t{number + 1}")  # fmt: skip
     left.fill_between(scales.lags, 0, scales.lags, color="#dddddd", linewidth=0, label="shorter than the lag")
     positive = scales.times[np.isfinite(scales.times) & (scales.times > 0) & scales.resolved]
-    left.set(xscale="log", yscale="log", xlabel=plotting.label("lag", "frame"), ylabel=plotting.label("implied time", "frame"))
+    left.set(
+        xscale="log",
+        yscale="log",
+        xlabel=plotting.label("lag", "frame"),
+        ylabel=plotting.label("implied time", "frame"),
+    )
     if positive.size:
         left.set_ylim(0.5 * float(positive.min()), 3 * float(positive.max()))
     left.set_title("Time scales against the lag")
@@ -339,9 +359,10 @@ def _pictures(found: Analysis) -> dict[str, Picture]:
     pictures = {
         "time_scales": Picture(
             drawing,
-            "Left: implied time scales with one standard error, as far as they stand out of the noise; a model is right from the "
-            "lag on where they level off, and the grey part is shorter than the lag itself. Right: eigenvalues of the transition matrix; off the real axis the "
-            "system rotates, which a reversible model cannot.",
+            "Left: implied time scales with one standard error, as far as they stand out of the noise; a model is "
+            "right from the lag on where they level off, and the grey part is shorter than the lag itself. Right: "
+            "eigenvalues of the transition matrix; off the real axis the system rotates, which a reversible model "
+            "cannot.",
         )
     }
     if len(found.model.states) <= 30:
