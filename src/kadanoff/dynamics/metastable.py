@@ -91,6 +91,11 @@ def metastable_sets(transition: Any, sets: int) -> Metastable:
     values = spectrum(matrix, min(n, sets + 2)).eigenvalues
     here, following = values[sets - 1], values[sets] if len(values) > sets else 0.0
     parted = abs(here.imag) > _PAIR and abs(here - np.conj(following)) <= _PAIR * max(1.0, abs(here))
+    if not parted and abs(abs(here) - abs(following)) <= _PAIR:
+        raise ValueError(
+            f"sets: eigenvalues {sets} and {sets + 1} have the same modulus {abs(here):.6g}, so which sets there are "
+            "would be arbitrary; ask for another number"
+        )
     size = sets + 1 if parted else sets
     if size >= n:
         raise ValueError(f"sets: {sets} would part the complex pair {here:.4g}, and {n} states give no further set")
