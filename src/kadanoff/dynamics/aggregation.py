@@ -24,6 +24,7 @@ __all__ = ["sparse_stationary_state"]
 _COARSEST = 200  # states, solved by elimination
 _STRONG = 0.25  # share of the strongest link from which on a link is strong
 _SWEEPS = 2  # relaxations before and after each coarse correction
+_QUICK = 0.5  # part of the residual that two sweeps must leave at most, for going on with sweeps alone
 _CYCLES = 400
 _PATIENCE = 6  # cycles after which the convergence is looked at; three times as many may follow
 _ENVELOPE = 2.0e9  # entries below the envelope of the matrix, up to which its factors fit into memory
@@ -49,25 +50,35 @@ def sparse_stationary_state(jumps: Any, *, tolerance: float = 1e-12) -> Array:
     rows = scipy.sparse.csr_array(jumps, dtype=np.float64)
     columns = rows.tocsc()
     leaving = np.asarray(rows.sum(axis=1)).ravel()
-    x = np.full(rows.shape[0], 1.0 / rows.shape[0])
+
+    def relaxed(x: Array) -> Array:
+        for _ in range(_SWEEPS):
+            relax(columns.indptr, columns.indices, columns.data, leaving, x)
+        return x / x.sum()
+
+    def imbalance(x: Array) -> tuple[Array, float]:
+        difference = columns.T @ x - x * leaving
+        return difference, float(np.abs(difference).sum()) / float(x @ leaving)
+
+    x = relaxed(np.full(rows.shape[0], 1.0 / rows.shape[0]))
+    residual, before = imbalance(x)[1], np.inf
+    while tolerance < residual < _QUICK * before:  # a network that mixes fast needs no more
+        x = relaxed(x)
+        residual, before = imbalance(x)[1], residual
     kept: list[tuple[Array, Array]] = []
-    residual = np.inf
-    before = np.inf
     for cycle in range(_CYCLES):
+        if residual <= tolerance:
+            return x
         if cycle == _PATIENCE and residual * (residual / before) ** _PATIENCE > tolerance and _is_thin(rows):
-            x = _factorised(rows, leaving, x)
-            for _ in range(_SWEEPS):
-                relax(columns.indptr, columns.indices, columns.data, leaving, x)
+            x = relaxed(_factorised(rows, leaving, x))
         else:
             x = _cycle(rows, x)
-        imbalance = columns.T @ x - x * leaving
-        total = float(x @ leaving)
+        difference, latest = imbalance(x)
         before = residual if cycle == _PATIENCE - 3 else before
-        residual = float(np.abs(imbalance).sum()) / total
-        if residual <= tolerance:
-            return np.asarray(x / x.sum())
-        kept = [*kept[1 - _KEPT :], (x, imbalance)]
-        x = _combined(kept, columns, leaving, residual * total)
+        residual = latest
+        if residual > tolerance:
+            kept = [*kept[1 - _KEPT :], (x, difference)]
+            x = _combined(kept, columns, leaving, residual * float(x @ leaving))
     raise ValueError(
         f"stationary state: the relative residual {residual:.2g} is still above {tolerance:.2g} after {_CYCLES} "
         "cycles; accept it with a larger tolerance, or drop jumps so rare that they do not matter"
@@ -124,6 +135,8 @@ def _cycle(rows: Any, x: Array) -> Array:
     """One W-cycle: relax, lump, solve the lumped chain, hand its probabilities back, relax."""
     n = len(x)
     leaving = np.asarray(rows.sum(axis=1)).ravel()
+    if n == 1:
+        return np.ones(1)
     if n <= _COARSEST:
         fastest = 2.0 * leaving.max()
         return stationary_distribution(rows.toarray() / fastest + np.diag(1.0 - leaving / fastest))
