@@ -34,6 +34,7 @@ KINDS: dict[str, str] = {
     "dynamics.hidden-cycle": "kadanoff.dynamics.studies.hidden_cycle:hidden_cycle",
     "dynamics.lumping": "kadanoff.dynamics.studies.lumping:lumping",
     "dynamics.markov": "kadanoff.dynamics.studies.markov:markov",
+    "dynamics.entropy-production": "kadanoff.dynamics.studies.entropy_production:entropy_production_of_data",
     "networks.regions": "kadanoff.networks.studies:regions",
 }
 """Kind -> ``module:function``; the function takes ``(config, run)`` and returns a Result."""
@@ -66,7 +67,12 @@ STUDIES: tuple[Study, ...] = (
     Study(
         "block-spins", "lattices.block-spins", "spins to blocks by majority: nats kept and lost per block, exactly", 3
     ),
-    Study("hidden-cycle", "dynamics.hidden-cycle", "a driven cycle with two states lumped: all dissipation hidden", 2),
+    Study(
+        "hidden-cycle",
+        "dynamics.hidden-cycle",
+        "driven networks partly seen: the ladder 0 <= apparent <= bounds <= total, for each observer",
+        30,
+    ),
     Study("lumping", "dynamics.lumping", "driven networks lumped: what is hidden, and what memory brings back", 40),
     Study("markov", "dynamics.markov", "a Markov model of your states: driven or not, how slow, what lumps lose", 5),
     Study("regions", "networks.regions", "a network to regions, hard and soft: flow conserved, wiring forgotten", 2),

@@ -52,9 +52,7 @@ def entropy_from_probabilities(probabilities: ArrayLike) -> Estimate:
     return Estimate.exact(_entropy(_checked_probabilities(probabilities)), NAT)
 
 
-def entropy(
-    counts: ArrayLike, *, correction: Correction = "miller-madow", effective: float | None = None
-) -> Estimate:
+def entropy(counts: ArrayLike, *, correction: Correction = "miller-madow", effective: float | None = None) -> Estimate:
     """The entropy of the distribution that counts were drawn from.
 
     H = -sum p ln p + (K - 1) / 2N with p = n / N and K states seen (Miller, 1955; Madow), or the estimate of Chao, Wang

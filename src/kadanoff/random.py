@@ -87,9 +87,7 @@ def normal(seed: Integer, stream: Integer, step: Integer, item: Integer) -> tupl
 
 
 @njit(cache=True, nogil=True)
-def normal3(
-    seed: Integer, stream: Integer, step: Integer, item: Integer
-) -> tuple[np.float32, np.float32, np.float32]:
+def normal3(seed: Integer, stream: Integer, step: Integer, item: Integer) -> tuple[np.float32, np.float32, np.float32]:
     """Three independent standard normal numbers in float32, for a random force: one call a bead a step.
 
     Box and Muller (1958) on 32 bits each, with the polynomials of the Cephes library (Moshier, 1992) for logarithm,
@@ -138,9 +136,7 @@ def _words(seed: Integer, stream: Integer, step: Integer, item: Integer) -> Word
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _normal3(
-    seed: Integer, stream: Integer, step: Integer, item: Integer
-) -> tuple[np.float32, np.float32, np.float32]:
+def _normal3(seed: Integer, stream: Integer, step: Integer, item: Integer) -> tuple[np.float32, np.float32, np.float32]:
     a, b, c, d = _words(seed, stream, step, item)
     radius, other = _radius(a), _radius(c)
     cosine, sine = _turn(b)

@@ -13,8 +13,8 @@ from kadanoff.dynamics.hidden_markov import (
     hidden_markov_error,
     unidentified_directions,
 )
+from kadanoff.dynamics.jumps import simulate_chain
 from kadanoff.dynamics.lumping import lump_chain
-from kadanoff.dynamics.markov import simulate_chain
 from kadanoff.dynamics.quasi_markov import lumped_propagators
 from kadanoff.dynamics.transition_counts import MarkovWarning
 from kadanoff.maps import Map

@@ -13,13 +13,11 @@ from kadanoff.dynamics.markov import (
     check_transition,
     closed_classes,
     implied_times,
-    simulate_chain,
     spectrum,
     stationary_state,
     transition_matrix,
 )
 from kadanoff.information import stationary_distribution
-from kadanoff.random import uniform
 
 
 def random_chain(seed: int, states: int, concentration: float = 0.5) -> np.ndarray:
@@ -89,7 +87,7 @@ def test_dense_and_sparse_agree_with_elimination(wrap):
     assert stationary_state(wrap(rates), "rates") == pytest.approx(stationary(rates), rel=1e-11)
 
 
-@pytest.mark.parametrize("jumps", [driven_torus(24, 0), random_network(700, 1), birth_and_death(500, 3.0)[0]])
+@pytest.mark.parametrize("jumps", [driven_torus(16, 0), random_network(700, 1), birth_and_death(300, 3.0)[0]])
 def test_the_multilevel_solver_agrees_with_elimination(jumps):
     """The sparse path at sizes where elimination can check it."""
     leaving = np.asarray(jumps.sum(axis=1)).ravel()
@@ -156,17 +154,6 @@ def test_transition_matrix_of_two_states():
         transition_matrix([[0, a], [b, 0]], 0.0)
 
 
-def test_a_trajectory_equals_its_plain_twin():
-    chain = random_chain(2, 5)
-    cumulative = np.cumsum(chain, axis=1)
-    here, twin = 3, [3]
-    for t in range(1, 400):
-        u = uniform(7, 2, (t - 1) // 2, 0)[(t - 1) % 2]
-        here = int(np.searchsorted(cumulative[here], u, side="right"))
-        twin.append(here)
-    assert simulate_chain(chain, 400, seed=7, stream=2, start=3).tolist() == twin
-
-
 @settings(max_examples=20)
 @given(st.integers(0, 2**31), st.integers(2, 7))
 def test_the_stationary_state_stays(seed, states):
@@ -174,11 +161,3 @@ def test_the_stationary_state_stays(seed, states):
     p = stationary_state(chain)
     assert p @ chain == pytest.approx(p, rel=1e-10)
     assert p.sum() == pytest.approx(1)
-
-
-def test_a_trajectory_never_takes_an_impossible_jump():
-    chain = np.array([[0.3, 0.7, 0.0], [0.0, 0.4, 0.6], [1.0, 0.0, 0.0]])
-    x = simulate_chain(chain, 20_000, seed=0)
-    assert np.all(chain[x[:-1], x[1:]] > 0)
-    with pytest.raises(ValueError, match="state 5"):
-        simulate_chain(chain, 10, seed=0, start=5)

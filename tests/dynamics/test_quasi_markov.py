@@ -7,8 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kadanoff.dynamics.jumps import simulate_chain
 from kadanoff.dynamics.lumping import lump_chain
-from kadanoff.dynamics.markov import simulate_chain, spectrum
+from kadanoff.dynamics.markov import (
+    spectrum,
+)
 from kadanoff.dynamics.quasi_markov import (
     implied_times_of_kernels,
     lumped_propagators,

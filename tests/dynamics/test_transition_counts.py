@@ -8,7 +8,11 @@ import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kadanoff.dynamics.markov import simulate_chain, spectrum, stationary_state
+from kadanoff.dynamics.jumps import simulate_chain
+from kadanoff.dynamics.markov import (
+    spectrum,
+    stationary_state,
+)
 from kadanoff.dynamics.time_reversal import reversibility_test
 from kadanoff.dynamics.time_scales import chapman_kolmogorov, implied_time_scales
 from kadanoff.dynamics.transition_counts import (

@@ -21,7 +21,7 @@ from kadanoff.dynamics.hidden_markov import (
     hidden_markov_error,
     unidentified_directions,
 )
-from kadanoff.dynamics.jumps import Jumps, check_rates, edge_flows, ring, simulate_jumps, stationary
+from kadanoff.dynamics.jumps import Jumps, check_rates, edge_flows, ring, simulate_chain, simulate_jumps, stationary
 from kadanoff.dynamics.lumping import (
     EntropyRateBounds,
     Lumpability,
@@ -32,7 +32,7 @@ from kadanoff.dynamics.lumping import (
     lumping_loss,
     sampled_entropy_rate,
 )
-from kadanoff.dynamics.markov import Spectrum, simulate_chain, spectrum, stationary_state, transition_matrix
+from kadanoff.dynamics.markov import Spectrum, spectrum, stationary_state, transition_matrix
 from kadanoff.dynamics.metastable import Metastable, metastable_sets, suggested_sets
 from kadanoff.dynamics.network_diagram import draw_network
 from kadanoff.dynamics.observers import Milestones, Record, ResolvedTransitions, StateLumps, record

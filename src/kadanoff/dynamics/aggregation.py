@@ -54,7 +54,7 @@ def sparse_stationary_state(jumps: Any, *, tolerance: float = 1e-12) -> Array:
     def relaxed(x: Array) -> Array:
         for _ in range(_SWEEPS):
             relax(columns.indptr, columns.indices, columns.data, leaving, x)
-        return x / x.sum()
+        return np.asarray(x / x.sum())
 
     def imbalance(x: Array) -> tuple[Array, float]:
         difference = columns.T @ x - x * leaving

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["current_statistics", "uncertainty_bound"]
+__all__ = ["current_statistics", "independent", "occupation_bound", "uncertainty_bound"]
 
 Array = NDArray[np.float64]
 
@@ -37,13 +37,39 @@ def current_statistics(flows: Array, rates: Array, weights: Array) -> tuple[Arra
 
 
 def uncertainty_bound(mean: Array, covariance: Array) -> float:
-    """2 J^T C^-1 J, in nats per unit time. Zero without a current.
-
-    Raises ValueError for a covariance that is singular: some combination of the currents is bounded and no current.
-    """
-    if len(mean) == 0:
+    """2 J^T C^-1 J, in nats per unit time; zero without a current. Combinations of currents that do not fluctuate in
+    the long run, because they are bounded, are left out: they are no currents."""
+    kept = independent(covariance, 1e-9)
+    if kept.shape[1] == 0:
         return 0.0
+    current, spread = mean @ kept, kept.T @ covariance @ kept
+    return float(2.0 * current @ np.linalg.solve(spread, current))
+
+
+def independent(covariance: Array, least: float) -> Array:
+    """Combinations (c, m) of currents: eigenvectors of their correlation matrix with eigenvalues above ``least``."""
     scale = np.sqrt(np.diag(covariance))
-    if not np.all(scale > 0) or np.linalg.cond(covariance / np.outer(scale, scale)) > 1e12:
-        raise ValueError("the currents are not independent: their covariance is singular; leave some of them out")
-    return float(2.0 * mean @ np.linalg.solve(covariance, mean))
+    moving = scale > 1e-9 * scale.max(initial=1e-300)
+    scale = np.where(moving, scale, 1.0)
+    eigenvalue, vector = np.linalg.eigh(covariance / np.outer(scale, scale))
+    return np.asarray(vector[:, eigenvalue > least] / scale[:, None])
+
+
+def occupation_bound(flows: Array, rates: Array, inside: NDArray[np.bool_]) -> float:
+    """8 q^2 (1 - q)^2 / v - 4 f: the uncertainty relation of the share of time q spent in a set of states.
+
+    v is the long-time variance of that share times the time, f the flow into the set; exact, nats per unit time. Zero
+    for two states; may be negative, and says nothing then. Skinner and Dunkel (2021) compare their bound with it.
+
+    Arguments:
+        flows, rates: (n, n) of the stationary process.
+        inside: (n,) whether each state is in the set.
+    """
+    p = flows.sum(axis=1) / rates.sum(axis=1)
+    share = float(p[inside].sum())
+    generator = rates - np.diag(rates.sum(axis=1))
+    one = np.ones(len(p))
+    deviation = np.linalg.inv(np.outer(one, p) - generator) - np.outer(one, p)
+    variance = 2.0 * float((p * inside) @ deviation @ inside)
+    flow = float(flows[np.ix_(~inside, inside)].sum())
+    return 8.0 * share**2 * (1 - share) ** 2 / variance - 4.0 * flow

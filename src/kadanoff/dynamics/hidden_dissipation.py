@@ -30,8 +30,8 @@ def hidden_dissipation(
     """Everything that an observer can say about the entropy production, of a known model or from data.
 
     A model (rates or a transition matrix) gives exact numbers: the total, Esposito's split, and every bound that
-    endless data would give. Data give the bounds alone, each with an error bar and its finite-data bias taken off, so that a
-    process in equilibrium gives intervals that contain zero. Each bound says what it assumes.
+    endless data would give. Data give the bounds alone, each with an error bar and its finite-data bias taken off, so
+    that a process in equilibrium gives intervals that contain zero. Each bound says what it assumes.
 
     State lumps: `apparent` (Schnakenberg of the lumped flows), `block_divergence.n` (D_n / (n - 1); the increments
     `block_increment.n` beside it are no bounds), `waiting_times` (half of the divergence of jump, dwell time, jump),

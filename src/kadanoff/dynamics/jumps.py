@@ -18,7 +18,7 @@ from scipy.sparse.csgraph import connected_components
 from kadanoff.information import stationary_distribution
 from kadanoff.random import uniform
 
-__all__ = ["Jumps", "check_rates", "edge_flows", "ring", "simulate_jumps", "stationary"]
+__all__ = ["Jumps", "check_rates", "edge_flows", "ring", "simulate_chain", "simulate_jumps", "stationary"]
 
 Array = NDArray[np.float64]
 
@@ -169,6 +169,31 @@ def simulate_jumps(
         parts.append(part)
         done, elapsed = done + size, float(ends[-1])
     return Jumps(np.concatenate([part.states for part in parts]), np.concatenate([part.dwells for part in parts]))
+
+
+def simulate_chain(transition: ArrayLike, steps: int, *, seed: int, start: int | None = None) -> NDArray[np.int32]:
+    """The states (steps,) int32 of a Markov chain in discrete time, with alias tables; step k draws by (seed, k).
+
+    Arguments:
+        transition: (n, n), T_ij the probability of i -> j, rows sum to one.
+        start: the first state; by default drawn from the stationary state.
+
+    Raises:
+        ValueError: for a matrix that is not stochastic, a start that is no state, fewer than one step.
+    """
+    from kadanoff.dynamics._kernels.jumps import alias_tables, step_walk
+
+    p = stationary_distribution(transition)
+    if steps < 1 or not (start is None or 0 <= start < len(p)):
+        raise ValueError(f"a chain of {len(p)} states cannot run {steps} steps from state {start}")
+    table = scipy.sparse.csr_array(np.asarray(transition, dtype=np.float64))
+    if start is None:
+        start = min(int(np.searchsorted(np.cumsum(p), uniform(seed, _STREAM, 0, 1)[0])), len(p) - 1)
+    offset, target = table.indptr.astype(np.int64), table.indices.astype(np.int32)
+    keep, other = alias_tables(offset, target, table.data)
+    states = np.empty(steps, np.int32)
+    step_walk(offset, target, keep, other, start, seed, _STREAM, states)
+    return states
 
 
 def _sparse_rates(rates: Any) -> scipy.sparse.csr_array:

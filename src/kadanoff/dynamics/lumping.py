@@ -14,7 +14,11 @@ import scipy.sparse
 from numpy.typing import NDArray
 from scipy.special import xlogy
 
-from kadanoff.dynamics.markov import check_transition, simulate_chain, stationary_state
+from kadanoff.dynamics.jumps import simulate_chain
+from kadanoff.dynamics.markov import (
+    check_transition,
+    stationary_state,
+)
 from kadanoff.estimates import Estimate, mean
 from kadanoff.maps import Map
 

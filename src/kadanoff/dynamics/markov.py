@@ -1,4 +1,4 @@
-"""Markov chains and jump processes as matrices, dense or sparse: checks, stationary state, spectrum, trajectories.
+"""Markov chains and jump processes as matrices, dense or sparse: checks, stationary state, spectrum.
 
 transition[i, j] = P(i -> j), rows sum to one; rates[i, j] is i -> j, the diagonal is ignored. Nothing here assumes
 detailed balance. Estimation from data: `transition_counts`; the stationary state of a sparse chain: `aggregation`.
@@ -14,7 +14,6 @@ import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.csgraph import connected_components
 
-from kadanoff.dynamics._kernels.chains import walk
 from kadanoff.dynamics.aggregation import sparse_stationary_state
 from kadanoff.information import stationary_distribution
 
@@ -23,7 +22,6 @@ __all__ = [
     "check_transition",
     "closed_classes",
     "implied_times",
-    "simulate_chain",
     "spectrum",
     "stationary_state",
     "transition_matrix",
@@ -176,39 +174,6 @@ def implied_times(eigenvalues: ArrayLike, lag: float) -> tuple[NDArray[np.float6
         times = np.where(logarithm < 0, -lag / logarithm, np.inf)
         periods = np.where(phase > 1e-12, 2 * np.pi * lag / phase, np.inf)
     return times, periods
-
-
-def simulate_chain(
-    transition: ArrayLike, steps: int, *, seed: int, start: int | None = None, stream: int = 0
-) -> NDArray[np.int32]:
-    """A trajectory (steps,) of a dense chain, its first frame the state ``start`` or drawn from the stationary state.
-
-    Arguments:
-        transition: (n, n), rows sum to one.
-        steps: number of frames, at least 1.
-        seed, stream: of `kadanoff.random`; the same ones give the same trajectory.
-        start: the first state.
-
-    Raises:
-        ValueError: as `check_transition`; for a start that is no state; without a start, as `stationary_state`.
-    """
-    matrix = check_transition(transition)
-    dense = matrix.toarray() if scipy.sparse.issparse(matrix) else np.asarray(matrix)
-    if steps < 1:
-        raise ValueError(f"steps: expected at least one frame, got {steps}")
-    if start is None:
-        probability = stationary_state(dense)
-        draw = np.random.default_rng([seed, stream]).random()
-        start = min(int(np.searchsorted(np.cumsum(probability), draw)), len(dense) - 1)
-    if not 0 <= start < len(dense):
-        raise ValueError(f"start: state {start} is none of the {len(dense)} states")
-    cumulative = np.cumsum(dense, axis=1)
-    # a last state that cannot be reached must not be drawn by rounding: all from the last possible one on are one
-    possible = dense.shape[1] - 1 - np.argmax(dense[:, ::-1] > 0, axis=1)
-    cumulative[np.arange(dense.shape[1])[None, :] >= possible[:, None]] = 1.0
-    frames = np.empty(steps, dtype=np.int32)
-    walk(cumulative, start, seed, stream, frames)
-    return frames
 
 
 def _square(matrix: Any, name: str, *, diagonal: bool = True) -> Matrix:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from kadanoff.dynamics.current_uncertainty import independent
 from kadanoff.dynamics.dissipation import (
     BARATO,
     FIXED,
@@ -115,7 +116,7 @@ def _sampled_lumps(
         np.add.at(jumps, (seen.symbols[:-1], seen.symbols[1:]), 1.0)
         moments = np.cumsum(seen.times)
         weights = current_weights(chords_of(jumps), seen.symbols[:-1], seen.symbols[1:])
-        _sampled_uncertainty(found, weights, moments[:-1], float(moments[-1]), len(blocks.duration), INSTANT)
+        _sampled_uncertainty(found, weights, moments[:-1], float(moments[-1]), INSTANT, seed)
 
 
 def _sampled_transitions(found: Collected, names: tuple[str, ...], seen: Record, seed: int) -> None:
@@ -142,7 +143,7 @@ def _sampled_transitions(found: Collected, names: tuple[str, ...], seen: Record,
         chords = sorted({(int(min(k, bar[k])), int(max(k, bar[k]))) for k in range(kinds) if k != bar[k]})
         weights = np.array([np.where(after == k, 1.0, np.where(after == m, -1.0, 0.0)) for k, m in chords])
         moments = np.cumsum(waits)
-        _sampled_uncertainty(found, weights, moments, float(moments[-1]), count, RESOLVED)
+        _sampled_uncertainty(found, weights, moments, float(moments[-1]), RESOLVED, seed)
 
 
 def _pair_words(seen: Record, blocks: Blocks) -> Words:
@@ -185,7 +186,7 @@ def _sampled_dwell(here: NDArray[np.bool_], times: Array, number: Index, unit: s
     def rates(weight: Array) -> Array:
         n, first, second, time = (weight @ values for values in (visits, once, twice, whole))
         theta = second * n / first**2
-        cost = np.array([least_dissipation(x) if x < 2 else 4 * (2 - x) for x in np.maximum(theta, 1 + 1e-9)])
+        cost = least_dissipation(np.maximum(theta, 1 + 1e-9)) + 4 * np.minimum(2 - theta, 0.0)
         return np.asarray(2 * cost * n / time)
 
     plain, drawn = resampled(rates, blocks, seed)
@@ -195,13 +196,19 @@ def _sampled_dwell(here: NDArray[np.bool_], times: Array, number: Index, unit: s
 
 
 def _sampled_uncertainty(
-    found: Collected, weights: Array, moments: Array, end: float, blocks: int, assumptions: str
+    found: Collected, weights: Array, moments: Array, end: float, assumptions: str, seed: int
 ) -> None:
-    """2 J C^-1 J from currents in blocks of equal time, freed of its bias as Hotelling's T^2 is."""
+    """2 J C^-1 J from currents in blocks of equal time, freed of its bias as Hotelling's T^2 is.
+
+    The relation holds for blocks of any length (Horowitz and Gingrich, 2017); 256 symbols in each, on average, leave
+    little of the time that the currents remember, and many blocks make the covariance sharp.
+    """
+    blocks = int(np.clip(len(moments) // 256, 32, 2048))
     span = end / blocks
     number = np.minimum((moments / span).astype(np.int64), blocks - 1)
     currents = np.array([np.bincount(number, weight, minlength=blocks) for weight in weights])
-    currents = currents[currents.std(axis=1) > 0] if len(currents) else currents
+    if len(currents):  # combinations that hardly fluctuate are bounded: nothing but noise
+        currents = independent(np.atleast_2d(np.cov(currents)), 1e-2).T @ currents
     d = len(currents)
     assumptions = f"{assumptions}; continuous time"
     if d == 0:
@@ -211,11 +218,15 @@ def _sampled_uncertainty(
     if d > blocks // 4:
         found.notes.append(f"current_uncertainty is left out: {d} currents are too many for {blocks} blocks")
         return
-    mean, covariance = currents.mean(axis=1), np.atleast_2d(np.cov(currents))
-    plain = float(mean @ np.linalg.solve(covariance, mean))
-    value = (blocks - d - 2) / (blocks - 1) * plain - d / blocks
-    error = np.sqrt(4 * plain / blocks + 2 * d / blocks**2 + 2 * plain**2 / blocks)
-    estimate = Estimate(
-        2 * value / span, float(2 * error / span), blocks, found.unit, "currents in blocks of equal time"
-    )
+    products = np.einsum("cb,db->bcd", currents, currents)
+
+    def precision(weight: Array) -> Array:
+        mean = weight @ currents.T / blocks
+        spread = np.einsum("mb,bcd->mcd", weight, products) / blocks - mean[:, :, None] * mean[:, None, :]
+        solved = np.linalg.solve(spread * blocks / (blocks - 1), mean[:, :, None])[:, :, 0]
+        return np.asarray((blocks - d - 2) / (blocks - 1) * np.sum(mean * solved, axis=1) - d / blocks)
+
+    value, drawn = resampled(precision, blocks, seed)
+    error = float(drawn.std(ddof=1)) * np.sqrt(blocks / (blocks - 1))
+    estimate = Estimate(2 * value / span, float(2 * error / span), blocks, found.unit, "currents, blocks redrawn")
     found.keep("current_uncertainty", estimate, assumptions, BARATO)

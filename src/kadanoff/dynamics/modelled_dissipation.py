@@ -138,12 +138,7 @@ def _exact_transitions(
         state = np.arange(len(rates))
         weights = current_weights(list(observer.pairs), state[:, None], state[None, :])
         mean, covariance = current_statistics(flows, rates, weights)
-        try:
-            value = uncertainty_bound(mean, covariance)
-        except ValueError as error:
-            found.notes.append(f"current_uncertainty is left out: {error}")
-        else:
-            found.add("current_uncertainty", value, f"{RESOLVED}; continuous time", BARATO)
+        found.add("current_uncertainty", uncertainty_bound(mean, covariance), f"{RESOLVED}; continuous time", BARATO)
 
 
 def _milestone_flows(flows: Array, rates: Array, observer: Milestones) -> Array:

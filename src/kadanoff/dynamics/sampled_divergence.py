@@ -5,9 +5,11 @@ transitions and the bin of the time between them. From counts n_w in a time T
 
     sigma = 1/T sum_{w < w'} (n_w - n_w') ln((n_w + 1/2) / (n_w' + 1/2)),    w' the reversed word
 
-is what the counts of one run show. Noise alone makes it positive, also in equilibrium. The data are therefore cut into
-blocks that are longer than the slowest correlation, and blocks drawn with replacement tell both the bias, which is
-taken off, and the standard error. The estimate may come out below zero by its error.
+is what the counts of one run show. Noise alone makes it positive, also in equilibrium: by 2 / T for every pair of words
+whose counts are independent Poisson numbers, by more or less where they are correlated (currents through a network obey
+Kirchhoff's law). The data are therefore cut into blocks that are longer than the slowest correlation. The covariance of
+the counts between blocks gives the bias, which is taken off, and blocks drawn with replacement give the standard error.
+The estimate may come out below zero by its error.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from kadanoff.estimates import Estimate
+from kadanoff.estimates import Estimate, means
 
 __all__ = ["Blocks", "Words", "binned", "cut", "divergence", "resampled", "words"]
 
@@ -35,7 +37,7 @@ _BINS = 256
 
 @dataclass(frozen=True, eq=False)
 class Words:
-    """Counts (blocks, pairs) of both words of every pair {w, reversed w}: ``there`` and ``back``; ``sign`` is a scale."""
+    """Counts (blocks, pairs) of both words of every pair {w, reversed w}, ``there`` and ``back``; ``sign`` scales."""
 
     there: Array
     back: Array
@@ -51,31 +53,50 @@ class Blocks:
 
 
 def cut(symbols: Index, times: Array | None) -> Blocks:
-    """Blocks of equally many symbols, 128 of them or fewer, until neighbours no longer remember each other.
+    """Blocks of equally many symbols, 128 of them or fewer, long enough to be independent of each other.
 
-    The share of time spent in each symbol is compared between neighbouring blocks; where it is correlated beyond 4
-    standard errors the blocks are joined two and two.
+    The share of time spent in each symbol is compared between neighbouring blocks: where it is correlated beyond 3
+    standard errors, the blocks are joined two and two.
 
     Raises:
-        ValueError: where fewer than 16 blocks are left: the series is short beside its slowest time scale.
+        ValueError: for a series that holds fewer than 16 independent pieces with 8 changes of symbol.
     """
     spent = np.ones(len(symbols)) if times is None else times
+    events = len(symbols) if times is not None else np.count_nonzero(np.diff(symbols))  # equal steps show rests too
     count = _MOST
-    while count * _SHORTEST > len(symbols):
+    while count * _SHORTEST > events and count > 1:
         count //= 2
-    kinds = int(symbols.max()) + 1
-    while count >= _FEWEST:
-        number = (np.arange(len(symbols)) * count) // len(symbols)
-        share = np.bincount(number * kinds + symbols, spent, minlength=count * kinds).reshape(count, kinds)
-        duration = share.sum(axis=1)
-        share = share / duration[:, None]
-        if not _remember(share):
-            return Blocks(number, duration)
+    blocks, share = _divided(symbols, spent, count)
+    pieces = float(count)
+    if count >= _FEWEST and share.size:
+        pieces = min(pieces, float(means(share).samples.min()))
+    if 1.6 * pieces < _FEWEST or count < _FEWEST:
+        raise ValueError(
+            f"the series of {len(symbols)} symbols is too short beside its slowest time scale: it holds about "
+            f"{pieces:.0f} independent pieces with {_SHORTEST} changes or more, and an error bar needs {_FEWEST}; take "
+            "a longer one"
+        )
+    while count >= 2 * _FEWEST and _remember(share):
         count //= 2
-    raise ValueError(
-        f"the series of {len(symbols)} symbols is too short beside its slowest time scale: even {_FEWEST} blocks "
-        "of it are not independent (or hold fewer than 8 symbols), so that there is no error bar; take a longer one"
-    )
+        blocks, share = _divided(symbols, spent, count)
+    return blocks
+
+
+def _divided(symbols: Index, spent: Array, count: int) -> tuple[Blocks, Array]:
+    """``count`` blocks, and the shares of time of the symbols in them, those that vary by more than rounding."""
+    kinds = int(symbols.max(initial=0)) + 1
+    number = (np.arange(len(symbols)) * count) // len(symbols)
+    share = np.bincount(number * kinds + symbols, spent, minlength=count * kinds).reshape(count, kinds)
+    duration = share.sum(axis=1)
+    share = share / duration[:, None]
+    return Blocks(number, duration), share[:, share.std(axis=0) * len(symbols) > count]
+
+
+def _remember(share: Array) -> bool:
+    """Whether the shares of neighbouring blocks are correlated beyond 3 standard errors, in any symbol."""
+    centred = share - share.mean(axis=0)
+    correlation = np.mean(centred[1:] * centred[:-1], axis=0) / np.mean(centred**2, axis=0)
+    return bool(correlation.max(initial=0.0) > 3 / np.sqrt(len(share)))
 
 
 def words(code: Index, reverse: Index, number: Index, blocks: int, sign: float = 1.0) -> Words:
@@ -101,7 +122,8 @@ def words(code: Index, reverse: Index, number: Index, blocks: int, sign: float =
 def binned(code: Index, reverse: Index, times: Array) -> tuple[Index, Index]:
     """Words and their reverses with the bin of a time added to both.
 
-    The bins hold equally many of the times of a word and its reverse together, n^0.4 bins for n times, at most 256.
+    The bins hold equally many of the times of a word and its reverse together: n^0.4 bins, at most 256, where the
+    rarer of the two was seen n times.
     Binning lowers a divergence (data processing), so that a bound stays one.
     """
     low = np.minimum(code, reverse)
@@ -111,7 +133,8 @@ def binned(code: Index, reverse: Index, times: Array) -> tuple[Index, Index]:
     for rows in np.split(order, starts[1:]):
         if code[rows[0]] == reverse[rows[0]]:
             continue
-        bins = int(np.clip(len(rows) ** 0.4, 1, _BINS))
+        rarer = min(np.count_nonzero(code[rows] == low[rows]), np.count_nonzero(code[rows] != low[rows]))
+        bins = int(np.clip(rarer**0.4, 1, _BINS))
         edges = np.quantile(times[rows], np.arange(1, bins) / bins)
         bin_number[rows] = np.searchsorted(edges, times[rows])
     return code * _BINS + bin_number, reverse * _BINS + bin_number
@@ -128,29 +151,47 @@ def divergence(parts: Sequence[Words], duration: Array, unit: str, seed: int = 0
         total = np.zeros(len(weight))
         for part in parts:
             for start in range(0, part.there.shape[1], _PAIRS):
-                n = weight @ part.there[:, start : start + _PAIRS]
-                m = weight @ part.back[:, start : start + _PAIRS]
+                n = np.maximum(weight @ part.there[:, start : start + _PAIRS], 0.0)
+                m = np.maximum(weight @ part.back[:, start : start + _PAIRS], 0.0)
                 total += part.sign * np.sum((n - m) * np.log((n + 0.5) / (m + 0.5)), axis=1)
         return np.asarray(total / (weight @ duration))
 
-    plain, drawn = resampled(rates, len(duration), seed)
-    error = float(drawn.std(ddof=1)) * np.sqrt(len(duration) / (len(duration) - 1))
-    return Estimate(
-        2 * plain - float(drawn.mean()), float(error), len(duration), unit, "words, blocks redrawn, bias taken off"
-    )
+    blocks = len(duration)
+    weight = _draws(blocks, seed)
+    plain, drawn, mirrored = float(rates(np.ones((1, blocks)))[0]), rates(weight), rates(2.0 - weight)
+    # f of noise x about x0 is a (x0 + x)^2: what is odd in x has the variance 4 a^2 x0^2, and x0^2 is too large by that
+    # of the noise it holds itself; what is even has 2 a^2, the variance in equilibrium
+    even = float(np.var((drawn + mirrored) / 2, ddof=1))
+    variance = max(float(np.var(drawn, ddof=1)) - 2 * even, even) * blocks / (blocks - 1)
+    bias = sum(part.sign * _bias(part) for part in parts) / float(duration.sum())
+    return Estimate(plain - bias, np.sqrt(variance), blocks, unit, "words, blocks redrawn, bias taken off")
+
+
+def _bias(part: Words) -> float:
+    """What noise adds to sum (n - m) ln((n + 1/2) / (m + 1/2)), to second order in the fluctuations of the counts.
+
+    With f = (n - m) ln(n / m): f_nn v_n / 2 + f_mm v_m / 2 + f_nm c, and what the halves add, -(n - m)^2 / 2nm; 2 for
+    Poisson numbers. Counts below 10 are taken as Poisson, for want of a variance.
+    """
+    if part.there.shape[1] == 0:
+        return 0.0
+    blocks = len(part.there)
+    n, m = part.there.sum(axis=0) + 0.5, part.back.sum(axis=0) + 0.5
+    first, second = part.there - part.there.mean(axis=0), part.back - part.back.mean(axis=0)
+    scale = blocks / (blocks - 1)
+    v, w, c = scale * (first**2).sum(axis=0), scale * (second**2).sum(axis=0), scale * (first * second).sum(axis=0)
+    few = np.minimum(n, m) < _RARE
+    v, w, c = np.where(few, n, v), np.where(few, m, w), np.where(few, 0.0, c)
+    curved = (1 / n + m / n**2) * v / 2 + (1 / m + n / m**2) * w / 2 - (1 / n + 1 / m) * c
+    return float(np.sum(curved - (n - m) ** 2 / (2 * n * m)))
 
 
 def resampled(function, blocks: int, seed: int) -> tuple[float, Array]:  # type: ignore[no-untyped-def]
     """A function of weights (m, b) -> (m,) of the blocks, for all of them once and for 400 draws with replacement."""
+    return float(function(np.ones((1, blocks)))[0]), np.asarray(function(_draws(blocks, seed)))
+
+
+def _draws(blocks: int, seed: int) -> Array:
+    """How often each block is taken in 400 draws with replacement."""
     generator = np.random.default_rng(seed)
-    weight = generator.multinomial(blocks, np.full(blocks, 1.0 / blocks), size=_RESAMPLES).astype(np.float64)
-    return float(function(np.ones((1, blocks)))[0]), np.asarray(function(weight))
-
-
-def _remember(share: Array) -> bool:
-    """Whether the shares of neighbouring blocks are correlated beyond 4 standard errors, in any symbol."""
-    centred = share - share.mean(axis=0)
-    variance = np.mean(centred**2, axis=0)
-    covariance = np.mean(centred[1:] * centred[:-1], axis=0)
-    moving = variance > 0
-    return bool(np.any(covariance[moving] > 4 / np.sqrt(len(share)) * variance[moving]))
+    return generator.multinomial(blocks, np.full(blocks, 1.0 / blocks), size=_RESAMPLES).astype(np.float64)

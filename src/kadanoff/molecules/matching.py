@@ -337,9 +337,7 @@ def _between(one: Model, two: Model) -> Model:
     pairs = {}
     for pair, there in two.pairs.items():
         here = one.pairs[pair]
-        pairs[pair] = replace(
-            there, energy=0.5 * (here.energy + there.energy), slope=0.5 * (here.slope + there.slope)
-        )
+        pairs[pair] = replace(there, energy=0.5 * (here.energy + there.energy), slope=0.5 * (here.slope + there.slope))
     return replace(two, pairs=pairs)
 
 

@@ -411,4 +411,3 @@ def start_model(
             edge=first.width,
         )  # fmt: skip
     return Model(names, masses, pairs)
-

@@ -27,6 +27,8 @@ from kadanoff.molecules.three_body import AngularTriplet, SplineTriplet, Triplet
 __all__ = ["Model", "PairPotential", "lennard_jones", "two_well"]
 
 _Array = NDArray[np.float64]
+
+
 @dataclass(frozen=True, eq=False)
 class PairPotential:
     """A tabulated pair potential U(r): cubic Hermite on r_k = k * step, k = 0..m-1, r_{m-1} = cut-off.

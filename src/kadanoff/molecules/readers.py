@@ -320,5 +320,3 @@ def _open_any(path: Path, n_atoms: int, damaged: Damaged) -> AnyReader:
 def first_line(error: BaseException) -> str:
     """What an error says, in one line."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
-
-

@@ -95,9 +95,7 @@ class Stack:
     def weighted(self, weights: Array) -> Stack:
         """The same blocks, each with a weight."""
         column = np.asarray(weights)[:, None]
-        return replace(
-            self, counts=self.counts * column, ideal=self.ideal * column, frames=self.frames * column[:, 0]
-        )
+        return replace(self, counts=self.counts * column, ideal=self.ideal * column, frames=self.frames * column[:, 0])
 
     def reblock(self, blocks: int) -> Stack:
         """The same data in fewer, longer blocks of neighbours."""

@@ -130,9 +130,7 @@ def settle(
     if largest > trust:
         change, largest = change * (trust / largest), trust
     width = float(target.edges[1] - target.edges[0])
-    better = potential.updated(
-        modes.fine, change, supported=(float(modes.fine[0]), float(modes.fine[-1])), edge=width
-    )
+    better = potential.updated(modes.fine, change, supported=(float(modes.fine[0]), float(modes.fine[-1])), edge=width)
     return Settled(better, chi2, expected, float(np.sqrt(spread)), freedom, largest, bool(enough))
 
 

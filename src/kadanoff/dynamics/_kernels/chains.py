@@ -1,4 +1,4 @@
-"""Loops of Markov chains: one relaxation sweep, aggregates of states, a trajectory."""
+"""Loops of large sparse chains: one relaxation sweep, aggregates of states."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from kadanoff.random import uniform
-
-__all__ = ["gather_aggregates", "relax", "walk"]
+__all__ = ["gather_aggregates", "relax"]
 
 
 @numba.njit(cache=True, nogil=True)
@@ -65,29 +63,3 @@ def gather_aggregates(
             label[i] = number
             number += 1
     return number
-
-
-@numba.njit(cache=True, nogil=True)
-def walk(cumulative: NDArray[np.float64], first: int, seed: int, stream: int, out: NDArray[np.int32]) -> None:
-    """A trajectory out (steps,) of the chain with cumulative rows (n, n), last column one, from state ``first``.
-
-    Steps 2 k + 1 and 2 k + 2 take the two numbers of uniform(seed, stream, k, 0).
-    """
-    here = first
-    last = cumulative.shape[0] - 1
-    out[0] = here
-    second = 0.0
-    for t in range(1, out.shape[0]):
-        if t & 1:
-            u, second = uniform(seed, stream, (t - 1) >> 1, 0)
-        else:
-            u = second
-        low, high = 0, last
-        while low < high:
-            middle = (low + high) >> 1
-            if u < cumulative[here, middle]:
-                high = middle
-            else:
-                low = middle + 1
-        here = low
-        out[t] = here

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from kadanoff.random import uniform
 
-__all__ = ["alias_tables", "walk"]
+__all__ = ["alias_tables", "step_walk", "walk"]
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -82,3 +82,23 @@ def walk(
         place = int(scaled)
         state = target[start + place] if scaled - place < keep[start + place] else other[start + place]
     return state
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def step_walk(
+    offset: NDArray[np.int64],
+    target: NDArray[np.int32],
+    keep: NDArray[np.float64],
+    other: NDArray[np.int32],
+    state: int,
+    seed: int,
+    stream: int,
+    states: NDArray[np.int32],
+) -> None:
+    """Fill states (m,) with a chain in discrete time; step k draws its target by (seed, stream, k, 0)."""
+    for k in range(len(states)):
+        states[k] = state
+        start = offset[state]
+        scaled = uniform(seed, stream, k, 0)[0] * (offset[state + 1] - start)
+        place = int(scaled)
+        state = target[start + place] if scaled - place < keep[start + place] else other[start + place]

@@ -11,8 +11,13 @@ from kadanoff.dynamics._kernels.hidden_markov import log_likelihood
 from kadanoff.dynamics.block_divergence import block_divergence
 from kadanoff.dynamics.entropy_production import split_flows, step_flows
 from kadanoff.dynamics.hidden_markov import HiddenMarkov, choose_hidden_states, hidden_markov_error
+from kadanoff.dynamics.jumps import simulate_chain
 from kadanoff.dynamics.lumping import lump_chain, lumpability, lumping_loss
-from kadanoff.dynamics.markov import simulate_chain, spectrum, stationary_state, transition_matrix
+from kadanoff.dynamics.markov import (
+    spectrum,
+    stationary_state,
+    transition_matrix,
+)
 from kadanoff.dynamics.quasi_markov import (
     implied_times_of_kernels,
     lumped_propagators,
@@ -84,7 +89,7 @@ def _network_case(number: int, seed: int, frames: int) -> NetworkCase:
     lumps = Map.groups(labels)
     parts = split_flows(step_flows(transition), lumps)
     words = block_divergence(transition, lumps, _LONGEST)
-    path = path_divergence(transition, labels, frames, seed, number)
+    path = path_divergence(transition, labels, frames, _own_seed(seed, number))
     loss = lumping_loss(transition, lumps, width=1e-6, words=3000, longest=60)
     return NetworkCase(
         len(labels), lumps.n_coarse, parts.total, parts.apparent, float(words.per_step.max()), path.value,
@@ -93,13 +98,17 @@ def _network_case(number: int, seed: int, frames: int) -> NetworkCase:
     )  # fmt: skip
 
 
-def path_divergence(transition: Array, labels: NDArray[np.int64], frames: int, seed: int, stream: int) -> Estimate:
+def _own_seed(seed: int, number: int) -> int:
+    return int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def path_divergence(transition: Array, labels: NDArray[np.int64], frames: int, seed: int) -> Estimate:
     """D_n / (n - 1) of the lumped chain for words of n = 1000 symbols: the mean of ln P(w) / P(w backwards), sampled.
 
     Each word counts with its exact probabilities, from the forward recursion; the words follow one another in one
     simulated trajectory.
     """
-    seen = labels[simulate_chain(transition, frames, seed=seed, stream=stream)]
+    seen = labels[simulate_chain(transition, frames, seed=seed)]
     p = stationary_state(transition)
     shown = np.vstack([labels == lump for lump in range(labels.max() + 1)] + [np.ones(len(labels), dtype=bool)]) * 1.0
     ratio = [

@@ -13,8 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from kadanoff import plotting
 from kadanoff.dynamics.entropy_production import entropy_production
+from kadanoff.dynamics.jumps import simulate_chain
 from kadanoff.dynamics.lumping import Lumpability, LumpingLoss, lump_labels, lumpability, lumping_loss
-from kadanoff.dynamics.markov import Spectrum, simulate_chain, spectrum
+from kadanoff.dynamics.markov import (
+    Spectrum,
+    spectrum,
+)
 from kadanoff.dynamics.metastable import metastable_sets, suggested_sets
 from kadanoff.dynamics.network_diagram import draw_network
 from kadanoff.dynamics.studies.lumping_cases import hidden_ring

@@ -72,9 +72,7 @@ def whole_means(
 
 
 @njit(cache=True, nogil=True)
-def bead_sums(
-    values: Array, offset: Array, atoms: Array, starts: Array, share: Array, plain: bool, out: Array
-) -> bool:
+def bead_sums(values: Array, offset: Array, atoms: Array, starts: Array, share: Array, plain: bool, out: Array) -> bool:
     """sum over the atoms of each bead of share * value, in double precision; ``plain`` where all shares are one.
 
     Returns whether all is finite.

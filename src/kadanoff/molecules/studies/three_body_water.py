@@ -148,9 +148,7 @@ def recover_mw(recovery: Recovery, temperature: float, seed: int) -> Recovered:
     edge = (number / density) ** (1.0 / 3.0)
     side = int(np.ceil(number ** (1.0 / 3.0)))
     lattice = (np.stack(np.meshgrid(*[np.arange(side)] * 3, indexing="ij"), -1).reshape(-1, 3) + 0.5)[:number] / side
-    start = Frames(
-        Beads.alike(number, model.masses[0], "W"), edge * lattice[None], np.full((1, 3), edge), np.zeros(1)
-    )
+    start = Frames(Beads.alike(number, model.masses[0], "W"), edge * lattice[None], np.full((1, 3), edge), np.zeros(1))
     engine = BeadEngine()
     bath = Langevin(temperature, 5.0)
     warm = list(engine.run(model, start, steps=4000, timestep=0.005, every=4000, thermostat=bath, seed=seed))[-1]
