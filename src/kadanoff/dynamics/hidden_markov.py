@@ -92,7 +92,7 @@ class HiddenMarkovFit:
         model: the best of all restarts.
         log_likelihood: ln P of the data, nats; ``frames`` how many they have.
         parameters: free numbers in the model.
-        unidentified: directions among them that no data of this kind can tell (`unidentified_directions`).
+        unidentified: directions among them that these data cannot tell (`unidentified_directions`).
         converged: whether the last step gained less than the tolerance.
         restarts: (r,) ln P per frame that the restarts reached on the pilot data, best first.
     """
@@ -107,8 +107,8 @@ class HiddenMarkovFit:
 
     @property
     def bic(self) -> float:
-        """Schwarz' criterion -2 ln P + (parameters - unidentified) ln(frames): the smallest is preferred."""
-        return -2 * self.log_likelihood + (self.parameters - self.unidentified) * float(np.log(self.frames))
+        """Schwarz' criterion -2 ln P + parameters ln(frames): the smallest is preferred."""
+        return -2 * self.log_likelihood + self.parameters * float(np.log(self.frames))
 
 
 def fit_hidden_markov(
@@ -167,11 +167,11 @@ def fit_hidden_markov(
     tried.sort(key=lambda one: -one[1])
     model, value, converged = _climb(data, tried[0][0], iterations, tolerance)
     free = hidden * (hidden - 1) + int(mask.sum()) - hidden
-    lost = unidentified_directions(model)
+    lost = unidentified_directions(model, frames)
     if not quiet and lost:
         warnings.warn(
             f"{lost} of the {free} numbers of a model with {hidden} hidden states and {m} symbols cannot be told from "
-            "any amount of such data: its hidden rates, currents and entropy production are not measured, only what "
+            "these data: its hidden rates, currents and entropy production are not measured, only what "
             "follows from the law of the symbols",
             MarkovWarning,
             stacklevel=2,
@@ -267,12 +267,16 @@ def choose_hidden_states(
     ]
 
 
-def unidentified_directions(model: HiddenMarkov) -> int:
+def unidentified_directions(model: HiddenMarkov, frames: int | None = None) -> int:
     """How many directions of change leave the law of the symbols as it is: free numbers minus the rank of the Jacobian.
 
     The law of a hidden Markov model of k states is fixed by its words of 2 k symbols (Paz, 1971); their derivatives by
     the non-zero numbers of the model are taken exactly (complex steps) along the directions that keep the rows
     normalised. Where there are more than 4,096 words, so many are drawn.
+
+    With ``frames`` also those directions count that so many frames, cut to words, would know to no better than 1, the
+    whole range of a probability: I = frames / (2 k) sum_w (dP_w)^2 / P_w below 1. A model that is nearly one with
+    unidentified directions has them too.
     """
     a, b = model.transition, model.emission
     k, m = b.shape
@@ -288,6 +292,11 @@ def unidentified_directions(model: HiddenMarkov) -> int:
     if not columns:
         return 0
     jacobian = np.column_stack(columns)
+    if frames is not None:
+        p = _word_probabilities(a, b, words)
+        scaled = jacobian[p > 0] / np.sqrt(p[p > 0])[:, None]
+        known = frames / (2 * k) * (m ** (2 * k) / len(words)) * np.linalg.svd(scaled, compute_uv=False) ** 2
+        return int(len(columns) - np.count_nonzero(known > 1.0))
     size = np.linalg.norm(jacobian, axis=0)
     values = np.linalg.svd(jacobian / np.where(size > 0, size, 1.0), compute_uv=False)
     return int(len(columns) - np.count_nonzero(values > 1e-8 * values[0]))

@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
-_WORD = 1000  # symbols of one word of the sampled path divergence
+_WORD = 200  # symbols of one word of the sampled path divergence
 _LONGEST = 7  # of the exact words
 
 
@@ -51,8 +51,9 @@ class NetworkCase(NamedTuple):
     total: float
     apparent: float
     block: float  # largest D_n / (n - 1), n <= 7
-    path: float  # D_1000 / 999, sampled
+    path: float  # D_200 / 199, sampled
     path_error: float
+    path_words: float
     loss: float  # KL rate of the lumped process against its Markov closure, middle of its bounds
     loss_width: float
     defect: float
@@ -93,7 +94,7 @@ def _network_case(number: int, seed: int, frames: int) -> NetworkCase:
     loss = lumping_loss(transition, lumps, width=1e-6, words=3000, longest=60)
     return NetworkCase(
         len(labels), lumps.n_coarse, parts.total, parts.apparent, float(words.per_step.max()), path.value,
-        path.error or 0.0, (loss.lower + loss.upper) / 2, loss.upper - loss.lower, lumpability(transition,
+        path.error or 0.0, float(path.samples or 0), (loss.lower + loss.upper) / 2, loss.upper - loss.lower, lumpability(transition,
         lumps).largest,
     )  # fmt: skip
 
@@ -103,7 +104,7 @@ def _own_seed(seed: int, number: int) -> int:
 
 
 def path_divergence(transition: Array, labels: NDArray[np.int64], frames: int, seed: int) -> Estimate:
-    """D_n / (n - 1) of the lumped chain for words of n = 1000 symbols: the mean of ln P(w) / P(w backwards), sampled.
+    """D_n / (n - 1) of the lumped chain for words of n = 200 symbols: the mean of ln P(w) / P(w backwards), sampled.
 
     Each word counts with its exact probabilities, from the forward recursion; the words follow one another in one
     simulated trajectory.
