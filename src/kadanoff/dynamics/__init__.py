@@ -34,7 +34,6 @@ from kadanoff.dynamics.lumping import (
 )
 from kadanoff.dynamics.markov import Spectrum, spectrum, stationary_state, transition_matrix
 from kadanoff.dynamics.metastable import Metastable, metastable_sets, suggested_sets
-from kadanoff.dynamics.network_diagram import draw_network
 from kadanoff.dynamics.observers import Milestones, Record, ResolvedTransitions, StateLumps, record
 from kadanoff.dynamics.quasi_markov import QuasiMarkov, lumped_propagators, memory_kernels, quasi_markov
 from kadanoff.dynamics.time_reversal import Reversibility, reversibility_test
@@ -79,7 +78,6 @@ __all__ = [
     "choose_hidden_states",
     "count_transitions",
     "cycles",
-    "draw_network",
     "dwell_time_bound",
     "edge_flows",
     "entropy_production",

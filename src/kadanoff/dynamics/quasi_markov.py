@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 Array = NDArray[np.float64]
+_MOST = 100  # states of sampled kernels
 
 
 def lumped_propagators(transition: Any, lumps: Map, steps: int) -> Array:
@@ -124,6 +125,8 @@ def sampled_propagators(
     """
     data = checked_trajectories(trajectories)
     m = 1 + max(int(frames.max()) for frames in data) if states is None else states
+    if m > _MOST:
+        raise ValueError(f"{m} states: memory kernels are for up to {_MOST} of them; lump them first")
     found = np.empty((blocks + 1, steps + 1, m, m))
     found[:, 0] = np.eye(m)
     for n in range(1, steps + 1):

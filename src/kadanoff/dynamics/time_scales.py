@@ -193,7 +193,14 @@ def _both(base: Counts, longer: Counts, sets: Map, k: int, left: int | None) -> 
     p = stationary_state(transition)
     weight = sets.membership.toarray() * p
     ahead = weight @ np.linalg.matrix_power(transition, k) @ sets.membership.toarray().T
-    rows = tables[1] / np.maximum(tables[1].sum(axis=1, keepdims=True), 1)
+    leaving = tables[1].sum(axis=1)
+    if leaving.min() <= 0:
+        raise ValueError(
+            f"lag {longer.lag}: no pair starts in state {int(leaving.argmin())}"
+            + ("" if left is None else f" without block {left}")
+            + "; shorter lags, fewer states or longer data are needed"
+        )
+    rows = tables[1] / leaving[:, None]
     both = np.array([ahead, weight @ rows @ sets.membership.toarray().T])
     return np.asarray(both / weight.sum(axis=1)[:, None])
 
