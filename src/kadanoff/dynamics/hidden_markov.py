@@ -274,8 +274,8 @@ def unidentified_directions(model: HiddenMarkov, frames: int | None = None) -> i
     the non-zero numbers of the model are taken exactly (complex steps) along the directions that keep the rows
     normalised. Where there are more than 4,096 words, so many are drawn.
 
-    With ``frames`` also those directions count that so many frames, cut to words, would know to no better than 1, the
-    whole range of a probability: I = frames / (2 k) sum_w (dP_w)^2 / P_w below 1. A model that is nearly one with
+    With ``frames`` also those directions count that so many frames, cut to words, would know to no better than a number
+    drawn at random between 0 and 1: I = frames / (2 k) sum_w (dP_w)^2 / P_w below 12. A model that is nearly one with
     unidentified directions has them too.
     """
     a, b = model.transition, model.emission
@@ -296,7 +296,7 @@ def unidentified_directions(model: HiddenMarkov, frames: int | None = None) -> i
         p = _word_probabilities(a, b, words)
         scaled = jacobian[p > 0] / np.sqrt(p[p > 0])[:, None]
         known = frames / (2 * k) * (m ** (2 * k) / len(words)) * np.linalg.svd(scaled, compute_uv=False) ** 2
-        return int(len(columns) - np.count_nonzero(known > 1.0))
+        return int(len(columns) - np.count_nonzero(known > 12.0))
     size = np.linalg.norm(jacobian, axis=0)
     values = np.linalg.svd(jacobian / np.where(size > 0, size, 1.0), compute_uv=False)
     return int(len(columns) - np.count_nonzero(values > 1e-8 * values[0]))

@@ -94,8 +94,8 @@ def _network_case(number: int, seed: int, frames: int) -> NetworkCase:
     loss = lumping_loss(transition, lumps, width=1e-6, words=3000, longest=60)
     return NetworkCase(
         len(labels), lumps.n_coarse, parts.total, parts.apparent, float(words.per_step.max()), path.value,
-        path.error or 0.0, float(path.samples or 0), (loss.lower + loss.upper) / 2, loss.upper - loss.lower, lumpability(transition,
-        lumps).largest,
+        path.error or 0.0, float(path.samples or 0), (loss.lower + loss.upper) / 2, loss.upper - loss.lower,
+        lumpability(transition, lumps).largest,
     )  # fmt: skip
 
 
