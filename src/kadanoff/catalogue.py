@@ -36,6 +36,8 @@ KINDS: dict[str, str] = {
     "dynamics.heat-bath": "kadanoff.dynamics.studies.heat_bath:heat_bath",
     "dynamics.langevin": "kadanoff.dynamics.studies.langevin:langevin",
     "dynamics.langevin-double-well": "kadanoff.dynamics.studies.langevin_double_well:double_well_study",
+    "dynamics.lumping": "kadanoff.dynamics.studies.lumping:lumping",
+    "dynamics.markov": "kadanoff.dynamics.studies.markov:markov",
     "dynamics.entropy-production": "kadanoff.dynamics.studies.entropy_production:entropy_production_of_data",
     "dynamics.arrow-of-time": "kadanoff.dynamics.studies.arrow_of_time:arrow_of_time",
     "networks.regions": "kadanoff.networks.studies:regions",
@@ -100,6 +102,8 @@ STUDIES: tuple[Study, ...] = (
         "six systems out and back: fine entropy constant, coarse entropy rising, the return that one bit can spoil",
         60,
     ),
+    Study("lumping", "dynamics.lumping", "driven networks lumped: what is hidden, and what memory brings back", 40),
+    Study("markov", "dynamics.markov", "a Markov model of your states: driven or not, how slow, what lumps lose", 5),
     Study("regions", "networks.regions", "a network to regions, hard and soft: flow conserved, wiring forgotten", 2),
     Study(
         "spce-reference",

@@ -1,0 +1,113 @@
+"""The studies `lumping` and `markov`, small; in the slow suite a thousand networks."""
+
+import math
+
+import numpy as np
+import pytest
+
+from kadanoff.dynamics.jumps import ring, simulate_chain
+from kadanoff.dynamics.network_diagram import draw_network
+from kadanoff.dynamics.studies.lumping import Lumping, _excess, lumping
+from kadanoff.dynamics.studies.lumping_cases import hidden_ring, network_cases, path_divergence, random_network
+from kadanoff.dynamics.studies.markov import Markov, Ring, analyse, markov, read_states
+from kadanoff.plotting import figure
+from kadanoff.study import Run
+from kadanoff.study.configs import load
+
+
+@pytest.fixture(scope="module")
+def cases():
+    return network_cases(range(10), 3, 8000)
+
+
+def test_ten_networks_keep_the_order(cases):
+    assert all(np.all(excess <= 0) for excess in _excess(cases).values())
+    assert any(case.apparent > 1e-6 for case in cases)
+    assert all(case.total > 1e-4 and case.loss >= 0 for case in cases)
+
+
+@pytest.mark.slow
+def test_a_thousand_networks_keep_the_order():
+    """The level of 4 sigma and 2,000 sampled comparisons: 0.06 false alarms are expected."""
+    cases = network_cases(range(1000), 11, 20_000)
+    for name, excess in _excess(cases).items():
+        assert np.count_nonzero(excess > 0) == 0, (name, int(excess.argmax()), cases[int(excess.argmax())])
+    shares = np.array([case.apparent / case.total for case in cases])
+    assert np.median(shares) < 0.5
+
+
+def test_a_violation_would_be_seen(cases):
+    """Negative control: a network whose total is understated breaks all three bounds."""
+    case = max(cases, key=lambda one: one.apparent / one.total)
+    broken = _excess([case._replace(total=0.5 * case.apparent, path_error=0.01 * case.path_error)])
+    assert all(broken[f"{name} <= total"][0] > 0 for name in ("apparent", "block", "path"))
+
+
+def test_the_path_divergence_of_the_whole_chain_is_the_total():
+    chain = hidden_ring(0.36, 0.18)
+    found = path_divergence(chain, np.arange(3), 60_000, 5)
+    assert found.value == pytest.approx(0.18 * math.log(2), abs=4.5 * found.error)
+
+
+def test_random_networks_are_driven_and_their_lumps_full():
+    for number in range(20):
+        transition, labels = random_network(0, number)
+        assert transition.sum(axis=1) == pytest.approx(np.ones(len(transition)))
+        assert len(np.unique(labels)) == labels.max() + 1 < len(labels)
+
+
+@pytest.mark.slow
+def test_the_study_lumping():
+    config = Lumping(networks=5, network_frames=8000, frames=80_000, states=30, depth=2.0)
+    result = lumping(config, Run(seed=2))
+    assert result.verdict.passed is True
+    found = result.reported
+    assert found["violations"].value == 0
+    assert found["unidentified.cycle_model"].agrees
+    for name in ("cycle", "double_well"):
+        naive = found[f"propagator_error.{name}.markov"].value
+        assert min(found[f"propagator_error.{name}.{kind}_markov"].value for kind in ("quasi", "hidden")) < naive
+    assert set(result.pictures) == {"slack", "double_well", "cycle"}
+
+
+def test_the_study_markov():
+    result = markov(Markov(ring=Ring(frames=40_000), lumps=[0, 1, 1], blocks=16), Run(seed=1))
+    assert result.verdict.passed is True
+    found = result.reported
+    assert found["reversible_p_value"].value < 0.01
+    assert found["entropy_production"].agrees
+    assert found["entropy_production.lumped"].value == 0
+    assert abs(found["entropy_production.reversible_model"].value) < 1e-12
+    assert "not reversible" in result.verdict.text
+
+
+def test_a_file_of_ones_own(tmp_path):
+    """Text with a header and two trajectories, and the same as .npy; a lump and a state that is never left."""
+    x = simulate_chain(hidden_ring(0.3, 0.1), 6000, seed=0).reshape(2, 3000) + 1
+    x[0, 0] = 0
+    np.savetxt(tmp_path / "states.csv", x.T, fmt="%d", delimiter=",", header="first, second")
+    np.save(tmp_path / "states.npy", x)
+    assert all(np.array_equal(a, b) for a, b in zip(read_states(tmp_path / "states.csv"), x, strict=True))
+    found = analyse(
+        read_states(tmp_path / "states.npy"), Markov(trajectory=tmp_path / "states.npy", blocks=16, times=1)
+    )
+    assert found.model.states.tolist() == [1, 2, 3]
+    assert found.model.excluded.tolist() == [0]
+    assert any("cannot be reached" in note for note in found.notes)
+    assert found.test.p_value < 0.01
+    (tmp_path / "bad.csv").write_text("0\n1\n1.5\n")
+    with pytest.raises(ValueError, match=r"bad.csv, line 3"):
+        read_states(tmp_path / "bad.csv")
+
+
+def test_settings_name_what_is_missing(tmp_path):
+    (tmp_path / "none.toml").write_text('kind = "dynamics.markov"\nlag = 2\n')
+    with pytest.raises(ValueError, match="either trajectory"):
+        load(str(tmp_path / "none.toml"))
+
+
+def test_a_diagram_shows_currents_only_where_they_are():
+    for rates, arrows in ((ring(4, 2.0, 1.0), 4), (ring(4, 1.0, 1.0), 0)):
+        _, (axis,) = figure(1)
+        draw_network(axis, rates / 4, [0, 0, 1, 1])
+        assert len(axis.patches) == arrows
