@@ -114,7 +114,7 @@ def test_the_exact_solution_is_one(dimension):
     assert np.all(np.diff(bkw_h(np.linspace(start, 30, 12), dimension)) < 0)
 
 
-def test_the_issues_numbers():
+def test_three_dimensions():
     assert bkw_start() == pytest.approx(6 * math.log(2.5), rel=1e-14)
     assert bkw_width(7.0) == pytest.approx(1 - math.exp(-7 / 6), rel=1e-14)
     assert bkw_moment(7.0) == pytest.approx(15 * bkw_width(7.0) * (2 - bkw_width(7.0)), rel=1e-14)
