@@ -267,7 +267,7 @@ def _draw_frictions(
     right.legend(loc="upper right")
     return Picture(
         drawing,
-        "Left: friction over ζ = 8n(mkT/2π)$^{1/2}$ from the initial decay (circles; the line is exact) and from the "
+        "Left: friction over ζ = 8n(mkT/2π)½ from the initial decay (circles; the line is exact) and from the "
         "integral of the autocorrelation (squares); for M = m they differ, for heavier pistons no more. Right: five "
         "numbers that are zero where a Langevin equation holds; in the green stripe they count as small. Bars are two "
         "standard errors.",
