@@ -29,7 +29,8 @@ HEAVY = {
     "asyncio",
     "pandas",
 }
-INSTALLED = [kind for kind in KINDS if not kind.startswith("molecules") and kind != "dynamics.entropy-production"]
+_OWN_FILES = ("dynamics.entropy-production", "dynamics.markov")  # kinds that ask for a file of the user's
+INSTALLED = [kind for kind in KINDS if not kind.startswith("molecules") and kind not in _OWN_FILES]
 
 
 @pytest.fixture
