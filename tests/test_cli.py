@@ -29,7 +29,7 @@ HEAVY = {
     "asyncio",
     "pandas",
 }
-OWN_FILES = ("dynamics.langevin", "dynamics.entropy-production")  # kinds that have no shipped data
+OWN_FILES = ("dynamics.langevin", "dynamics.markov", "dynamics.entropy-production")  # ask for a file of the user's
 INSTALLED = [kind for kind in KINDS if not kind.startswith("molecules") and kind not in OWN_FILES]
 
 

@@ -53,10 +53,12 @@ def rows(b: np.ndarray) -> np.ndarray:
 def test_the_kernel_equals_its_plain_twin(symbols):
     initial = np.array([0.5, 0.2, 0.3])
     first, jumps, shown = np.zeros(3), np.zeros((3, 3)), np.zeros((3, 3))
-    value = expectations(np.array(symbols), initial, CYCLE, rows(BLURRED), first, jumps, shown)
+    value = expectations(np.array(symbols, dtype=np.int32), initial, CYCLE, rows(BLURRED), first, jumps, shown)
     expected = plain_expectations(symbols, initial, CYCLE, BLURRED)
     assert value == pytest.approx(expected[0], abs=1e-12)
-    assert value == pytest.approx(log_likelihood(np.array(symbols), initial, CYCLE, rows(BLURRED)), abs=1e-12)
+    assert value == pytest.approx(
+        log_likelihood(np.array(symbols, dtype=np.int32), initial, CYCLE, rows(BLURRED)), abs=1e-12
+    )
     assert first == pytest.approx(expected[1], abs=1e-12)
     assert jumps == pytest.approx(expected[2], abs=1e-12)
     assert shown == pytest.approx(expected[3], abs=1e-12)
@@ -66,7 +68,7 @@ def test_spans_join_without_a_seam():
     """Two sequences of 2 SPAN + 3 frames: expected counts add up to the frames, whatever lies in which span."""
     symbols = BLURRED[:, 0].take(simulate_chain(CYCLE, 2 * SPAN + 3, seed=0)) > 0.5
     first, jumps, shown = np.zeros(3), np.zeros((3, 3)), np.zeros((3, 3))
-    expectations(symbols.astype(np.int64), np.full(3, 1 / 3), CYCLE, rows(BLURRED), first, jumps, shown)
+    expectations(symbols.astype(np.int32), np.full(3, 1 / 3), CYCLE, rows(BLURRED), first, jumps, shown)
     assert first.sum() == pytest.approx(1)
     assert jumps.sum() == pytest.approx(2 * SPAN + 2)
     assert shown.sum() == pytest.approx(2 * SPAN + 3)
@@ -99,12 +101,12 @@ def test_three_hidden_states_behind_two_symbols():
     exact = truth.propagators(20)
     naive = np.array([np.linalg.matrix_power(markov, n) for n in range(21)])
     assert np.abs(fit.model.propagators(20) - exact).max() < np.abs(naive - exact).max()
-    slow = hidden_markov_error(fit, seen, lambda m: float(m.propagators(4)[4, 0, 0]), blocks=8)
+    slow = hidden_markov_error(fit, seen, lambda m: float(m.propagators(4)[4, 0, 0]), blocks=4)
     assert slow.value == pytest.approx(exact[4, 0, 0], abs=5 * slow.error)
 
 
 def test_the_number_of_hidden_states_is_chosen_on_unseen_data():
-    seen = np.array([0, 1, 1])[simulate_chain(CYCLE, 40_000, seed=2)].astype(np.int8)
+    seen = np.array([0, 1, 1])[simulate_chain(CYCLE, 30_000, seed=2)].astype(np.int8)
     two, three = choose_hidden_states(seen, (2, 3), seed=0, restarts=2)
     assert three.fit.bic < two.fit.bic
     assert three.held_out.value > 0

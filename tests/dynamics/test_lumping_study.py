@@ -12,7 +12,7 @@ from kadanoff.dynamics.studies.lumping_cases import hidden_ring, network_cases, 
 from kadanoff.dynamics.studies.markov import Markov, Ring, analyse, markov, read_states
 from kadanoff.plotting import figure
 from kadanoff.study import Run
-from kadanoff.study.configs import load
+from kadanoff.study.configs import load, template
 
 
 @pytest.fixture(scope="module")
@@ -111,3 +111,11 @@ def test_a_diagram_shows_currents_only_where_they_are():
         _, (axis,) = figure(1)
         draw_network(axis, rates / 4, [0, 0, 1, 1])
         assert len(axis.patches) == arrows
+
+
+def test_the_template_asks_for_a_file(tmp_path):
+    text = template("dynamics.markov")
+    assert '# trajectory = "states.npy"' in text
+    np.save(tmp_path / "states.npy", np.zeros(5, dtype=int))
+    (tmp_path / "mine.toml").write_text(text.replace("# trajectory", "trajectory"))
+    assert load(str(tmp_path / "mine.toml")).config.trajectory.name == "states.npy"

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kadanoff.dynamics import aggregation
+from kadanoff.dynamics._kernels.chains import gather_aggregates, relax
 from kadanoff.dynamics.aggregation import sparse_stationary_state
 from kadanoff.dynamics.jumps import ring, stationary
 from kadanoff.dynamics.markov import (
@@ -161,3 +162,29 @@ def test_the_stationary_state_stays(seed, states):
     p = stationary_state(chain)
     assert p @ chain == pytest.approx(p, rel=1e-10)
     assert p.sum() == pytest.approx(1)
+
+
+def test_a_sweep_and_the_aggregates_equal_their_plain_twins():
+    jumps = random_network(60, 5)
+    columns, leaving = jumps.tocsc(), np.asarray(jumps.sum(axis=1)).ravel()
+    x = np.random.default_rng(0).random(60)
+    twin = x.copy()
+    for j in range(60):
+        twin[j] = twin @ jumps.toarray()[:, j] / leaving[j]
+    relax(columns.indptr, columns.indices, columns.data, leaving, x)
+    assert x == pytest.approx(twin, rel=1e-13)
+    both = scipy.sparse.csr_array(jumps + jumps.T)
+    dense, order = both.toarray(), np.argsort(-x)
+    label = np.empty(60, dtype=np.int64)
+    number = gather_aggregates(both.indptr, both.indices, both.data, order, 0.25, label)
+    plain, found = np.full(60, -1), 0
+    for i in order:
+        if plain[i] >= 0:
+            continue
+        free = (plain < 0) & (dense[i] >= 0.25 * dense[i].max()) & (dense[i] > 0)
+        if free.any():
+            plain[free], plain[i] = found, found
+            found += 1
+        else:
+            plain[i] = plain[dense[i].argmax()]
+    assert (label.tolist(), number) == (plain.tolist(), found)

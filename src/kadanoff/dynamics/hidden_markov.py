@@ -415,7 +415,7 @@ def _symbols(trajectories: Any, m: int) -> list[NDArray[Any]]:
             raise ValueError(
                 f"trajectory {number}, frame {at}: symbol {int(frames[at])} is none of 0 ... {m - 1} or -1"
             )
-    return data
+    return [frames.astype(np.int32, copy=False) for frames in data]  # one compiled kernel for all
 
 
 def _first(data: list[NDArray[Any]], frames: int) -> list[NDArray[Any]]:

@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 
 from kadanoff.dynamics._kernels.counts import LANES, count_pairs
 from kadanoff.dynamics.markov import closed_classes, stationary_state
-from kadanoff.estimates import Estimate
 from kadanoff.parallel import map_ordered
 
 __all__ = [
@@ -230,12 +229,6 @@ def jackknife_counts(counts: Counts, function: Callable[[Any], Any]) -> tuple[Ar
             )
         without.append(found)
     return value, np.sqrt((number - 1) * np.var(np.array(without), axis=0))
-
-
-def estimate_of_counts(counts: Counts, function: Callable[[Any], float], unit: str = "") -> Estimate:
-    """`jackknife_counts` of one number, as an `Estimate`."""
-    value, error = jackknife_counts(counts, function)
-    return Estimate(float(value), float(error), len(counts.blocks), unit, "jackknife over blocks of time")
 
 
 def markov_model(counts: Counts, *, reversible: bool = False, quiet: bool = False) -> MarkovModel:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 
 import numpy as np
 import xarray
@@ -27,7 +26,6 @@ from kadanoff.dynamics.studies.lumping_cases import (
 )
 from kadanoff.estimates import Estimate
 from kadanoff.losses import Ledger, Loss
-from kadanoff.parallel import map_ordered
 from kadanoff.study import Picture, Reported, Result, Run, judge
 
 __all__ = ["Lumping", "lumping"]
@@ -54,13 +52,11 @@ class Lumping(BaseModel):
 def lumping(config: Lumping, run: Run) -> Result:
     """Random driven networks under random maps: apparent <= path <= total; and three models of a lumped chain."""
     cases: list[NetworkCase] = []
-    tasks = [range(k, min(k + _CHUNK, config.networks)) for k in range(0, config.networks, _CHUNK)]
-    with run.progress(len(tasks), "random networks") as bar:
-        for number, found in enumerate(
-            map_ordered(partial(_networks, run=run, config=config), list(enumerate(tasks)), None)
-        ):
-            cases += found
-            bar.advance(number >= 0)
+    chunks = [range(k, min(k + _CHUNK, config.networks)) for k in range(0, config.networks, _CHUNK)]
+    with run.progress(len(chunks), "random networks") as bar:
+        for number, chunk in enumerate(chunks):
+            cases += run.stage(f"networks {number}", network_cases, chunk, run.seed, config.network_frames)
+            bar.advance()
     ring = run.stage(
         "cycle",
         lumped_chain,
@@ -118,11 +114,6 @@ def _unidentified() -> Reported:
         2.0,
         source="a geometric dwell and one of phase type 2 fix 1 + 3 of 6",
     )
-
-
-def _networks(task: tuple[int, range], *, run: Run, config: Lumping) -> list[NetworkCase]:
-    number, numbers = task
-    return run.stage(f"networks {number}", network_cases, numbers, run.seed, config.network_frames)
 
 
 def _excess(cases: list[NetworkCase]) -> dict[str, Array]:

@@ -109,7 +109,7 @@ def path_divergence(transition: Array, labels: NDArray[np.int64], frames: int, s
     Each word counts with its exact probabilities, from the forward recursion; the words follow one another in one
     simulated trajectory.
     """
-    seen = labels[simulate_chain(transition, frames, seed=seed)]
+    seen = labels.astype(np.int32)[simulate_chain(transition, frames, seed=seed)]
     p = stationary_state(transition)
     shown = np.vstack([labels == lump for lump in range(labels.max() + 1)] + [np.ones(len(labels), dtype=bool)]) * 1.0
     ratio = [

@@ -351,6 +351,7 @@ def _pictures(found: Analysis) -> dict[str, Picture]:
         ylabel=plotting.label("implied time", "frame"),
     )
     if positive.size:
+        left.set_xlim(0.9 * scales.lags[0], 1.2 * scales.lags[scales.resolved.any(axis=1)].max())
         left.set_ylim(0.5 * float(positive.min()), 3 * float(positive.max()))
     left.set_title("Time scales against the lag")
     left.legend(loc="best")
