@@ -30,7 +30,7 @@ KINDS: dict[str, str] = {
     "molecules.exact-recovery": "kadanoff.molecules.studies.exact_recovery:exact_recovery",
     "molecules.water-reference": "kadanoff.molecules.studies.water_reference:water_reference",
     "molecules.force-floor": "kadanoff.molecules.studies.force_floor:force_floor_run",
-    "lattices.block-spins": "kadanoff.lattices.studies:block_spins",
+    "lattices.block-spins": "kadanoff.lattices.studies.block_spins:block_spins",
     "dynamics.hidden-cycle": "kadanoff.dynamics.studies.hidden_cycle:hidden_cycle",
     "dynamics.piston": "kadanoff.dynamics.studies.piston:piston",
     "dynamics.heat-bath": "kadanoff.dynamics.studies.heat_bath:heat_bath",

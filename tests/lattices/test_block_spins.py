@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.special import logsumexp
 
 from kadanoff.lattices import bond_sum, channel, enumerate_states, information, log_partition, spin_states
-from kadanoff.lattices.studies import CRITICAL, BlockSpins, block_spins, exact_entropy, nats_per_block
+from kadanoff.lattices.studies.block_spins import CRITICAL, BlockSpins, block_spins, exact_entropy, nats_per_block
 from kadanoff.maps import Map
 from kadanoff.study import Run
 

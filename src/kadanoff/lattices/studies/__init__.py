@@ -1,0 +1,1 @@
+"""The studies of lattices, one file a recipe."""
