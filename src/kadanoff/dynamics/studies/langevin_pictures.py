@@ -194,7 +194,7 @@ def _fields(source: Trajectories, report: TimeScaleReport, energy: Potential | N
     return Picture(
         drawing,
         "The model, with one standard error from blocks: potential of mean force, drift and diffusion in cells of the "
-        "coordinate."
+        "coordinate; bands of cells that the data hardly visit may leave the picture."
         if model is not None
         else "The potential of mean force with one standard error. No drift and diffusion: no Langevin model holds.",
     )

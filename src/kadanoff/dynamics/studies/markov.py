@@ -258,7 +258,7 @@ def _suggested(transition: NDArray[np.float64]) -> NDArray[np.int64]:
         try:
             found = lump_labels(metastable_sets(transition, sets).lumps, n)
         except ValueError as error:  # a number of sets that this chain does not have
-            why = why or str(error).removeprefix("sets: ")
+            why = why or str(error).removeprefix("sets: ").partition(";")[0]
             continue
         if sets < most:
             warnings.warn(
