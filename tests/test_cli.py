@@ -72,6 +72,7 @@ def test_list_names_every_study():
         assert f"{study.name} " in printed
         assert study.line in printed
         assert study.field in printed
+    assert all(kind in printed for kind in KINDS)
     assert fresh("list").startswith(printed.splitlines()[0])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["KINDS", "STUDIES", "Study"]
+__all__ = ["KINDS", "OWN_DATA", "STUDIES", "Study"]
 
 
 class Study(NamedTuple):
@@ -43,6 +43,17 @@ KINDS: dict[str, str] = {
     "networks.regions": "kadanoff.networks.studies:regions",
 }
 """Kind -> ``module:function``; the function takes ``(config, run)`` and returns a Result."""
+
+OWN_DATA: tuple[str, ...] = (
+    "molecules.bottom-up",
+    "molecules.three-body",
+    "molecules.transfer",
+    "dynamics.langevin",
+    "dynamics.markov",
+    "dynamics.entropy-production",
+    "networks.regions",
+)
+"""The kinds that take data of the user's own; the others have settings alone."""
 
 STUDIES: tuple[Study, ...] = (
     Study(

@@ -88,13 +88,15 @@ def _execute(
 @app.command("list", short_help="List the studies.")
 def list_() -> None:
     """List the studies: field, seconds on two cores, what each shows."""
-    from kadanoff.catalogue import STUDIES
+    from kadanoff.catalogue import KINDS, OWN_DATA, STUDIES
 
     wide = max(len(study.name) for study in STUDIES)
     for study in STUDIES:
         print(f"{study.name:<{wide}}  {study.field:<9}  {study.seconds:>5} s  {study.line}")
     print("\nRun one: kadanoff run NAME. Your own data: kadanoff new KIND, with KIND one of")
-    print("  " + ", ".join(sorted({study.kind for study in STUDIES})))
+    print("  " + ", ".join(OWN_DATA))
+    print("The settings of a study, to change them: kadanoff new KIND, with KIND one of")
+    print("  " + ", ".join(sorted(set(KINDS) - set(OWN_DATA))))
 
 
 _Out = Annotated[

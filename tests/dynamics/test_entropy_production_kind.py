@@ -6,13 +6,16 @@ import numpy as np
 import pytest
 
 from kadanoff.dynamics import (
+    Jumps,
     Milestones,
+    Record,
     ResolvedTransitions,
     StateLumps,
     hidden_dissipation,
     record,
     ring,
     simulate_jumps,
+    split,
 )
 from kadanoff.dynamics.studies.entropy_production import EntropyProduction, entropy_production_of_data, read_record
 from kadanoff.dynamics.studies.hidden_cycle import HARUNARI
@@ -80,13 +83,54 @@ def test_milestones(tmp_path):
         ("a b 1\nb b 1\n", "resolved transitions", "line 2: a jump b -> b goes nowhere"),
         ("a b 1\na b 2\n", "resolved transitions", "the jump b -> a never occurs, its reverse does"),
         ("a 1\nb 2\n", "milestones", "line 1: 2 columns; for milestones expected: milestone"),
-        ("a 1\nb -2\n", "state lumps", "times: -2 at 1"),
+        ("a 1\nb -2\n", "state lumps", "line 2: the time -2 is no dwell time"),
+        ("a 1\nb 1\nb -0.5\n", "state lumps", "line 3: the time -0.5"),  # before rows of one state are joined
+        ("a b 1\nb a nan\n", "resolved transitions", "line 2: the time nan is no time since the last jump"),
+        ("".join(f"{'ab'[k % 2]} {k + 1}.5\n" for k in range(12)), "state lumps", "look like those of a clock"),
     ],
 )
 def test_bad_files(tmp_path, text, observer, words):
     (tmp_path / "a.txt").write_text(text)
     with pytest.raises(ValueError, match=words):
         read_record(tmp_path / "a.txt", observer)
+
+
+def test_dwell_bounds_carry_the_name_and_rare_lumps_none(tmp_path):
+    """A lump visited once has no dwell-time bound, and the record says so; the others name their lump."""
+    path = simulate_jumps(ring(3, 2, 1), jumps=6000, seed=1)
+    rows = [f"{'on' if s == 0 else 'off'} {t!r}" for s, t in zip(path.states, path.dwells.tolist(), strict=True)]
+    (tmp_path / "a.txt").write_text("\n".join([*rows[:3000], "zap 0.1", *rows[3000:]]))
+    result = run(tmp_path / "a.txt", "state lumps")
+    assert "dwell times of off: lower bound" in result.reported["dwell_bound.0"].source
+    assert "dwell_bound.2" not in result.reported
+    assert "dwell_bound.2 is left out: its lump is visited in 1 of" in result.verdict.text
+
+
+@pytest.mark.parametrize(
+    ("partner", "observer", "words"),
+    [
+        ([0, 1], ResolvedTransitions(((0, 1),)), "symbol 0 of the record is its own reverse"),
+        ([1, 0], StateLumps(Map.groups([0, 1])), "its observer is ResolvedTransitions"),
+        ([1, 0], Milestones((0, 1)), "its observer is ResolvedTransitions"),
+        ([0, 1], Map.groups([0, 1]), "expected StateLumps"),
+    ],
+)
+def test_a_record_of_another_observer_is_refused(partner, observer, words):
+    seen = Record(np.array([0, 1] * 1000), np.array(partner), np.ones(2000))
+    with pytest.raises(ValueError, match=words):
+        hidden_dissipation(seen, observer)
+
+
+def test_jumps_and_maps_that_cannot_be():
+    observer = StateLumps(Map.groups([0, 1, 1]))
+    states = np.array([0, 1, 2] * 500, dtype=np.int32)
+    for dwells, words in ((np.ones(5), "one for each of the 1500"), (np.where(states == 2, -0.1, 1.0), "-0.1 at 2")):
+        with pytest.raises(ValueError, match=words):
+            hidden_dissipation(Jumps(states, dwells), observer)
+    with pytest.raises(ValueError, match="one symbol only"):
+        hidden_dissipation(states, StateLumps(Map.groups([0, 0, 0])))
+    with pytest.raises(ValueError, match="the map has 2 states, the model 3"):
+        split(ring(3, 2, 1), Map.groups([0, 1]))
 
 
 def test_the_observer_must_be_stated(tmp_path):

@@ -290,7 +290,7 @@ def test_passage_time_by_quadrature():
         (lambda s: kramers_moyal(s, [1], bins=1), "2 or more"),
         (lambda s: kramers_moyal(s, [1], edges=[[0.0, 1.0, 3.0]]), "evenly spaced"),
         (lambda s: kramers_moyal(s, [1], edges=[np.linspace(0, 1, 9)] * 2), "1 coordinates, the grid 2"),
-        (lambda s: kramers_moyal(s, np.arange(1, 400), bins=20_000), "GB: fewer"),
+        (lambda s: kramers_moyal(s, np.arange(1, 400), bins=20_000), "GB: take fewer"),
         (lambda s: kramers_moyal(s, [1], bins=400).model(), "no cell has"),
         (lambda s: kramers_moyal(trajectories(np.ones(50), 1.0), [1]), "does not move"),
     ],

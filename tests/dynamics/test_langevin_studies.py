@@ -48,6 +48,8 @@ def test_without_a_model_nothing_is_made_of_it(tmp_path):
     np.save(tmp_path / "own.npy", path[..., None])
     result = langevin(LangevinData(files=[tmp_path / "own.npy"], spacing=0.05, thermal_energy=1.0), Run())
     assert result.verdict.passed is False
+    assert "An underdamped fit over one frame gives the friction" in result.verdict.text
+    assert result.reported["window_start"].reason == "no Langevin model holds; the verdict says why"
     assert "no plateau" in result.verdict.text.lower()
     for name in ("diffusion", "friction", "window_start", "pawula_ratio"):
         assert result.reported[name].value is None
@@ -84,6 +86,21 @@ def test_prices_have_a_model_without_a_stationary_state(tmp_path):
         langevin(LangevinData(**options), Run())
 
 
+def test_the_unit_of_kt_is_the_users(tmp_path):
+    """Without a name 2.5 is no kT; four coordinates, and three on too few frames, are refused."""
+    source = ornstein_uhlenbeck(20_000, 0.1, seed=1)
+    own(tmp_path, source.positions)
+    settings = {"files": [tmp_path / "own.csv"], "spacing": 0.1, "unit": "nm", "time_unit": "ps"}
+    for energy, unit in ((2.5, "energy ps/nm^2"), (1.0, "kT ps/nm^2")):
+        result = langevin(LangevinData(**settings, thermal_energy=energy), Run())
+        assert result.reported["friction"].estimate.unit == unit
+    noise = np.random.default_rng(0).normal(size=(3000, 4))
+    for dimensions, words in ((4, "4 coordinates"), (3, "cells are too many for")):
+        np.save(tmp_path / "own.npy", noise[:, :dimensions])
+        with pytest.raises(ValueError, match=words):
+            langevin(LangevinData(files=[tmp_path / "own.npy"], spacing=1.0), Run())
+
+
 @pytest.mark.slow
 def test_two_coordinates(tmp_path):
     path = linear([[1.0, 1.0], [-1.0, 1.0]], np.eye(2), 3000, 0.05, seed=4, count=40)
@@ -106,6 +123,7 @@ def test_two_coordinates(tmp_path):
         ('files = ["none.csv"]\nspacing = 1.0', "no such file"),
         ('files = ["own.csv"]\nspacing = 1.0\nbandwith = 2', "bandwidth"),
         ('files = ["own.csv"]\nspacing = 1.0\ncomponent = "distance"', "second selection"),
+        ('files = ["own.csv"]\nspacing = 1.0\nforces = ["x"]', "needs kT"),
         ('files = ["own.csv"]\nspacing = 1.0\nselect = "all"', "no meaning"),
     ],
 )

@@ -100,9 +100,54 @@ def test_a_file_of_ones_own(tmp_path):
         read_states(tmp_path / "bad.csv")
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "holds no rows"),
+        ("state\n0\n1\n", "line 1: expected 1 integer, got 'state'; a header starts with #"),
+        ("0 1\n1 2\n2\n0 1\n", "line 3: expected 2 integers, got '2'"),  # not both columns alike
+        ("1 0\n2 0\n3 1\n4 0\n", "column 0 .* counts up by 1"),
+    ],
+)
+def test_files_that_are_no_states(tmp_path, text, words):
+    (tmp_path / "bad.txt").write_text(text)
+    with pytest.raises(ValueError, match=words):
+        read_states(tmp_path / "bad.txt")
+
+
+def test_two_states_and_a_driven_ring_of_four(tmp_path):
+    """Both are analysed: two states have no sets to look for, and a ring of four has none that the spectrum names."""
+    (tmp_path / "a").touch()
+    config = Markov(trajectory=tmp_path / "a", blocks=16)
+    found = analyse([simulate_chain(np.array([[0.9, 0.1], [0.05, 0.95]]), 8000, seed=1)], config)
+    assert found.labels.tolist() == [0, 1]
+    assert found.scales.times[0, 0] == pytest.approx(-1 / np.log(0.85), rel=0.3)
+    ring_of_four = 0.9 * np.eye(4) + 0.08 * np.roll(np.eye(4), 1, axis=1) + 0.01
+    found = analyse([simulate_chain(ring_of_four / ring_of_four.sum(axis=1)[:, None], 20_000, seed=1)], config)
+    assert len(found.labels) == 4
+    assert any("which cannot be had" in note for note in found.notes)
+    assert found.test.p_value < 0.01
+
+
+def test_data_without_a_model_say_why(tmp_path):
+    (tmp_path / "a").touch()
+    config = Markov(trajectory=tmp_path / "a", blocks=16)
+    x = simulate_chain(hidden_ring(0.3, 0.1), 4000, seed=0)
+    with pytest.raises(ValueError, match=r"only state 3 is left.*not: 0, 1, 2"):
+        analyse([np.r_[x, np.full(8000, 3)]], config)
+    with pytest.raises(ValueError, match="state 7 is connected with the others by jumps in block 0 of 16"):
+        analyse([np.r_[x[:100], 7, x[100:]]], config)
+    with pytest.raises(ValueError, match="lag: 2500 frames leave no room"):
+        analyse([x], config.model_copy(update={"lag": 2500}))
+
+
 def test_settings_name_what_is_missing(tmp_path):
     (tmp_path / "none.toml").write_text('kind = "dynamics.markov"\nlag = 2\n')
     with pytest.raises(ValueError, match="either trajectory"):
+        load(str(tmp_path / "none.toml"))
+    (tmp_path / "a.txt").write_text("0\n1\n")
+    (tmp_path / "none.toml").write_text('kind = "dynamics.markov"\ntrajectory = "a.txt"\nlumps = [0, -1]\n')
+    with pytest.raises(ValueError, match=r"lumps.1"):
         load(str(tmp_path / "none.toml"))
 
 

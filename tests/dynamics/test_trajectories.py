@@ -84,10 +84,18 @@ def test_files(tmp_path):
     npz = read_trajectories(tmp_path / "d.npz", columns=["x"], velocities=["v"], time="t", unit="nm")
     assert npz.positions[:, 0] == pytest.approx(X)
     (tmp_path / "bad.csv").write_text("x,y\n1,2\n3,\n")
+    (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "header.csv").write_text("x,y\n")
+    (tmp_path / "t.csv").write_text("t,x\n0,1\n1,0\n2,1\n3,0\n")
+    np.save(tmp_path / "words.npy", np.array(["a", "b"]))
     (tmp_path / "short.csv").write_text("x,y,z\n1,2\n3,4\n")
     for name, options, words in (
         ("a.csv", {"columns": ["z"], "spacing": 1.0}, "no column 'z'; it has run, time, x, y"),
         ("bad.csv", {"spacing": 1.0}, "fill or remove"),
+        ("empty.csv", {"spacing": 1.0}, "empty.csv is empty"),
+        ("header.csv", {"spacing": 1.0}, "header.csv holds no rows"),
+        ("words.npy", {"spacing": 1.0}, "words.npy: column '0' does not hold numbers"),
+        ("t.csv", {"spacing": 1.0}, "column 't' grows evenly"),
         ("short.csv", {"spacing": 1.0}, "names 3 columns, the rows have 2"),
         ("a.csv", {}, "either the spacing"),
         ("c.npy", {"spacing": 1.0, "columns": ["0"]}, "no columns can be chosen"),

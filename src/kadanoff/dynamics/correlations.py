@@ -179,9 +179,9 @@ def checked_lags(source: Trajectories, lags: ArrayLike) -> NDArray[np.int64]:
     if given.ndim != 1 or not len(given) or np.any(steps != given) or steps.min() < 0:
         raise ValueError(f"lags are whole numbers of frames, not negative; got {given}")
     if steps.max() > source.longest_lag:
+        time = f"{steps.max() * source.spacing:g} {source.time_unit}".rstrip()
         raise ValueError(
-            f"lag {steps.max()} ({steps.max() * source.spacing:g} {source.time_unit}) is beyond the data: the longest "
-            f"trajectory has {source.longest_lag + 1} frames"
+            f"lag {steps.max()} ({time}) is beyond the data: the longest trajectory has {source.longest_lag + 1} frames"
         )
     return steps
 

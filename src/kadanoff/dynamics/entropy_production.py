@@ -97,7 +97,7 @@ def split(rates: ArrayLike, lumps: Map) -> Split:
     """Where the entropy production is: between lumps, inside them, or hidden in parallel edges between the same two.
 
     ``rates`` (n, n) or (r, n, n); ``lumps`` is a hard `Map` that owns every state. Raises ValueError for a soft or an
-    incomplete one.
+    incomplete one, or one of another number of states.
     """
     return split_flows(edge_flows(rates), lumps)
 
@@ -105,6 +105,8 @@ def split(rates: ArrayLike, lumps: Map) -> Split:
 def split_flows(flows: NDArray[np.float64], lumps: Map) -> Split:
     """`split` of flows (n, n) or (r, n, n): of a chain in discrete time, those of `step_flows`."""
     label = labels_of(lumps)
+    if len(label) != flows.shape[-1]:
+        raise ValueError(f"the map has {len(label)} states, the model {flows.shape[-1]}")
     within = np.where(label[:, None] == label[None, :], flows, 0.0)
     apparent, inside = entropy_production(lumps.flow(_merged(flows))), entropy_production(within)
     return Split(apparent, inside, entropy_production(flows) - apparent - inside)

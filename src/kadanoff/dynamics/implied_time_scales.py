@@ -56,7 +56,7 @@ class TimeScales:
 def implied_time_scales(
     trajectories: Any,
     lags: Sequence[int],
-    number: int = 3,
+    number: int | None = None,
     *,
     states: int | None = None,
     reversible: bool = False,
@@ -71,7 +71,7 @@ def implied_time_scales(
     Arguments:
         trajectories, states, blocks: as `count_transitions` (sliding pairs).
         lags: frames.
-        number: of time scales.
+        number: of time scales; by default 3, fewer for fewer states.
         reversible: force detailed balance.
 
     Raises:
@@ -79,6 +79,7 @@ def implied_time_scales(
     """
     data = checked_trajectories(trajectories)
     m = 1 + max(int(frames.max()) for frames in data) if states is None else states
+    number = max(1, min(3, m - 1)) if number is None else number
     times, errors, periods, resolved = (np.empty((len(lags), number)) for _ in range(4))
     for row, lag in enumerate(lags):
         counts = count_transitions(data, lag, states=m, blocks=blocks)
@@ -87,7 +88,13 @@ def implied_time_scales(
                 counts, partial(_sizes_and_times, lag=lag, number=number, reversible=reversible)
             )
         except ValueError as error:
-            raise ValueError(f"lag {lag}: {error}") from error
+            alone = (
+                " without one of the blocks of time: a state was visited in that block alone. Ask for fewer time "
+                "scales, or lump that state, or leave it out (-1)"
+                if "time scales asked" in str(error) and len(_connected(counts.matrix)[0]) > number
+                else ""
+            )
+            raise ValueError(f"lag {lag}: {error}{alone}") from error
         times[row], errors[row] = both[1], error_of_both[1]
         resolved[row] = both[0] > 3 * error_of_both[0]
         periods[row] = implied_times(_eigenvalues(counts.matrix, number, reversible), lag)[1]
@@ -150,6 +157,12 @@ def chapman_kolmogorov(
         raise ValueError(
             f"{sets.n_coarse} sets are too many for this test; give `lumps`, a map of the states to at most 8"
         )
+    longest = max(len(frames) for frames in data)
+    if longest <= lag * max(steps):
+        raise ValueError(
+            f"Chapman-Kolmogorov: {max(steps)} steps of lag {lag} are beyond the data, the longest trajectory has "
+            f"{longest} frames; take a shorter lag, or fewer steps"
+        )
     base = count_transitions(data, lag, states=m, blocks=blocks)
     if len(_connected(base.matrix)[0]) < m:
         raise ValueError("Chapman-Kolmogorov: not all states are connected; number the connected ones anew")
@@ -189,17 +202,18 @@ def _hotelling(values: Array, blocks: int) -> float:
 
 def _both(base: Counts, longer: Counts, sets: Map, k: int, left: int | None) -> Array:
     tables = [_dense(c.matrix if left is None else c.matrix - c.blocks[left]) for c in (base, longer)]
+    for counts, table in zip((base, longer), tables, strict=True):
+        leaving = table.sum(axis=1)
+        if leaving.min() <= 0:
+            raise ValueError(
+                f"lag {counts.lag}: no pair starts in state {int(leaving.argmin())}"
+                + ("" if left is None else f" without block {left}")
+                + "; shorter lags, fewer states or longer data are needed"
+            )
     transition = tables[0] / tables[0].sum(axis=1, keepdims=True)
     p = stationary_state(transition)
     weight = sets.membership.toarray() * p
     ahead = weight @ np.linalg.matrix_power(transition, k) @ sets.membership.toarray().T
-    leaving = tables[1].sum(axis=1)
-    if leaving.min() <= 0:
-        raise ValueError(
-            f"lag {longer.lag}: no pair starts in state {int(leaving.argmin())}"
-            + ("" if left is None else f" without block {left}")
-            + "; shorter lags, fewer states or longer data are needed"
-        )
     rows = tables[1] / leaving[:, None]
     both = np.array([ahead, weight @ rows @ sets.membership.toarray().T])
     return np.asarray(both / weight.sum(axis=1)[:, None])

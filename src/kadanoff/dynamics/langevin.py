@@ -47,6 +47,7 @@ __all__ = [
 Array = NDArray[np.float64]
 
 LEAST = 50  # displacements in a cell, below which nothing is said of it
+FULL = 0.8  # of all displacements begin in cells that hold so many; else a mean over these is no sample of the whole
 _SLOPE_REACH = 0.08  # of the range: half-width of the window in which the slope of <d> is fitted
 _LARGEST = 2_000_000_000  # bytes of sums
 
@@ -178,7 +179,7 @@ class Moments:
         _, diffusion, count = self.coefficients(lag, corrected=True, persistence=persistence)
         trace = np.einsum("rcii->rc", diffusion) / self.dimensions
         used = np.isfinite(trace).all(axis=0) & (count.min(axis=0) >= LEAST)
-        if count[0, used].sum() < 0.8 * count[0].sum():  # the rest is no sample of the whole
+        if count[0, used].sum() < FULL * count[0].sum():
             return np.full(len(count), np.nan)
         return np.asarray(np.sum(trace[:, used] * count[:, used], axis=1) / count[:, used].sum(axis=1))
 
@@ -285,7 +286,8 @@ def kramers_moyal(
     size = blocks * len(steps) * int(shape.prod()) * columns * 8
     if size > _LARGEST:
         raise ValueError(
-            f"{blocks} blocks, {len(steps)} lags and {shape.prod()} cells need {size / 1e9:.1f} GB: fewer of them"
+            f"{blocks} blocks, {len(steps)} lags and {shape.prod()} cells need {size / 1e9:.1f} GB: take fewer bins, "
+            "lags or blocks"
         )
     sums = np.zeros((blocks, len(steps), int(shape.prod()), columns))
     cut = pieces(source, blocks)

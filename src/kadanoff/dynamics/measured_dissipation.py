@@ -35,6 +35,8 @@ __all__ = ["measured_dissipation"]
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
+_UNSEEN = 1e-6  # the chance that blocks drawn again hold no visit at all
+
 
 def measured_dissipation(
     data: Jumps | Record | ArrayLike,
@@ -49,6 +51,17 @@ def measured_dissipation(
     """Every bound that what was seen allows, with intervals: `hidden_dissipation` of data, with its arguments."""
     seen = data if isinstance(data, Record) else record(data, observer)
     continuous = seen.times is not None
+    names = wanted_bounds(observer, bounds, continuous)
+    same = seen.partner == np.arange(len(seen.partner))
+    if np.any(same) if isinstance(observer, ResolvedTransitions) else not np.all(same):
+        raise ValueError(
+            "the record is one of jumps that turn into each other in reversed time: its observer is ResolvedTransitions"
+            if not isinstance(observer, ResolvedTransitions)
+            else f"symbol {int(np.argmax(same))} of the record is its own reverse, so it is no jump: its observer is "
+            "StateLumps or Milestones"
+        )
+    if len(seen.partner) < 2:
+        raise ValueError("the record holds one symbol only: whoever sees no change learns nothing of the dissipation")
     if not isinstance(observer, ResolvedTransitions) and (continuous or not isinstance(observer, StateLumps)):
         repeated = np.flatnonzero(seen.symbols[1:] == seen.symbols[:-1])
         if repeated.size:
@@ -57,7 +70,6 @@ def measured_dissipation(
                 "times added up (`record` and the kind do so)"
             )
     unit = unit or ("nat/time" if continuous else "nat/step")
-    names = wanted_bounds(observer, bounds, continuous)
     found = Collected(unit)
     if isinstance(observer, StateLumps):
         _sampled_lumps(found, names, seen, longest, fixed_entry, seed)
@@ -113,6 +125,13 @@ def _sampled_lumps(
                        waiting=waiting)  # fmt: skip
     if "dwell_bound" in names:
         for lump in range(kinds):
+            count = len(blocks.duration)
+            visited = len(np.unique(number[inner == lump]))
+            if (1 - visited / count) ** count > _UNSEEN:
+                found.notes.append(
+                    f"dwell_bound.{lump} is left out: its lump is visited in {visited} of {count} blocks of time only"
+                )
+                continue
             found.keep(
                 f"dwell_bound.{lump}", _sampled_dwell(inner == lump, times, number, unit, seed), INSTANT, SKINNER
             )

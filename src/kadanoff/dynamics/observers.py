@@ -103,6 +103,10 @@ def wanted_bounds(observer: Observer, names: Iterable[str] | None, continuous: b
         ValueError: for a name that is unknown, does not hold for this observer, or needs continuous time; with the
             reason.
     """
+    if type(observer) not in _VALID:
+        raise ValueError(
+            f"observer: expected StateLumps(map), ResolvedTransitions(pairs) or Milestones(states), got {observer!r}"
+        )
     valid = _VALID[type(observer)]
     if names is None:
         return tuple(name for name in valid if continuous or name not in _NEEDS_TIME)
@@ -179,8 +183,10 @@ def record(source: Jumps | ArrayLike, observer: Observer) -> Record:
         observer: who looks. Consecutive visits to one lump are one visit, its dwell times added up.
 
     Raises:
-        ValueError: for a state that the map does not know, an observer that needs the times, or nothing seen.
+        ValueError: for a state that the map does not know, an observer that needs the times, nothing seen, or dwell
+            times that are not one number for each visit, finite and not negative.
     """
+    wanted_bounds(observer, None)  # refuses what is no observer
     if not isinstance(source, Jumps):
         if not isinstance(observer, StateLumps):
             raise ValueError(
@@ -188,6 +194,10 @@ def record(source: Jumps | ArrayLike, observer: Observer) -> Record:
             )
         states = _known_states(np.asarray(source), observer.lumps.n_fine)
         return Record(labels_of(observer.lumps)[states], np.arange(observer.lumps.n_coarse))
+    if np.shape(source.dwells) != np.shape(source.states):
+        raise ValueError(f"dwells: expected one for each of the {len(source.states)} states, got {len(source.dwells)}")
+    if (bad := np.flatnonzero(~(np.isfinite(source.dwells) & (source.dwells >= 0)))).size:
+        raise ValueError(f"dwells: {source.dwells[bad[0]]:g} at {bad[0]}; no visit lasts that long")
     states, ends = source.states, np.cumsum(source.dwells)
     if isinstance(observer, StateLumps):
         label = labels_of(observer.lumps)[_known_states(states, observer.lumps.n_fine)]

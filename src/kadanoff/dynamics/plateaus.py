@@ -74,6 +74,7 @@ def find_plateau(
     time_unit: str = "",
     change: float = CHANGE,
     span: float = SPAN,
+    name: str = "the curve",
 ) -> Plateau | NoPlateau:
     """The longest stretch of times over which a curve does not change, by a test of equivalence.
 
@@ -85,7 +86,7 @@ def find_plateau(
     Arguments:
         time: (m,) increasing, positive. value: (m,). left_out: (b, m), the curve without each block.
         unit, time_unit: of the height and time, as printed.
-        change, span: as above.
+        change, span: as above. name: what the curve is called where there is no plateau.
 
     Returns:
         `Plateau`, or `NoPlateau`, which is false.
@@ -125,14 +126,14 @@ def find_plateau(
             Estimate(core.rise, core.rise_error, len(rows), "", "jackknife"),
         )  # fmt: skip
     if open_window:
-        return NoPlateau("the curve may be level somewhere, but its error bars are too wide to show it", True)
+        return NoPlateau(f"{name} may be level somewhere, but its error bars are too wide to show it", True)
     if not np.isfinite(closest):
         return NoPlateau(
             f"no stretch of times that spans a factor of {span:g} rises out of the noise" if end else "no point at all",
             True,
         )
     return NoPlateau(
-        f"over every factor of {span:g} in time the curve changes by {100 * closest:.0f} % of its height or more", False
+        f"over every factor of {span:g} in time {name} changes by {100 * closest:.0f} % of its height or more", False
     )
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kadanoff.dynamics.correlations import BLOCKS, checked_lags, jackknife_error
-from kadanoff.dynamics.langevin import LEAST, Moments, einstein_friction, kramers_moyal
+from kadanoff.dynamics.langevin import FULL, LEAST, Moments, einstein_friction, kramers_moyal
 from kadanoff.dynamics.markov_tests import (
     ChapmanKolmogorov,
     Check,
@@ -169,7 +169,7 @@ def time_scale_report(
     bins: int | Sequence[int] = 50,
     bandwidth: float | None = None,
     thermal_energy: float | None = None,
-    energy_unit: str = "kT",
+    energy_unit: str = "",
     stationary: bool = True,
     blocks: int = BLOCKS,
 ) -> TimeScaleReport:
@@ -184,7 +184,8 @@ def time_scale_report(
         source: trajectories of 1 to 3 coordinates.
         lags: (m,) frames to scan; default `default_lags`.
         bins, bandwidth: of drift and diffusion, as `langevin.Moments.model`.
-        thermal_energy: kT, for a friction kT / D; None: no friction. energy_unit: as printed.
+        thermal_energy: kT, for a friction kT / D; None: no friction. energy_unit: as printed;
+            by default kT where that is 1.
         stationary: False for data without a stationary state (prices, free paths): no slowest time is asked for.
         blocks: for error bars.
 
@@ -193,8 +194,9 @@ def time_scale_report(
     """
     scan = lag_scan(source, lags, bins=bins, blocks=blocks)
     _refuse_rounded(scan.moments)
+    _refuse_thin(scan.moments)
     area = f"{source.unit}^2/{source.time_unit}" if source.unit and source.time_unit else ""
-    found = find_plateau(scan.between, scan.differential, scan.rows, unit=area, time_unit=source.time_unit)
+    found = find_plateau(scan.between, scan.differential, scan.rows, unit=area, time_unit=source.time_unit, name="D")
     if isinstance(found, NoPlateau):
         found = _why(scan, found, source.time_unit)
     slowest, warnings = None, []
@@ -205,9 +207,10 @@ def time_scale_report(
         require_long(source, slowest)
         assert slowest is not None
         if (block := source.frames / blocks * source.spacing) < 2 * slowest.value:
+            length = f"{block:.3g} {source.time_unit}".rstrip()
             warnings.append(
-                f"a block of {block:.3g} {source.time_unit} is shorter than two slowest times ({slowest}): error bars "
-                "of averages over the whole are too small; take fewer blocks"
+                f"a block of {length} is shorter than two slowest times ({slowest}): error bars of "
+                "averages over the whole are too small; take fewer blocks"
             )
     if isinstance(found, NoPlateau):
         text = "The data cannot tell yet" if found.undecided else "No Langevin model"
@@ -233,7 +236,7 @@ def time_scale_report(
             noise = residuals(source, step, moments=scan.moments, blocks=blocks)
             tests.append(LagTests(step, float(scan.time[i]), propagator, noise))
         except ValueError as error:  # a lag too long for the tests; said below
-            skipped.append(f"lag {scan.time[i]:.4g} {source.time_unit} could not be tested: {error}")
+            skipped.append(f"lag {f'{scan.time[i]:.4g} {source.time_unit}'.rstrip()} could not be tested: {error}")
     warnings += skipped
     window, at = _window(tests)
     held = window is not None and (memory is None or memory.passed is True)
@@ -243,6 +246,7 @@ def time_scale_report(
         model = scan.moments.model(index, bandwidth=bandwidth, persistence=persistence.value)
         diffusion = found.height
         if thermal_energy is not None:
+            energy_unit = energy_unit or ("kT" if thermal_energy == 1 else "energy")
             drag = f"{energy_unit} {source.time_unit}/{source.unit}^2" if area else ""
             friction = einstein_friction(diffusion, thermal_energy, drag)
     return TimeScaleReport(
@@ -263,6 +267,19 @@ def _refuse_rounded(moments: Moments) -> None:
             f"cell {holes[0]}, at {place:.6g}, is empty though its neighbours are full: the data are rounded more "
             "coarsely "
             "than the cells are wide. Take fewer bins"
+        )
+
+
+def _refuse_thin(moments: Moments) -> None:
+    """Raise ValueError where two or three coordinates have too many cells for their frames: D is a mean over full ones,
+    and these must hold four fifths of the displacements."""
+    count = moments.rows(0)[..., 0]
+    share = count[0, count.min(axis=0) >= LEAST].sum() / max(count[0].sum(), 1)
+    if moments.dimensions > 1 and share < FULL:
+        raise ValueError(
+            f"{moments.shape} cells are too many for {count[0].sum():.0f} displacements: {100 * share:.0f} % of them "
+            f"begin in cells that hold {LEAST} or more, and {100 * FULL:.0f} % are needed. Take fewer bins, more "
+            "frames, or one coordinate at a time"
         )
 
 

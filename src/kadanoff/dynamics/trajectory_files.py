@@ -67,6 +67,8 @@ def read_trajectories(
         table = _table(file)
         others = [name for name in (time, trajectory, *velocities, *forces) if name is not None]
         chosen = list(columns) or [name for name in table if name not in others]
+        if not columns:
+            _refuse_times(table, chosen, file)
         cuts = [slice(None)] if trajectory is None else _runs(_column(table, trajectory, file))
         groups = (
             ("positions", chosen),
@@ -205,10 +207,20 @@ def _text(file: Path) -> tuple[list[str], Array]:
     delimiter = next((one for one in _DELIMITERS if one in first), None)
     words = [word.strip().strip('"') for word in first.lstrip("#").strip().split(delimiter)]
     header = not all(_is_number(word) for word in words)
+    if file.stat().st_size == 0:
+        raise ValueError(f"{file.name} is empty")
     try:
-        values = np.loadtxt(file, delimiter=delimiter, skiprows=1 if header else 0, ndmin=2)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="loadtxt: input contained no data")  # said below
+            values = np.loadtxt(file, delimiter=delimiter, skiprows=1 if header else 0, ndmin=2)
     except ValueError as error:
-        raise ValueError(f"{file.name}: {error}; fill or remove such rows, or leave such columns out") from error
+        below = " (rows from 0 below the header)" if header else ""
+        raise ValueError(
+            f"{file.name}: {str(error).rstrip('.')}{below}; fill or remove such rows. A file of molecules is read with "
+            "select"
+        ) from error
+    if not len(values):
+        raise ValueError(f"{file.name} holds no rows of numbers")
     if header and values.shape[1] != len(words):
         raise ValueError(f"{file.name}: the header names {len(words)} columns, the rows have {values.shape[1]}")
     return (words if header else []), values
@@ -225,7 +237,22 @@ def _is_number(word: str) -> bool:
 def _column(table: dict[str, Array], name: str, file: Path) -> Array:
     if name not in table:
         raise ValueError(f"{file.name} has no column {name!r}; it has {', '.join(table)}")
-    return np.asarray(table[name], dtype=np.float64)
+    try:
+        return np.asarray(table[name], dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{file.name}: column {name!r} does not hold numbers: {error}") from error
+
+
+def _refuse_times(table: dict[str, Array], names: list[str], file: Path) -> None:
+    """A column nobody named that grows evenly from row to row is the time, not a coordinate."""
+    for name in names:
+        values = _column(table, name, file)
+        step = np.diff(values)
+        if len(step) > 2 and np.all(step > 0) and np.ptp(step) <= 0.01 * step.mean():
+            raise ValueError(
+                f"{file.name}: column {name!r} grows evenly from row to row: it looks like the time. Give it as time, "
+                "or name the columns of the coordinates"
+            )
 
 
 def _runs(label: Array) -> list[slice]:

@@ -167,7 +167,9 @@ def _problems(error: ValidationError, model: type[BaseModel]) -> Iterator[str]:
         else:
             message = item["msg"].removeprefix("Value error, ")
             given = (
-                "" if repr(item["input"]) in message or len(repr(item["input"])) > 60 else f" (it is {item['input']!r})"
+                ""
+                if not keys or repr(item["input"]) in message or len(repr(item["input"])) > 60
+                else f" (it is {item['input']!r})"
             )
             yield f"{where}: {message[:1].lower() + message[1:]}{given}"
 

@@ -27,6 +27,9 @@ _COLUMNS = {
 }
 
 
+_DURATION = {"state lumps": "dwell time", "resolved transitions": "time since the last jump"}
+
+
 class EntropyProduction(BaseModel):
     """Settings of dynamics.entropy-production."""
 
@@ -64,7 +67,7 @@ def entropy_production_of_data(config: EntropyProduction, run: Run) -> Result:
     )  # fmt: skip
     estimates: dict[str, Reported] = {}
     for name, bound in found.bounds.items():
-        estimates[name] = Reported(bound.estimate, source=_tag(bound.rigorous, bound.assumptions))
+        estimates[name] = Reported(bound.estimate, source=_of(name, names) + _tag(bound.rigorous, bound.assumptions))
         for part, estimate in bound.parts.items():
             estimates[f"{name}.{part}"] = Reported(estimate, source="a part of the sum")
     ledger = found.ledger()
@@ -79,15 +82,15 @@ def entropy_production_of_data(config: EntropyProduction, run: Run) -> Result:
         {"symbols": "; ".join(labels)},
     )
     text = _text(found, seen, names)
-    return Result(estimates, ledger, judge(estimates, ledger, text), data, {"bounds": _draw(found)}, cite=_CITE)
+    return Result(estimates, ledger, judge(estimates, ledger, text), data, {"bounds": _draw(found, names)}, cite=_CITE)
 
 
 def read_record(path: Path, observer: str) -> tuple[Record, list[str]]:
     """A `Record` from a text file, and the names of its symbols, in the order of their numbers.
 
     Raises:
-        ValueError: for rows with another number of columns, a time that is no number, a jump that is never seen in
-            reverse by name; with the line.
+        ValueError: for rows with another number of columns, a time that is no number or not positive, a jump that is
+            never seen in reverse by name; with the line. For times that grow from row to row: those of a clock.
     """
     rows, lines = [], []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
@@ -131,6 +134,16 @@ def read_record(path: Path, observer: str) -> tuple[Record, list[str]]:
                 times[k] = float(words[-1])
             except ValueError:
                 raise ValueError(f"{path.name}, line {line_number}: the time {words[-1]!r} is no number") from None
+            if not (np.isfinite(times[k]) and times[k] > 0):
+                raise ValueError(
+                    f"{path.name}, line {line_number}: the time {words[-1]} is no {_DURATION[observer]}: it must be "
+                    "positive and finite"
+                )
+        if len(times) > 8 and np.all(np.diff(times) > 0):
+            raise ValueError(
+                f"{path.name}: the times grow in every row: they look like those of a clock. Needed is the "
+                f"{_DURATION[observer]} of each row, a difference of such times"
+            )
     if times is not None and observer == "state lumps":
         symbols, times = _joined(symbols, times)
     if observer == "milestones":
@@ -164,13 +177,21 @@ def _observer(name: str, symbols: int) -> Observer:
     return ResolvedTransitions(tuple((2 * k, 2 * k + 1) for k in range(symbols // 2)))
 
 
+def _of(name: str, names: list[str]) -> str:
+    """Whose dwell times a bound is about, by the name in the file."""
+    kind, _, number = name.partition(".")
+    return f"dwell times of {names[int(number)]}: " if kind == "dwell_bound" else ""
+
+
 def _tag(rigorous: bool, assumptions: str) -> str:
     return f"lower bound, if: {assumptions}" if rigorous else f"no bound: {assumptions}"
 
 
 def _text(found: Dissipation, seen: Record, names: list[str]) -> str:
     low, high = found.best.estimate.interval()
-    verdict = f"The best bound is {found.best.name}: {found.best.estimate}, {low:.3g} to {high:.3g} at 95 %. "
+    whose = _of(found.best.name, names).removesuffix(": ")
+    best = f"{found.best.name} ({whose})" if whose else found.best.name
+    verdict = f"The best bound is {best}: {found.best.estimate}, {low:.3g} to {high:.3g} at 95 %. "
     if low > 0:
         verdict += "It excludes zero: the process is driven, and produces at least that much entropy."
     else:
@@ -185,7 +206,7 @@ def _text(found: Dissipation, seen: Record, names: list[str]) -> str:
     )
 
 
-def _draw(found: Dissipation) -> Picture:
+def _draw(found: Dissipation, names: list[str]) -> Picture:
     drawing, (axis,) = plotting.figure(1, width=7.0, height=0.9 + 0.32 * len(found.bounds))
     for row, bound in enumerate(found.bounds.values()):
         low, high = bound.estimate.interval()
@@ -194,7 +215,8 @@ def _draw(found: Dissipation) -> Picture:
                       [max(high - bound.estimate.value, 0.0)]], fmt="o" if bound.rigorous else "s", color=colour,
                       markersize=4, capsize=2)  # fmt: skip
     axis.axvline(0.0, color=plotting.BLACK, linewidth=1)
-    axis.set(yticks=range(len(found.bounds)), yticklabels=[name.replace("_", " ") for name in found.bounds],
+    axis.set(yticks=range(len(found.bounds)),
+             yticklabels=[_of(name, names).removesuffix(": ") or name.replace("_", " ") for name in found.bounds],
              xlabel=plotting.label("entropy production", found.unit), ylim=(len(found.bounds) - 0.5, -0.5))  # fmt: skip
     axis.set_title(f"What an observer of {found.observer} can say")
     return Picture(

@@ -18,6 +18,7 @@ from kadanoff.dynamics.studies.langevin_report import (
     losses,
     potential,
     underdamped,
+    underdamped_text,
     warnings_text,
 )
 from kadanoff.dynamics.time_scales import time_scale_report
@@ -69,12 +70,15 @@ class LangevinData(BaseModel):
         None, gt=0, description="kT in your unit of energy: potential and friction kT / D are then in that unit.",
         examples=[2.494],
     )  # fmt: skip
-    energy_unit: str = Field("", description="Name of that unit.")
+    energy_unit: str = Field("", description="Name of that unit, such as kJ/mol.")
     stationary: bool = Field(
         True, description="Whether the coordinate has a stationary state (a bound particle) or not (a price, a free\n"
         "path). If it should have one, data shorter than 20 of its slowest times are refused.",
     )  # fmt: skip
-    bins: int = Field(40, ge=8, le=400, description="Cells of drift and diffusion along each coordinate.")
+    bins: int | None = Field(
+        None, ge=8, le=400, description="Cells of drift and diffusion along each coordinate. Default: 40, and 10\n"
+        "along each of three.", examples=[40],
+    )  # fmt: skip
     bandwidth: float | None = Field(
         None, gt=0, description="Half-width of the Epanechnikov kernel over the cells, in your unit. Default: none.",
         examples=[0.1],
@@ -90,6 +94,8 @@ class LangevinData(BaseModel):
     def _complete(self) -> LangevinData:
         if self.logarithm and (self.velocities or self.forces):
             raise ValueError("velocities and forces are those of the coordinate itself: not with logarithm = true")
+        if self.forces and self.thermal_energy is None:
+            raise ValueError("a friction from forces needs kT: give thermal_energy, or leave forces out")
         if self.select is None:
             if (self.time is None) == (self.spacing is None):
                 raise ValueError("give either time, the column of the time, or spacing, the time between rows")
@@ -127,9 +133,12 @@ def langevin(config: LangevinData, run: Run) -> Result:
     """Your own trajectory to a Langevin model, with a report on where it is valid: potential, drift, diffusion,
     friction, the time scales between which it holds, tests, and the model beside the data."""
     source = read(config)
+    if source.dimensions > 3:
+        raise ValueError(f"{source.dimensions} coordinates: a model can have 1 to 3; name them in columns")
     report = run.stage(
-        "time scales", time_scale_report, source, lags=config.lags or None, bins=config.bins,
-        bandwidth=config.bandwidth, thermal_energy=config.thermal_energy, energy_unit=config.energy_unit or "kT",
+        "time scales", time_scale_report, source, lags=config.lags or None,
+        bins=config.bins or (10 if source.dimensions == 3 else 40),
+        bandwidth=config.bandwidth, thermal_energy=config.thermal_energy, energy_unit=config.energy_unit,
         stationary=config.stationary,
         blocks=config.blocks,
     )  # fmt: skip
@@ -138,7 +147,7 @@ def langevin(config: LangevinData, run: Run) -> Result:
     found = run.stage("comparison", comparison, source, report, levels, config.stationary, run.seed)
     energy = potential(source, report, config.thermal_energy, config.energy_unit) if config.stationary else None
     table = estimates(source, report, found)
-    table |= underdamped(source)
+    table |= (seen := underdamped(source))
     warned = ""
     if config.forces and config.thermal_energy is not None:
         table["force_friction"], warned = force_friction(source, config.thermal_energy)
@@ -146,7 +155,8 @@ def langevin(config: LangevinData, run: Run) -> Result:
     if report.model is not None:
         files = {f"model{suffix}": report.model.to_bytes(suffix) for suffix in (".npz", ".json")}
     text = (
-        f"{report.verdict}{warnings_text(report)}{warned}\n\nLimits: the tests are of the coordinate as given, at "
+        f"{report.verdict}{underdamped_text(report, seen)}{warnings_text(report)}{warned}\n\nLimits: the tests are of "
+        "the coordinate as given, at "
         "the lags "
         "that the "
         "spacing of frames allows, within the tolerances printed beside them. What passes may still be wrong in parts "

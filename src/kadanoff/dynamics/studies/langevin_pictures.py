@@ -178,6 +178,9 @@ def _fields(source: Trajectories, report: TimeScaleReport, energy: Potential | N
         plotting.band(axes[0], x[good], model.drift[good, 0], model.drift_error[good, 0], color=plotting.VERMILION)
         axes[0].axhline(0, color=plotting.BLACK, linewidth=0.8)
         axes[0].set(xlabel=place, ylabel=plotting.label("drift", f"{unit}/{time}" if unit and time else ""))
+        sure = good & (model.drift_error[..., 0] <= 5 * float(np.median(model.drift_error[good, 0])))
+        edge = np.abs(model.drift[sure, 0]) + model.drift_error[sure, 0]  # the thin cells at the ends need not fit
+        axes[0].set(ylim=(-1.2 * float(edge.max()), 1.2 * float(edge.max())))
         axes[0].set_title(f"Drift, lag {model.lag:.3g}")
         diffusion, error = model.diffusion[good, 0, 0], model.diffusion_error[good, 0, 0]
         plotting.band(axes[1], x[good], diffusion, error, color=plotting.GREEN)
@@ -191,7 +194,7 @@ def _fields(source: Trajectories, report: TimeScaleReport, energy: Potential | N
     return Picture(
         drawing,
         "The model, with one standard error from blocks: potential of mean force, drift and diffusion in cells of the "
-        "coordinate."
+        "coordinate; bands of cells that the data hardly visit may leave the picture."
         if model is not None
         else "The potential of mean force with one standard error. No drift and diffusion: no Langevin model holds.",
     )

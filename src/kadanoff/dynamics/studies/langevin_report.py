@@ -29,6 +29,7 @@ __all__ = [
     "losses",
     "potential",
     "underdamped",
+    "underdamped_text",
     "warnings_text",
 ]
 
@@ -101,7 +102,8 @@ def comparison(
 
 def estimates(source: Trajectories, report: TimeScaleReport, found: Compared | None) -> dict[str, Reported | Estimate]:
     """The numbers of result.json that every Langevin study gives."""
-    none = "no Langevin model holds: " + report.verdict
+    none = report.verdict
+    short = "no Langevin model holds; the verdict says why"
     unit = source.time_unit
 
     def known(value: Estimate | None, reason: str) -> Reported:
@@ -117,7 +119,7 @@ def estimates(source: Trajectories, report: TimeScaleReport, found: Compared | N
         ),
     }
     for i, end in enumerate(("start", "end")):
-        table[f"window_{end}"] = known(Estimate.exact(report.window[i], unit) if report.window else None, none)
+        table[f"window_{end}"] = known(Estimate.exact(report.window[i], unit) if report.window else None, short)
     best = next((test for test in report.tests if test.lag == report.lag), None)
     names = ("chapman_kolmogorov", "residual_variance", "residual_autocorrelation", "residual_skewness", "pawula_ratio")
     for i, name in enumerate(names):
@@ -127,7 +129,7 @@ def estimates(source: Trajectories, report: TimeScaleReport, found: Compared | N
                 check.figure, check.target, tolerance=check.tolerance, source="a Langevin model, within its tolerance"
             )
             if check is not None
-            else Reported(None, reason=none)
+            else Reported(None, reason=short)
         )
     if found is not None:
         for start, target, fine, coarse in found.curves.passages:
@@ -146,6 +148,17 @@ def underdamped(source: Trajectories) -> dict[str, Reported | Estimate]:
     except ValueError as error:  # not a failure: velocities that nothing remembers
         return {name: Reported(None, reason=str(error)) for name in names}
     return dict(zip(names, (friction, thermal), strict=True))
+
+
+def underdamped_text(report: TimeScaleReport, found: dict[str, Reported | Estimate]) -> str:
+    """Where no model of positions alone holds: the underdamped fit in words, or nothing."""
+    values = [value for value in found.values() if isinstance(value, Estimate)]
+    if report.model is not None or len(values) < 2:
+        return ""
+    return (
+        f"\n\nThe coordinate remembers its velocity. An underdamped fit over one frame gives the friction {values[0]} "
+        f"and kT/m = {values[1]}; it is given as it stands, no test has been passed."
+    )
 
 
 def force_friction(source: Trajectories, thermal_energy: float) -> tuple[Reported, str]:

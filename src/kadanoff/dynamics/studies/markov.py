@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import xarray
@@ -18,6 +19,7 @@ from kadanoff.dynamics.jumps import simulate_chain
 from kadanoff.dynamics.lumping import Lumpability, LumpingLoss, lump_labels, lumpability, lumping_loss
 from kadanoff.dynamics.markov import (
     Spectrum,
+    closed_classes,
     spectrum,
 )
 from kadanoff.dynamics.metastable import metastable_sets, suggested_sets
@@ -27,6 +29,8 @@ from kadanoff.dynamics.time_reversal import Reversibility, reversibility_test
 from kadanoff.dynamics.transition_counts import (
     MarkovModel,
     MarkovWarning,
+    _dense,
+    _part,
     checked_trajectories,
     count_transitions,
     markov_model,
@@ -65,8 +69,10 @@ class Markov(BaseModel):
     lags: list[int] | None = Field(
         None, description="Lags of the implied time scales; by default lag times 1, 2, 4, ...", examples=[[1, 2, 5, 10]]
     )
-    lumps: list[int] | None = Field(
-        None, description="The lump of every state; by default the metastable sets.", examples=[[0, 0, 1, 1]]
+    lumps: list[Annotated[int, Field(ge=0)]] | None = Field(
+        None,
+        description="The lump of every state, from 0; by default the metastable sets.",
+        examples=[[0, 0, 1, 1]],
     )
     times: int = Field(3, ge=1, le=20, description="Implied time scales shown.")
     blocks: int = Field(
@@ -123,7 +129,8 @@ def markov(config: Markov, run: Run) -> Result:
 def read_states(path: Path) -> list[NDArray[Any]]:
     """Discrete trajectories of a file: .npy (frames,) or (trajectories, frames); else text, a column a trajectory.
 
-    Raises ValueError for other shapes, and numbers that are not integers (the line is named).
+    Raises ValueError for other shapes, a file without rows, and, with the line, numbers that are not integers or a row
+    of another length; for a column that counts up in equal steps, which is one of times.
     """
     if path.suffix == ".npy":
         given = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -131,15 +138,27 @@ def read_states(path: Path) -> list[NDArray[Any]]:
         return checked_trajectories(rows)
     text = path.read_text(encoding="utf-8").replace(",", " ").splitlines()
     lines = [(number, line.split()) for number, line in enumerate(text, 1) if line.split() and line.strip()[0] != "#"]
-    columns = len(lines[0][1]) if lines else 0
+    if not lines:
+        raise ValueError(f"{path.name} holds no rows; expected integers, a column for each trajectory")
+    columns = len(lines[0][1])
     table = np.empty((len(lines), columns), dtype=np.int64)
     for row, (number, words) in enumerate(lines):
+        expected = f"{path.name}, line {number}: expected {columns} integer{'s' * (columns > 1)}"
+        if len(words) != columns:
+            raise ValueError(
+                f"{expected}, got {' '.join(words)!r}; trajectories of unequal length are filled up with -1"
+            )
         try:
             table[row] = [int(word) for word in words]
         except ValueError as error:
-            raise ValueError(
-                f"{path.name}, line {number}: expected {columns} integers, got {' '.join(words)!r}"
-            ) from error
+            hint = "a header starts with #, states are numbers from 0" if row == 0 else "-1 where the state is unknown"
+            raise ValueError(f"{expected}, got {' '.join(words)!r}; {hint}") from error
+    steps = np.diff(table, axis=0)
+    if len(lines) > 2 and (rising := np.flatnonzero((steps[0] > 0) & np.all(steps == steps[0], axis=0))).size:
+        raise ValueError(
+            f"{path.name}: column {rising[0]} (from 0) counts up by {steps[0, rising[0]]} in every row: it looks like "
+            "a time or a row number, not like a state; leave it out, every column is a trajectory"
+        )
     return checked_trajectories(list(table.T))
 
 
@@ -167,18 +186,24 @@ def analyse(data: list[NDArray[Any]], config: Markov) -> Analysis:
         counts = count_transitions(data, config.lag, blocks=config.blocks)
         model = markov_model(counts)
         n = len(model.states)
-        if not 2 < n <= _MOST:
+        if n < 2:
+            others = ", ".join(str(state) for state in model.excluded[:8]) or "none"
             raise ValueError(
-                f"{n} connected states: this analysis takes from 3 to {_MOST}; lump them first (`Map`), or split"
+                f"at lag {config.lag} only state {int(model.states[0])} is left: two states at least must be reached "
+                f"and left again, and these are not: {others}. An absorbing state, data in parts, or too long a lag "
+                "leave no model"
             )
+        if n > _MOST:
+            raise ValueError(f"{n} connected states: this analysis takes at most {_MOST}; lump them first (`Map`)")
+        _require_spread(model)
+        model = dataclasses.replace(model, transition=_dense(model.transition))  # sparse where labels are large numbers
         kept = [_renumbered(one, model.states, counts.states) for one in data]
         test = reversibility_test(counts)
         times = min(config.times, n - 1)
         lags = config.lags or _lags(kept, config)
         scales = implied_time_scales(kept, lags, times, states=n, blocks=config.blocks)
         if config.lumps is None:
-            sets = suggested_sets(model.transition, min(8, n - 1))
-            labels = lump_labels(metastable_sets(model.transition, sets).lumps, n) if sets < n else np.arange(n)
+            labels = _suggested(model.transition)
         else:
             if len(config.lumps) != counts.states:
                 raise ValueError(f"lumps: {len(config.lumps)} labels were given for {counts.states} states")
@@ -186,8 +211,17 @@ def analyse(data: list[NDArray[Any]], config: Markov) -> Analysis:
         coarse = Map.groups(labels)
         lumped = [np.where(one >= 0, labels[one], -1) for one in kept]
         few = coarse if n > 8 else Map.groups(np.arange(n))
-        chapman = chapman_kolmogorov(kept, config.lag, lumps=few, states=n).p_value if few.n_coarse <= 8 else None
-    flow = model.counts.matrix[np.ix_(model.states, model.states)]
+        longest = max(len(one) for one in kept)
+        steps = [k for k in (2, 3, 5, 8) if k * config.lag < longest]
+        if not steps:
+            raise ValueError(
+                f"lag: {config.lag} frames leave no room for the test of Chapman and Kolmogorov, which looks at 2 lags "
+                f"and more: the longest trajectory has {longest} frames; take a shorter lag"
+            )
+        chapman = None
+        if few.n_coarse <= 8:
+            chapman = chapman_kolmogorov(kept, config.lag, steps, lumps=few, states=n).p_value
+    flow = _dense(_part(model.counts.matrix, model.states))
     reversible, p = reversible_estimate(flow)
     return Analysis(
         model, tuple(dict.fromkeys(str(one.message) for one in caught)), test,
@@ -197,6 +231,50 @@ def analyse(data: list[NDArray[Any]], config: Markov) -> Analysis:
         longest=60), chapman, abs(entropy_production(p[:, None] * reversible)), sum(len(one) for one in data),
         len(data),
     )  # fmt: skip
+
+
+def _require_spread(model: MarkovModel) -> None:
+    """Refuse states that only one block of time connects with the others: nothing there has an error bar."""
+    counts = model.counts
+    for number, block in enumerate(counts.blocks):
+        labels, _ = closed_classes(_part(counts.matrix - block, model.states))
+        if labels.max() > 0:
+            alone = model.states[np.flatnonzero(labels != np.bincount(labels).argmax())[0]]
+            raise ValueError(
+                f"state {int(alone)} is connected with the others by jumps in block {number} of {len(counts.blocks)} "
+                "of time alone, so that no error bar can be had: more data, or lump it, or set its frames to -1"
+            )
+
+
+def _suggested(transition: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The set (n,) of every state, as many sets as the spectrum suggests; where these cannot be had, fewer, and at last
+    each state by itself, with a warning."""
+    n = len(transition)
+    most = suggested_sets(transition, min(8, n - 1))
+    if most == n:
+        return np.arange(n)
+    why = ""
+    for sets in range(most, 1, -1):
+        try:
+            found = lump_labels(metastable_sets(transition, sets).lumps, n)
+        except ValueError as error:  # a number of sets that this chain does not have
+            why = why or str(error).removeprefix("sets: ").partition(";")[0]
+            continue
+        if sets < most:
+            warnings.warn(
+                f"the spectrum suggests {most} sets, which cannot be had ({why}): {sets} were taken. To choose "
+                "yourself, give lumps",
+                MarkovWarning,
+                stacklevel=2,
+            )
+        return found
+    warnings.warn(
+        f"the spectrum suggests {most} sets, but neither these nor fewer can be had ({why}): each state is left by "
+        "itself. To choose yourself, give lumps",
+        MarkovWarning,
+        stacklevel=2,
+    )
+    return np.arange(n)
 
 
 def _renumbered(frames: NDArray[Any], states: NDArray[np.int64], number: int) -> NDArray[np.int32]:
@@ -318,7 +396,7 @@ def _data(found: Analysis) -> xarray.Dataset:
     return xarray.Dataset(
         {
             "transition": (("start", "end"), model.transition, {"units": "1", "long_name": "transition probabilities"}),
-            "counts": (("start", "end"), model.counts.matrix[np.ix_(model.states, model.states)], {"units": "1"}),
+            "counts": (("start", "end"), _dense(_part(model.counts.matrix, model.states)), {"units": "1"}),
             "stationary": ("start", p, {"units": "1", "long_name": "stationary distribution"}),
             "lump": ("start", found.labels, {"units": "1", "long_name": "lump of each state"}),
             "implied_time": (("lag", "scale"), scales.times, {"units": "frame"}),
