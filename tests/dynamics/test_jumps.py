@@ -140,6 +140,18 @@ def test_what_cannot_be_simulated(rates, named, words):
         simulate_jumps(rates, seed=1, **named)
 
 
+def test_a_generator_is_as_good_as_its_rates_and_nothing_else_is():
+    rates = ring(3, 2, 1)
+    generator = rates - np.diag(rates.sum(axis=1))
+    assert np.array_equal(check_rates(generator), rates)
+    assert np.array_equal(stationary(generator), stationary(rates))
+    generator[1, 1] = -2.9
+    with pytest.raises(ValueError, match=r"row 1 is no row of a generator: its diagonal is -2\.9, its rates add up to 3"):
+        stationary(generator)
+    with pytest.raises(ValueError, match="transition matrix"):
+        edge_flows(np.full((3, 3), 1 / 3))
+
+
 def test_bad_probabilities_and_chains():
     with pytest.raises(ValueError, match="expected \\(3,\\)"):
         edge_flows(ring(3, 2, 1), [0.5, 0.5])

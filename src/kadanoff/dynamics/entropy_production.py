@@ -75,7 +75,7 @@ def entropy_production(flows: ArrayLike) -> float:
     ``flows`` (n, n), or (r, n, n) for r reservoirs, summed over; the diagonal is ignored. Raises ValueError for a flow
     without reverse: its entropy production is infinite.
     """
-    forward = check_rates(flows, least=1)
+    forward = check_rates(flows, least=1, diagonal=True)
     back = np.swapaxes(forward, -1, -2)
     if (one_way := np.argwhere((forward > 0) & (back == 0))).size:
         start, end = one_way[0][-2:]

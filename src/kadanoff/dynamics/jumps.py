@@ -45,24 +45,36 @@ class Jumps:
         return float(self.dwells.sum())
 
 
-def check_rates(rates: ArrayLike, *, least: int = 2) -> Array:
+def check_rates(rates: ArrayLike, *, least: int = 2, diagonal: bool = False) -> Array:
     """A float64 copy of a matrix of rates (n, n), or (r, n, n) for r reservoirs, with a diagonal of zeros.
 
     Arguments:
-        rates: rates[i, j] of i -> j, 1 / time; the diagonal is ignored, so that a generator is as good.
+        rates: rates[i, j] of i -> j, 1 / time; the diagonal is zero, or that of a generator, -sum_j rates[i, j].
         least: the fewest states that make sense.
+        diagonal: whether anything may stand there and is ignored, as for flows.
 
     Raises:
-        ValueError: for another shape, for a rate that is negative or not finite (the jump is named).
+        ValueError: for another shape, for a rate that is negative or not finite (the jump is named), for a diagonal
+            that is no generator's (the row is named).
     """
     matrix = np.array(rates, dtype=np.float64)
     if matrix.ndim not in (2, 3) or matrix.shape[-1] != matrix.shape[-2] or matrix.shape[-1] < least:
         raise ValueError(f"rates and flows are square matrices of at least {least} states, not {matrix.shape}")
-    matrix[..., np.arange(matrix.shape[-1]), np.arange(matrix.shape[-1])] = 0.0
+    every = np.arange(matrix.shape[-1])
+    stood = matrix[..., every, every]
+    matrix[..., every, every] = 0.0
     if (bad := np.argwhere(~(np.isfinite(matrix) & (matrix >= 0)))).size:
         i, j = bad[0][-2:]
         raise ValueError(
             f"rates must be finite and not negative: {matrix[tuple(bad[0])]:g} for the jump {i} -> {j}; rows are 'from'"
+        )
+    leaving = matrix.sum(axis=-1)
+    if not diagonal and (bad := np.argwhere((stood != 0.0) & ~(np.abs(stood + leaving) <= 1e-9 * leaving))).size:
+        here = tuple(bad[0])
+        raise ValueError(
+            f"row {here[-1]} is no row of a generator: its diagonal is {stood[here]:g}, its rates add up to "
+            f"{leaving[here]:g}; put 0 or minus that sum there (a transition matrix, with rows that sum to one, is for "
+            "the functions of chains in discrete time)"
         )
     return matrix
 

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.csgraph import connected_components
 
 from kadanoff.dynamics.aggregation import sparse_stationary_state
+from kadanoff.dynamics.jumps import check_rates
 from kadanoff.information import stationary_distribution
 
 __all__ = [
@@ -114,8 +115,7 @@ def transition_matrix(rates: ArrayLike, lag: float) -> NDArray[np.float64]:
     """
     if not (np.isfinite(lag) and lag > 0):
         raise ValueError(f"lag: expected a time above zero, got {lag}")
-    generator = np.array(_square(rates, "rates", diagonal=False), dtype=np.float64)
-    np.fill_diagonal(generator, 0.0)
+    generator = check_rates(rates)
     np.fill_diagonal(generator, -generator.sum(axis=1))
     transition = np.clip(scipy.linalg.expm(lag * generator), 0.0, None)
     return np.asarray(transition / transition.sum(axis=1, keepdims=True))
