@@ -191,6 +191,17 @@ def test_few_counts_of_a_reverse_do_not_pass_the_total(seed):
         assert found[name].interval()[0] < total, name
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_rare_lump_costs_its_own_dwell_bound_alone():
+    """State 3 is entered once in 4,000 jumps: no spread of its dwell times can be had, all else can."""
+    rates = [[0, 2, 1, 0.002], [1, 0, 2, 0], [2, 1, 0, 0], [5, 0, 0, 0]]
+    path = simulate_jumps(rates, jumps=4000, seed=1)
+    assert np.bincount(path.states)[3] == 1
+    found = hidden_dissipation(path, StateLumps(Map.groups([0, 1, 2, 3])))
+    assert [name for name in found.bounds if name.startswith("dwell")] == [f"dwell_bound.{k}" for k in range(3)]
+    assert any("dwell_bound.3 is left out: lump 3 was visited in 1 of" in note for note in found.notes)
+
+
 def test_a_series_short_beside_its_slowest_time():
     states = np.repeat(np.arange(8) % 2, np.random.default_rng(1).integers(2000, 8000, 8))
     with pytest.raises(ValueError, match="too short beside its slowest time scale"):

@@ -27,7 +27,7 @@ from kadanoff.dynamics.dissipation import (
 from kadanoff.dynamics.dwell_bound import least_dissipation
 from kadanoff.dynamics.jumps import Jumps
 from kadanoff.dynamics.observers import Observer, Record, ResolvedTransitions, StateLumps, record, wanted_bounds
-from kadanoff.dynamics.sampled_divergence import Blocks, Words, binned, cut, divergence, resampled, words
+from kadanoff.dynamics.sampled_divergence import FEWEST, Blocks, Words, binned, cut, divergence, resampled, words
 from kadanoff.estimates import Estimate
 
 __all__ = ["measured_dissipation"]
@@ -113,6 +113,13 @@ def _sampled_lumps(
                        waiting=waiting)  # fmt: skip
     if "dwell_bound" in names:
         for lump in range(kinds):
+            blocks_with = np.unique(number[inner == lump]).size
+            if blocks_with < FEWEST:
+                found.notes.append(
+                    f"dwell_bound.{lump} is left out: lump {lump} was visited in {blocks_with} of "
+                    f"{len(blocks.duration)} blocks of time, and an error bar needs {FEWEST}"
+                )
+                continue
             found.keep(
                 f"dwell_bound.{lump}", _sampled_dwell(inner == lump, times, number, unit, seed), INSTANT, SKINNER
             )

@@ -29,7 +29,7 @@ __all__ = ["Blocks", "Words", "binned", "cut", "divergence", "resampled", "words
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
-_MOST, _FEWEST = 128, 16  # blocks
+_MOST, FEWEST = 128, 16  # blocks
 _SHORTEST = 8  # symbols in a block
 _RESAMPLES = 400
 _RARE = 10  # words seen fewer times than this, their reverse included, are merged into one that is its own reverse
@@ -72,15 +72,15 @@ def cut(symbols: Index, times: Array | None) -> Blocks:
         count //= 2
     blocks, share = _divided(symbols, spent, count)
     pieces = float(count)
-    if count >= _FEWEST and share.size:
+    if count >= FEWEST and share.size:
         pieces = min(pieces, float(means(share).samples.min()))
-    if 1.6 * pieces < _FEWEST or count < _FEWEST:
+    if 1.6 * pieces < FEWEST or count < FEWEST:
         raise ValueError(
             f"the series of {len(symbols)} symbols is too short beside its slowest time scale: it holds about "
-            f"{pieces:.0f} independent pieces with {_SHORTEST} changes or more, and an error bar needs {_FEWEST}; take "
+            f"{pieces:.0f} independent pieces with {_SHORTEST} changes or more, and an error bar needs {FEWEST}; take "
             "a longer one"
         )
-    while count >= 2 * _FEWEST and _remember(share):
+    while count >= 2 * FEWEST and _remember(share):
         count //= 2
         blocks, share = _divided(symbols, spent, count)
     return blocks
