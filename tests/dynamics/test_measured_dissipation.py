@@ -13,6 +13,7 @@ from kadanoff.dynamics import (
     Record,
     ResolvedTransitions,
     StateLumps,
+    dwell_time_bound,
     edge_flows,
     hidden_dissipation,
     record,
@@ -26,6 +27,7 @@ from kadanoff.maps import Map
 
 EDGES = ResolvedTransitions(((0, 1), (2, 3)))
 LUMPS = StateLumps(Map.groups([0, 1, 2, 2]))
+LUMPS_OF_TWO = StateLumps(Map.groups([0, 1]))
 
 
 # --- what an observer writes down ---------------------------------------------------
@@ -200,6 +202,24 @@ def test_a_rare_lump_costs_its_own_dwell_bound_alone():
     found = hidden_dissipation(path, StateLumps(Map.groups([0, 1, 2, 3])))
     assert [name for name in found.bounds if name.startswith("dwell")] == [f"dwell_bound.{k}" for k in range(3)]
     assert any("dwell_bound.3 is left out: lump 3 was visited in 1 of" in note for note in found.notes)
+
+
+def test_a_coarse_clock_is_no_dissipation():
+    """Exponential times rounded up to ticks of h have <t^2> / <t>^2 = 1 + exp(-h), which looks like a clockwork's."""
+    symbols, free = np.arange(40_000) % 2, np.random.default_rng(1).exponential(size=40_000)
+    for tick, kept in ((0.03, True), (0.2, False), (30.0, False)):
+        times = np.ceil(free / tick) * tick
+        found = hidden_dissipation(Record(symbols, np.arange(2), times), LUMPS_OF_TWO)
+        assert ("dwell_bound.0" in found.bounds) is kept
+        if kept:
+            theta = 1 + math.exp(-tick)
+            wrong = dwell_time_bound(1.0, 1.0, theta)
+            assert wrong / 2 < found["dwell_bound.0"].error < 2 * wrong
+            assert found["dwell_bound.0"].interval()[0] <= 0
+        else:
+            assert any("a clock so coarse" in note for note in found.notes)
+    even = np.where(symbols == 0, 1.0, free)
+    assert "dwell_bound.0" not in hidden_dissipation(Record(symbols, np.arange(2), even), LUMPS_OF_TWO).bounds
 
 
 def test_a_series_short_beside_its_slowest_time():
