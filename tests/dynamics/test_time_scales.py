@@ -220,6 +220,26 @@ def test_without_separated_time_scales_there_is_no_model(friction, stiffness):
     assert not report.plateau.undecided
 
 
+def test_a_hidden_slow_variable_leaves_no_model():
+    """The sum of two Ornstein-Uhlenbeck processes of the times 1 and 10: short lags look like diffusion, and half of
+    the coordinate is still there when a Langevin equation of its own drift has forgotten it. Seen over t and 4 t its
+    correlation (e^-t + e^-t/10) / 2 has the times t / ln ..., the bound of the figure from below."""
+    fast = ornstein_uhlenbeck(100_000, 0.02, seed=21, count=4)
+    slow = ornstein_uhlenbeck(100_000, 0.02, seed=22, rate=0.1, diffusion=0.1, count=4)
+    both = [fast.trajectory(i) + slow.trajectory(i) for i in range(4)]
+    report = time_scale_report(trajectories(both, 0.02), thermal_energy=1.0)
+    assert report.plateau
+    assert (report.window, report.model, report.diffusion, report.friction) == (None, None, None, None)
+    assert "does not relax at one rate" in report.verdict
+    t = min(report.plateau.end, report.slowest.value / 2)
+    seen = [n * t / -np.log((np.exp(-n * t) + np.exp(-n * t / 10)) / 2) for n in (1, 4)]
+    # Gaussian: the second eigenfunction of every propagator is x itself
+    assert abs(report.relaxation.figure.value - seen[1] / seen[0]) < 4.5 * report.relaxation.figure.error + 0.02
+    control = time_scale_report(fast)
+    assert abs(control.relaxation.figure.value - 1) < 4.5 * control.relaxation.figure.error
+    assert control.relaxation.passed is True
+
+
 def test_a_walk_without_a_stationary_state():
     walk = trajectories(0.1 * np.random.default_rng(12).standard_normal(100_000).cumsum() + 3e-4 * np.arange(1e5), 1.0)
     report = time_scale_report(walk, stationary=False)
