@@ -246,8 +246,8 @@ def _text(cases: list[NetworkCase], well: LumpedChain) -> str:
     unidentified = _unidentified().value or 0.0
     words = {"markov": "the Markov", "quasi": "the quasi-Markov", "hidden": "the hidden Markov"}
     return (
-        f"In {len(cases)} random driven networks under random maps the flows, the words and the path exceeded the total "
-        f"{broken} times. The flows between lumps show {100 * np.median(apparent):.0f} % of the dissipation in the "
+        f"In {len(cases)} random driven networks under random maps the flows, the words and the path exceeded the "
+        f"total {broken} times. The flows between lumps show {100 * np.median(apparent):.0f} % of the dissipation in the "
         f"median network ({blind} networks: nothing at all), the whole lumped path {100 * np.median(path):.0f} %; in "
         f"{_flows_above_path(cases)} of them the flows show more than the path beyond its error, which no theorem "
         f"forbids.\n\nThe double well of {well.time:.0f} frames relaxation time, seen as two states, has "
