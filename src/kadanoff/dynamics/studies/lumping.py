@@ -247,10 +247,10 @@ def _text(cases: list[NetworkCase], well: LumpedChain) -> str:
     words = {"markov": "the Markov", "quasi": "the quasi-Markov", "hidden": "the hidden Markov"}
     return (
         f"In {len(cases)} random driven networks under random maps the flows, the words and the path exceeded the "
-        f"total {broken} times. The flows between lumps show {100 * np.median(apparent):.0f} % of the dissipation in the "
-        f"median network ({blind} networks: nothing at all), the whole lumped path {100 * np.median(path):.0f} %; in "
-        f"{_flows_above_path(cases)} of them the flows show more than the path beyond its error, which no theorem "
-        f"forbids.\n\nThe double well of {well.time:.0f} frames relaxation time, seen as two states, has "
+        f"total {broken} times. The flows between lumps show {100 * np.median(apparent):.0f} % of the dissipation in "
+        f"the median network ({blind} networks: nothing at all), the whole lumped path {100 * np.median(path):.0f} "
+        f"%; in {_flows_above_path(cases)} of them the flows show more than the path beyond its error, which no "
+        f"theorem forbids.\n\nThe double well of {well.time:.0f} frames relaxation time, seen as two states, has "
         f"{well.markov_time:.0f} frames as a Markov model at lag 1, {well.quasi_time} as a quasi-Markov model whose "
         f"memory of {well.cutoff} further kernels the data support ({well.quasi_limit:.0f} were the kernels exact), "
         f"and {well.hidden_time} as a hidden Markov model of {len(well.hidden_model.transition)} states; "
