@@ -47,6 +47,28 @@ def test_a_power_law_has_no_plateau(power, error):
     assert "% of its height or more" in found.reason
 
 
+@pytest.mark.parametrize(
+    "curve", [lambda t: t**0.1, lambda t: t**-0.1, lambda t: np.log1p(100 * t), lambda t: 2 - 2 / np.sqrt(1 + t)]
+)
+def test_a_trend_too_slow_for_a_factor_of_three_is_no_plateau_either(curve):
+    """Fractional noise of H = 0.55 and 0.45, the integral of a kernel 1 / (1 + 100 t), which diverges, and that of
+    (1 + t)^-3/2 on the way to its limit: all change by less than 15 % over some factor of three."""
+    t = np.geomspace(0.1, 100, 49)
+    found = find_plateau(t, *noisy(curve(t), 0.001 * curve(t)))
+    assert not found
+    assert not found.undecided
+    assert "power law or a logarithm" in found.reason
+
+
+def test_an_oscillating_integral_says_why_it_has_none():
+    time = np.linspace(0, 100, 2001)
+    rows = np.exp(-time / 5) * np.cos(3 * time) * (1 + 1e-6 * np.random.default_rng(3).standard_normal((32, 1)))
+    curve = Correlation(time, rows.mean(axis=0), 1e-6 * np.ones(2001), rows, np.full(2001, 1000.0))
+    found = running_integral(curve)
+    assert not found.plateau
+    assert "do all points lie within 15 %" in found.plateau.reason
+
+
 def test_noise_is_no_plateau_but_undecided():
     t = np.geomspace(0.01, 100, 33)
     found = find_plateau(t, *noisy(np.ones(33), 0.5))
