@@ -103,7 +103,7 @@ def test_dwell_bounds_carry_the_name_and_rare_lumps_none(tmp_path):
     result = run(tmp_path / "a.txt", "state lumps")
     assert "dwell times of off: lower bound" in result.reported["dwell_bound.0"].source
     assert "dwell_bound.2" not in result.reported
-    assert "dwell_bound.2 is left out: its lump is visited in 1 of" in result.verdict.text
+    assert "dwell_bound.2 is left out: lump 2 was visited in 1 of" in result.verdict.text
 
 
 @pytest.mark.parametrize(

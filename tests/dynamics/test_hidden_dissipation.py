@@ -23,7 +23,7 @@ from kadanoff.dynamics import (
     stationary,
     step_flows,
 )
-from kadanoff.dynamics.current_uncertainty import current_statistics, occupation_bound
+from kadanoff.dynamics.current_uncertainty import current_statistics, independent, occupation_bound
 from kadanoff.dynamics.studies.hidden_cycle import HARUNARI, flashing_ratchet
 from kadanoff.dynamics.waiting_times import entry_law_is_fixed, lump_passages, transition_passages, waiting_divergence
 from kadanoff.maps import Map
@@ -326,3 +326,18 @@ def test_a_thousand_random_networks():
         for observer in (StateLumps(Map.groups(label)), ResolvedTransitions(((0, 1), (1, 2))), Milestones((0, 1, 2))):
             one = hidden_dissipation(rates, observer, longest=4)
             assert all(loss.holds for loss in one.ledger()), (k, observer)
+
+
+def test_rates_ten_decades_apart():
+    """One cycle with one resolved edge: the times carry nothing, and the sequence is the total."""
+    rates = np.zeros((4, 4))
+    for i, j, there, back in ((0, 1, 0.19, 4.2), (1, 2, 4.2e4, 2.2e-5), (2, 3, 0.089, 12.4), (3, 0, 3.6e-4, 3.4e3)):
+        rates[i, j], rates[j, i] = there, back
+    found = hidden_dissipation(rates, ResolvedTransitions(((0, 1),)), bounds=["transition_based"])
+    parts = found.bounds["transition_based"].parts
+    assert found["transition_based"].value == pytest.approx(found.total.value, rel=1e-7)
+    assert abs(parts["times"].value) < 1e-8 * found.total.value
+
+
+def test_a_current_that_rounding_leaves_with_a_negative_variance_is_left_out_alone():
+    assert independent(np.diag([4.0, -1e-20]), 1e-9) == pytest.approx(np.array([[0.5], [0.0]]))

@@ -16,6 +16,7 @@ from kadanoff.dynamics.langevin import (
 )
 from kadanoff.dynamics.models import OverdampedModel, mean_first_passage_time
 from kadanoff.dynamics.trajectories import trajectories
+from kadanoff.dynamics.underdamped import fit_underdamped
 from kadanoff.estimates import Estimate
 
 
@@ -298,3 +299,18 @@ def test_passage_time_by_quadrature():
 def test_bad_requests(call, words):
     with pytest.raises(ValueError, match=words):
         call(ornstein_uhlenbeck(500, 0.1, seed=13))
+
+
+def test_noise_of_the_positions_is_no_temperature():
+    """Noise of 0.01 at frames 0.05 apart adds 2 (0.01 / 0.05)^2 = 0.08 to <w w> = 1, but more than that to its steps:
+    kT / m came out as 2.5. At four frames it is right."""
+    source = oscillator(4.0, 1.0, 4000, 0.05, seed=1, count=8)
+    rng = np.random.default_rng(0)
+    clean = [source.trajectory(i) for i in range(8)]
+    noisy = trajectories([x + 0.01 * rng.standard_normal(x.shape) for x in clean], 0.05)
+    with pytest.raises(ValueError, match="noise of the positions"):
+        fit_underdamped(noisy)
+    for series, lag in ((noisy, 4), (trajectories(clean, 0.05), 1)):
+        _, friction, thermal = fit_underdamped(series, lag)
+        assert abs(friction.value - 4) < 4.5 * friction.error
+        assert abs(thermal.value - 1) < 4.5 * thermal.error

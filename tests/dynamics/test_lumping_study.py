@@ -5,11 +5,15 @@ import math
 import numpy as np
 import pytest
 
+from kadanoff.dynamics.block_divergence import block_divergence
+from kadanoff.dynamics.entropy_production import split_flows, step_flows
 from kadanoff.dynamics.jumps import ring, simulate_chain
 from kadanoff.dynamics.network_diagram import draw_network
-from kadanoff.dynamics.studies.lumping import Lumping, _excess, lumping
+from kadanoff.dynamics.studies.hidden_cycle import HARUNARI
+from kadanoff.dynamics.studies.lumping import Lumping, _excess, _ledger, lumping
 from kadanoff.dynamics.studies.lumping_cases import hidden_ring, network_cases, path_divergence, random_network
 from kadanoff.dynamics.studies.markov import Markov, Ring, analyse, markov, read_states
+from kadanoff.maps import Map
 from kadanoff.plotting import figure
 from kadanoff.study import Run
 from kadanoff.study.configs import load, template
@@ -28,7 +32,7 @@ def test_ten_networks_keep_the_order(cases):
 
 @pytest.mark.slow
 def test_a_thousand_networks_keep_the_order():
-    """The level of 4 sigma and 2,000 sampled comparisons: 0.06 false alarms are expected."""
+    """The level of 4 sigma and 1,000 sampled comparisons: 0.03 false alarms are expected."""
     cases = network_cases(range(1000), 11, 20_000)
     for name, excess in _excess(cases).items():
         assert np.count_nonzero(excess > 0) == 0, (name, int(excess.argmax()), cases[int(excess.argmax())])
@@ -41,6 +45,21 @@ def test_a_violation_would_be_seen(cases):
     case = max(cases, key=lambda one: one.apparent / one.total)
     broken = _excess([case._replace(total=0.5 * case.apparent, path_error=0.01 * case.path_error)])
     assert all(broken[f"{name} <= total"][0] > 0 for name in ("apparent", "block", "path"))
+
+
+def test_flows_may_show_more_than_the_path():
+    """No ledger may say apparent <= path: in the study's own network 44 the words of 9 symbols settle the path to
+    1e-4, and the flows lie above it by 1.7 %."""
+    for transition, labels in (
+        (np.eye(4) + 0.1 * (HARUNARI - np.diag(HARUNARI.sum(axis=1))), np.array([0, 1, 2, 2])),
+        random_network(0, 44),
+    ):
+        words = block_divergence(transition, Map.groups(labels), 9)
+        assert abs(words.increments[-1] - words.increments[-2]) < 1e-4 * words.increments[-1]
+        assert words.per_step[0] > 1.009 * words.increments[-1]
+        assert words.per_step[0] == pytest.approx(split_flows(step_flows(transition), Map.groups(labels)).apparent)
+    result = _ledger(network_cases(range(2), 3, 8000))
+    assert not any("apparent against path" in loss.name for loss in result)
 
 
 def test_the_path_divergence_of_the_whole_chain_is_the_total():

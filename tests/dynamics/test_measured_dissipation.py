@@ -13,6 +13,7 @@ from kadanoff.dynamics import (
     Record,
     ResolvedTransitions,
     StateLumps,
+    dwell_time_bound,
     edge_flows,
     hidden_dissipation,
     record,
@@ -26,6 +27,7 @@ from kadanoff.maps import Map
 
 EDGES = ResolvedTransitions(((0, 1), (2, 3)))
 LUMPS = StateLumps(Map.groups([0, 1, 2, 2]))
+LUMPS_OF_TWO = StateLumps(Map.groups([0, 1]))
 
 
 # --- what an observer writes down ---------------------------------------------------
@@ -167,6 +169,57 @@ def test_a_jump_without_reverse_is_noted():
     found = hidden_dissipation(symbols, StateLumps(Map.groups([0, 1, 2])))
     assert any("never seen in reverse" in note for note in found.notes)
     assert found["apparent"].value > 1
+
+
+def test_a_word_whose_reverse_was_never_seen_has_an_error_of_its_own():
+    """Every block holds ten of the word: redrawing them shows no scatter, but a mean of 3.69 for its reverse has still
+    2.5 % of chance to show none: 1.96 errors reach down to n ln(n / 3.69)."""
+    blocks = 100
+    seen = words(np.zeros(1000, int), np.ones(1000, int), np.arange(1000) // 10, blocks)
+    found = divergence([seen], np.ones(blocks), "nat/time")
+    lowest = 1000 * math.log(1000.5 / 3.69) / blocks
+    assert found.value - 1.96 * found.error == pytest.approx(lowest, abs=0.025)  # 1.5 nats of bias, 1.02 rounded
+    both = np.arange(1000) % 2
+    assert divergence([words(both, 1 - both, np.arange(1000) // 10, blocks)], np.ones(blocks), "nat/time").error == 0
+
+
+@pytest.mark.parametrize("seed", [7, 15])
+def test_few_counts_of_a_reverse_do_not_pass_the_total(seed):
+    """Runs of 10,000 jumps in which a resolved jump twice in a row, 3 times on average, was never seen reversed."""
+    rates = [[0, 1.709, 4.989, 20.012], [0.585, 0, 10.471, 0], [0.76, 0.529, 0, 0.547], [0.034, 0, 1.512, 0]]
+    total = hidden_dissipation(rates, EDGES).total.value
+    found = hidden_dissipation(simulate_jumps(rates, jumps=10_000, seed=seed), EDGES)
+    for name in ("transition_sequence", "transition_based"):
+        assert found[name].interval()[0] < total, name
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_rare_lump_costs_its_own_dwell_bound_alone():
+    """State 3 is entered once in 4,000 jumps: no spread of its dwell times can be had, all else can."""
+    rates = [[0, 2, 1, 0.002], [1, 0, 2, 0], [2, 1, 0, 0], [5, 0, 0, 0]]
+    path = simulate_jumps(rates, jumps=4000, seed=1)
+    assert np.bincount(path.states)[3] == 1
+    found = hidden_dissipation(path, StateLumps(Map.groups([0, 1, 2, 3])))
+    assert [name for name in found.bounds if name.startswith("dwell")] == [f"dwell_bound.{k}" for k in range(3)]
+    assert any("dwell_bound.3 is left out: lump 3 was visited in 1 of" in note for note in found.notes)
+
+
+def test_a_coarse_clock_is_no_dissipation():
+    """Exponential times rounded up to ticks of h have <t^2> / <t>^2 = 1 + exp(-h), which looks like a clockwork's."""
+    symbols, free = np.arange(40_000) % 2, np.random.default_rng(1).exponential(size=40_000)
+    for tick, kept in ((0.03, True), (0.2, False), (30.0, False)):
+        times = np.ceil(free / tick) * tick
+        found = hidden_dissipation(Record(symbols, np.arange(2), times), LUMPS_OF_TWO)
+        assert ("dwell_bound.0" in found.bounds) is kept
+        if kept:
+            theta = 1 + math.exp(-tick)
+            wrong = dwell_time_bound(1.0, 1.0, theta)
+            assert wrong / 2 < found["dwell_bound.0"].error < 2 * wrong
+            assert found["dwell_bound.0"].interval()[0] <= 0
+        else:
+            assert any("a clock so coarse" in note for note in found.notes)
+    even = np.where(symbols == 0, 1.0, free)
+    assert "dwell_bound.0" not in hidden_dissipation(Record(symbols, np.arange(2), even), LUMPS_OF_TWO).bounds
 
 
 def test_a_series_short_beside_its_slowest_time():

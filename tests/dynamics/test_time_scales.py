@@ -47,6 +47,28 @@ def test_a_power_law_has_no_plateau(power, error):
     assert "% of its height or more" in found.reason
 
 
+@pytest.mark.parametrize(
+    "curve", [lambda t: t**0.1, lambda t: t**-0.1, lambda t: np.log1p(100 * t), lambda t: 2 - 2 / np.sqrt(1 + t)]
+)
+def test_a_trend_too_slow_for_a_factor_of_three_is_no_plateau_either(curve):
+    """Fractional noise of H = 0.55 and 0.45, the integral of a kernel 1 / (1 + 100 t), which diverges, and that of
+    (1 + t)^-3/2 on the way to its limit: all change by less than 15 % over some factor of three."""
+    t = np.geomspace(0.1, 100, 49)
+    found = find_plateau(t, *noisy(curve(t), 0.001 * curve(t)))
+    assert not found
+    assert not found.undecided
+    assert "power law or a logarithm" in found.reason
+
+
+def test_an_oscillating_integral_says_why_it_has_none():
+    time = np.linspace(0, 100, 2001)
+    rows = np.exp(-time / 5) * np.cos(3 * time) * (1 + 1e-6 * np.random.default_rng(3).standard_normal((32, 1)))
+    curve = Correlation(time, rows.mean(axis=0), 1e-6 * np.ones(2001), rows, np.full(2001, 1000.0))
+    found = running_integral(curve)
+    assert not found.plateau
+    assert "do all points lie within 15 %" in found.plateau.reason
+
+
 def test_noise_is_no_plateau_but_undecided():
     t = np.geomspace(0.01, 100, 33)
     found = find_plateau(t, *noisy(np.ones(33), 0.5))
@@ -218,6 +240,26 @@ def test_without_separated_time_scales_there_is_no_model(friction, stiffness):
     assert (report.window, report.model, report.diffusion, report.friction) == (None, None, None, None)
     assert "no plateau" in report.verdict.lower()
     assert not report.plateau.undecided
+
+
+def test_a_hidden_slow_variable_leaves_no_model():
+    """The sum of two Ornstein-Uhlenbeck processes of the times 1 and 10: short lags look like diffusion, and half of
+    the coordinate is still there when a Langevin equation of its own drift has forgotten it. Seen over t and 4 t its
+    correlation (e^-t + e^-t/10) / 2 has the times t / ln ..., the bound of the figure from below."""
+    fast = ornstein_uhlenbeck(100_000, 0.02, seed=21, count=4)
+    slow = ornstein_uhlenbeck(100_000, 0.02, seed=22, rate=0.1, diffusion=0.1, count=4)
+    both = [fast.trajectory(i) + slow.trajectory(i) for i in range(4)]
+    report = time_scale_report(trajectories(both, 0.02), thermal_energy=1.0)
+    assert report.plateau
+    assert (report.window, report.model, report.diffusion, report.friction) == (None, None, None, None)
+    assert "does not relax at one rate" in report.verdict
+    t = min(report.plateau.end, report.slowest.value / 2)
+    seen = [n * t / -np.log((np.exp(-n * t) + np.exp(-n * t / 10)) / 2) for n in (1, 4)]
+    # Gaussian: the second eigenfunction of every propagator is x itself
+    assert abs(report.relaxation.figure.value - seen[1] / seen[0]) < 4.5 * report.relaxation.figure.error + 0.02
+    control = time_scale_report(fast)
+    assert abs(control.relaxation.figure.value - 1) < 4.5 * control.relaxation.figure.error
+    assert control.relaxation.passed is True
 
 
 def test_a_walk_without_a_stationary_state():

@@ -48,7 +48,7 @@ def uncertainty_bound(mean: Array, covariance: Array) -> float:
 
 def independent(covariance: Array, least: float) -> Array:
     """Combinations (c, m) of currents: eigenvectors of their correlation matrix with eigenvalues above ``least``."""
-    scale = np.sqrt(np.diag(covariance))
+    scale = np.sqrt(np.maximum(np.diag(covariance), 0.0))  # rounding, of a current that is bounded
     moving = scale > 1e-9 * scale.max(initial=1e-300)
     scale = np.where(moving, scale, 1.0)
     eigenvalue, vector = np.linalg.eigh(covariance / np.outer(scale, scale))

@@ -134,29 +134,35 @@ def slowest_time(source: Trajectories, lag: int, *, blocks: int = BLOCKS) -> Est
     None where the second eigenvalue cannot be told from one: the data are too short to see the coordinate relax.
     """
     (step,) = checked_lags(source, [lag])
-    cell, cells = _cells(source, int(step))
+    values = second_eigenvalues(source, int(step), blocks)
+    if not len(values):
+        return None
+    value, rows = float(values[0]), values[1:]
+    error = float(jackknife_error(rows))
+    if not 0 < value < 1 or 1 - value < 3 * error:
+        return None
+    time = -source.spacing * int(step) / np.log(value)
+    return Estimate(time, time**2 / (source.spacing * int(step)) * error / value, blocks, source.time_unit, "jackknife")
+
+
+def second_eigenvalues(source: Trajectories, step: int, blocks: int) -> Array:
+    """|lambda_2| of the counted propagator over a lag, (1 + blocks,): of all blocks, then without each; or (0,)."""
+    cell, cells = _cells(source, step)
     tables = np.zeros((blocks, cells, cells))
-    pair_counts(cell, *pieces(source, blocks), int(step), tables)
+    pair_counts(cell, *pieces(source, blocks), step, tables)
     total = tables.sum(axis=0)
     # kept: cells that are entered and left whichever block is missing
     both = np.minimum((total - tables).sum(axis=2).min(axis=0), (total - tables).sum(axis=1).min(axis=0)) > 0
     total, tables = total[both][:, both], tables[:, both][:, :, both]
-
     if both.sum() < 2:
-        return None
+        return np.empty(0)
 
     def second(counts: Array) -> float:
         rows = counts.sum(axis=1, keepdims=True)
         values = np.sort(np.abs(np.linalg.eigvals(counts / np.where(rows > 0, rows, 1.0))))
         return float(values[-2])
 
-    value = second(total)
-    rows = np.array([second(total - table) for table in tables])
-    error = float(jackknife_error(rows))
-    if not 0 < value < 1 or 1 - value < 3 * error:
-        return None
-    time = -source.spacing * int(step) / np.log(value)
-    return Estimate(time, time**2 / (source.spacing * int(step)) * error / value, blocks, source.time_unit, "jackknife")
+    return np.array([second(total), *(second(total - table) for table in tables)])
 
 
 @dataclass(frozen=True, eq=False)

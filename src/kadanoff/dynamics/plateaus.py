@@ -23,6 +23,9 @@ Array = NDArray[np.float64]
 SPAN = 3.0  # a plateau is at least so many times longer at its end than at its start
 CHANGE = 0.15  # of its height: the most a plateau may rise or fall from end to end, at 95 % confidence
 _POINTS = 4
+_LEVEL = 0.05  # of its height: a rise that is taken for level whatever lies around
+_SHARE = 1 / 3  # of the slope around it: a plateau that rises for certain must rise less than its surroundings
+_AROUND = 1.5  # factor in time of the least stretch that counts as surroundings
 _DECADE = 10.0
 _WINDOWS = 60  # points of a running integral among which a plateau is sought
 _CERTAIN = 2.0  # standard errors
@@ -81,7 +84,10 @@ def find_plateau(
     In each window of 4 points or more that spans a factor `span` in time, a line in ln t is fitted (weights from the
     errors); its rise over the window must be below `change` of its height with 95 % confidence (|rise| + 2 errors <=
     change), each point within that and 3 of its errors, and the height 4 errors above zero. Poor data cannot pass as
-    a plateau, and good data cannot fail by a slope that does not matter. Of all windows the longest in ln t is taken.
+    a plateau, and good data cannot fail by a slope that does not matter. A window that rises for certain, by more than
+    a twentieth, must stand out: where the stretches of the same length in ln t before and behind it (what there is of
+    them) are less than three times as steep, it is a piece of a power law or of a logarithm and no plateau. Of all
+    windows the longest in ln t is taken.
 
     Arguments:
         time: (m,) increasing, positive. value: (m,). left_out: (b, m), the curve without each block.
@@ -96,20 +102,23 @@ def find_plateau(
     end = len(t) if good.all() else int(np.argmin(good))  # what follows a missing point is beyond the method's reach
     t, y, rows = t[:end], y[:end], rows[:, :end]
     accepted: list[_Window] = []
-    closest, open_window = np.inf, False
+    closest, open_window, trend = np.inf, False, False
     log, error = np.log(t), np.maximum(jackknife_error(rows), 1e-300)
     for i in range(end):
         for j in range(i + _POINTS - 1, end):
             if log[j] - log[i] < np.log(span) - 1e-9:
                 continue
             part = slice(i, j + 1)
-            height, rise = _line(log[part], y[part], error[part])
+            height, rise = (float(number) for number in _line(log[part], y[part], error[part]))
             heights, rises = _line(log[part], rows[:, part], error[part])
             height_error, rise_error = float(jackknife_error(heights)), float(jackknife_error(rises))
             if not height > _ABOVE * height_error:
                 continue
             closest = min(closest, float(abs(rise)))
             near = bool(np.all(np.abs(y[part] - height) <= change * height + 3 * error[part]))
+            if near and abs(rise) > max(_LEVEL, _CERTAIN * rise_error) and not _stands_out(log, y, i, j, height, rise):
+                trend |= abs(rise) <= change
+                continue
             if near and abs(rise) + _CERTAIN * rise_error <= change:
                 total = float(np.hypot(height_error, abs(rise) * height / 2))
                 accepted.append(_Window(i, j, float(height), total, float(rise), rise_error))
@@ -132,9 +141,32 @@ def find_plateau(
             f"no stretch of times that spans a factor of {span:g} rises out of the noise" if end else "no point at all",
             True,
         )
+    if trend:
+        return NoPlateau(
+            "where the curve changes least it goes on at much the same rate per factor in time before and behind, as a "
+            "power law or a logarithm does",
+            False,
+        )
+    if closest <= change:
+        return NoPlateau(
+            f"over no factor of {span:g} in time do all points lie within {100 * change:.0f} % of their mean", False
+        )
     return NoPlateau(
         f"over every factor of {span:g} in time {name} changes by {100 * closest:.0f} % of its height or more", False
     )
+
+
+def _stands_out(log: Array, y: Array, i: int, j: int, height: float, rise: float) -> bool:
+    """Whether a rise from i to j is less steep than a third of what lies before or behind; True where nothing does."""
+    length = log[j] - log[i]
+    first = int(np.searchsorted(log, log[i] - length - 1e-9))
+    last = int(np.searchsorted(log, log[j] + length + 1e-9, side="right")) - 1
+    sides = [
+        abs(y[b] - y[a]) / abs(height) / (log[b] - log[a])
+        for a, b in ((first, i), (j, last))
+        if log[b] - log[a] >= np.log(_AROUND)
+    ]
+    return not sides or abs(rise) / length < _SHARE * max(sides)
 
 
 @dataclass(frozen=True, eq=False)

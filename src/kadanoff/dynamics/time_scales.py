@@ -23,6 +23,7 @@ from kadanoff.dynamics.markov_tests import (
     Residuals,
     chapman_kolmogorov,
     residuals,
+    second_eigenvalues,
     slowest_time,
 )
 from kadanoff.dynamics.models import OverdampedModel
@@ -38,6 +39,7 @@ FARTHEST = 1.5  # corrected over apparent D: a lag with more is no longer short 
 LONG = 20.0  # slowest times that data must hold for averages over them to mean anything
 MEMORY = 0.1  # p over the slowest time: the most that counts as separated
 _TESTED = 8  # lags at most
+_ONE_RATE = 0.1  # the most by which relaxation may slow down
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +92,7 @@ class TimeScaleReport:
 
     ``window``: (start, end) of the lags at which a Langevin model holds, None where it does not; then there is no
     ``model``, ``diffusion`` or ``friction`` either. ``slowest``: relaxation time of the coordinate, None where the data
-    are too short to see it relax. ``persistence``: p.
+    are too short to see it relax. ``persistence``: p. ``relaxation``: `_relaxation`, of one stationary coordinate.
     """
 
     scan: LagScan
@@ -106,6 +108,7 @@ class TimeScaleReport:
     friction: Estimate | None
     warnings: tuple[str, ...]
     verdict: str
+    relaxation: Check | None = None
 
 
 def default_lags(source: Trajectories, blocks: int = BLOCKS, per_decade: int = 8) -> NDArray[np.int64]:
@@ -176,9 +179,10 @@ def time_scale_report(
     """Scan the lags, find the plateau, test the lags on it, and fit the model where one holds.
 
     A Langevin model holds at a lag where (1) the slope of the spread stands on a plateau (`plateaus.find_plateau`);
-    (2) the memory p is below a tenth of the slowest time; (3) the propagator over 2 and 4 lags is the 2nd and 4th power
-    of that over one within 0.05; (4) the residuals of a fit to half of the data have, on the other half, variance 1
-    within 0.1, autocorrelation 0 within 0.1, <r^4> / 3 <r^2>^2 1 within 0.15.
+    (2) the memory p is below a tenth of the slowest time, and that time is not shown to grow by more than a tenth from
+    one lag to four (`_relaxation`; one coordinate); (3) the propagator over 2 and 4 lags is the 2nd and 4th power of
+    that over one within 0.05; (4) the residuals of a fit to half of the data have, on the other half, variance 1 within
+    0.1, autocorrelation 0 within 0.1, <r^4> / 3 <r^2>^2 1 within 0.15.
 
     Arguments:
         source: trajectories of 1 to 3 coordinates.
@@ -239,7 +243,11 @@ def time_scale_report(
             skipped.append(f"lag {f'{scan.time[i]:.4g} {source.time_unit}'.rstrip()} could not be tested: {error}")
     warnings += skipped
     window, at = _window(tests)
+    relaxation = None
+    if slowest is not None and source.dimensions == 1:
+        relaxation = _relaxation(source, found.end, slowest.value, persistence.value, blocks)
     held = window is not None and (memory is None or memory.passed is True)
+    held = held and (relaxation is None or relaxation.passed is not False)
     model = friction = diffusion = None
     if held and at is not None:
         index = int(np.flatnonzero(scan.moments.lags == at)[0])
@@ -251,7 +259,8 @@ def time_scale_report(
             friction = einstein_friction(diffusion, thermal_energy, drag)
     return TimeScaleReport(
         scan, found, persistence, slowest, memory, tuple(tests), window if held else None, at if held else None, model,
-        diffusion, friction, tuple(warnings), _verdict(source, found, persistence, memory, tests, window, held),
+        diffusion, friction, tuple(warnings),
+        _verdict(source, found, persistence, memory, tests, window, held, relaxation), relaxation,
     )  # fmt: skip
 
 
@@ -329,6 +338,28 @@ def _persistence(scan: LagScan, found: Plateau, unit: str) -> Estimate:
     return Estimate(intercept(scan.corrected), float(jackknife_error(rows)), len(rows), unit, "intercept of the spread")
 
 
+def _relaxation(source: Trajectories, end: float, slowest: float, memory: float, blocks: int) -> Check | None:
+    """The slowest time seen over four lags over that seen over one: 1 for a Markov process, at any lag.
+
+    -t / ln(lambda(t) / (1 + p / slowest)) with the second eigenvalue lambda of the counted propagator; what is fast
+    takes the factor 1 + p / slowest once. The lag ends on the plateau, at half of the slowest time at most, so that
+    four of them still show something. A hidden slow variable, or a power law, makes the figure larger than one.
+    """
+    lag = max(1, int(min(end, slowest / 2) / source.spacing * (1 + 1e-9)))
+    if 4 * lag > source.longest_lag:
+        return None
+    rows = np.array([second_eigenvalues(source, n * lag, blocks) for n in (1, 4)])
+    if not np.all((rows > 0) & (rows < 1)):
+        return None
+    shift = float(np.log1p(max(memory / slowest, -0.9)))
+    rates = shift - np.log(rows)
+    if not np.all(rates > 0):
+        return None
+    ratio = 4 * rates[0] / rates[1]
+    figure = Estimate(float(ratio[0]), float(jackknife_error(ratio[1:])), blocks, "", "jackknife")
+    return Check("relaxation over four lags", figure, 1.0, _ONE_RATE)
+
+
 def _window(tests: Sequence[LagTests]) -> tuple[tuple[float, float] | None, int | None]:
     """The longest run of lags that pass, and the lag in it whose worst figure departs least, in its tolerance."""
     best: list[LagTests] = []
@@ -354,6 +385,7 @@ def _verdict(
     tests: Sequence[LagTests],
     window: tuple[float, float] | None,
     held: bool,
+    relaxation: Check | None,
 ) -> str:
     unit = source.time_unit
     stands = (
@@ -372,6 +404,12 @@ def _verdict(
         return (
             f"No Langevin model: no separation of time scales. {stands} But that is {memory.figure} of the slowest "
             f"time, and {memory.tolerance:g} is the most that counts as separated. No friction is given."
+        )
+    if window is not None and relaxation is not None and relaxation.passed is False:
+        return (
+            f"No Langevin model: {stands} But the coordinate does not relax at one rate: the slowest time is longer by "
+            f"a factor {relaxation.figure} where it is seen over four times the lag. Something slower that is not in "
+            "it remembers. No friction is given."
         )
     failed = {check.name for test in tests for check in test.checks if check.passed is False}
     open_ones = {check.name for test in tests for check in test.checks if check.passed is None}

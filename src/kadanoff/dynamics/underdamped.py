@@ -31,6 +31,7 @@ __all__ = ["fit_underdamped"]
 
 Array = NDArray[np.float64]
 
+_NOISE = 0.1  # of kT / m: by how much more a lag may show than twice that lag
 _CERTAIN = 4.0  # standard errors by which the memory of the velocity must stand above nothing
 
 
@@ -55,9 +56,29 @@ def fit_underdamped(
         kT / m = B / gamma of all frames. Both carry jackknife errors.
 
     Raises:
-        ValueError: for more than one coordinate, and where velocities a lag apart are not correlated: then the lag is
-            longer than their memory, and an overdamped model is what can be had.
+        ValueError: for more than one coordinate; where velocities a lag apart are not correlated: then the lag is
+            longer than their memory, and an overdamped model is what can be had; where kT / m from positions alone
+            falls by more than a tenth, and 4 errors, at twice the lag: noise of the positions passes for motion.
     """
+    found = _fit(source, lag, bins, edges, blocks)
+    if source.velocities is None and 6 * lag < source.longest_lag:
+        try:
+            again = _fit(source, 2 * lag, bins, edges, blocks)[2]
+        except ValueError:  # velocities do not last that long, which noise of the positions would not change
+            return found
+        thermal = found[2]
+        spread = float(np.hypot(thermal.error or 0.0, again.error or 0.0))
+        if thermal.value - again.value > _NOISE * again.value + _CERTAIN * spread:
+            raise ValueError(
+                f"kT/m is {thermal} at the lag {lag} and {again} at {2 * lag} frames: noise of the positions, divided "
+                "by the lag, passes for motion. Take a longer lag, or give velocities"
+            )
+    return found
+
+
+def _fit(
+    source: Trajectories, lag: int, bins: int, edges: ArrayLike | None, blocks: int
+) -> tuple[UnderdampedModel, Estimate, Estimate]:
     if source.dimensions != 1:
         raise ValueError(
             f"underdamped models are of one coordinate, not {source.dimensions}: fit each on its own, or an overdamped "

@@ -140,7 +140,7 @@ def waiting_divergence(passage: Passage) -> Waiting:
     node, weight = (node + 1) / 2, weight / 2
     fastest = float(passage.leaving.max())
     step = _SHORT / fastest
-    together = 0.0
+    together, mass = np.zeros(totals.shape), np.zeros(totals.shape)
     power = _exponentials(passage, step * node)
     start, width = 0.0, step
     for octave in range(_OCTAVES):
@@ -148,10 +148,16 @@ def waiting_divergence(passage: Passage) -> Waiting:
         reverse = density[:, passage.first][:, :, passage.last].transpose(0, 2, 1)
         live = (density > 0) & (reverse > 0)
         terms = np.where(live, density * np.log(np.where(live, density / np.where(live, reverse, 1.0), 1.0)), 0.0)
-        together += width * float(weight @ terms.sum(axis=(1, 2)))
+        together += width * np.einsum("q,qab->ab", weight, terms)
+        mass += width * np.einsum("q,qab->ab", weight, density)
         left = float(np.einsum("an,qnm->q", passage.entry, power).min()) / float(passage.entry.sum())
         if left < 1e-18:
-            return Waiting(pairs, together - pairs)
+            # the divergence of the normalised times of each pair: squaring many times over shifts the slowest rate,
+            # and with it the masses, which `totals` knows better
+            mirrored = mass[passage.first][:, passage.last].T
+            seen &= (mass > 0) & (mirrored > 0)
+            each = together[seen] / mass[seen] - np.log(mass[seen] / mirrored[seen])
+            return Waiting(pairs, float(totals[seen] @ each))
         power = _exponentials(passage, step * (1 + node)) if octave == 0 else power @ power
         start, width = (step, step) if octave == 0 else (2 * start, 2 * width)
     raise ValueError("the waiting times are too long beside the fastest rate: the hidden states cannot be left")

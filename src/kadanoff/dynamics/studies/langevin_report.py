@@ -117,6 +117,10 @@ def estimates(source: Trajectories, report: TimeScaleReport, found: Compared | N
         "memory_number": known(
             None if report.memory is None else report.memory.figure, "no plateau, or not stationary"
         ),
+        "relaxation": known(
+            None if report.relaxation is None else report.relaxation.figure,
+            "of one stationary coordinate on a plateau, in trajectories that hold four of the longest lags on it",
+        ),
     }
     for i, end in enumerate(("start", "end")):
         table[f"window_{end}"] = known(Estimate.exact(report.window[i], unit) if report.window else None, short)

@@ -50,7 +50,7 @@ class Lumping(BaseModel):
 
 
 def lumping(config: Lumping, run: Run) -> Result:
-    """Random driven networks under random maps: apparent <= path <= total; and three models of a lumped chain."""
+    """Random driven networks under random maps: none shows more than its total; and three models of a lumped chain."""
     cases: list[NetworkCase] = []
     chunks = [range(k, min(k + _CHUNK, config.networks)) for k in range(0, config.networks, _CHUNK)]
     with run.progress(len(chunks), "random networks") as bar:
@@ -125,8 +125,19 @@ def _excess(cases: list[NetworkCase]) -> dict[str, Array]:
         "apparent <= total": table["apparent"] - table["total"] - rounding,
         "block <= total": table["block"] - table["total"] - rounding,
         "path <= total": table["path"] - table["total"] - reach,
-        "apparent <= path": table["apparent"] - table["path"] - reach,
     }
+
+
+def _flows_above_path(cases: list[NetworkCase]) -> int:
+    """Networks whose flows show more than their whole path, by 4 standard errors: no theorem forbids it.
+
+    The four states of Harunari et al. (2022) at the events of a clock of rate 10, seen as {0}, {1}, {2, 3}: D_2 is
+    0.03071 nats a step and the path divergence 0.03042.
+    """
+    apparent, path, error, words = (
+        np.array([getattr(case, name) for case in cases]) for name in ("apparent", "path", "path_error", "path_words")
+    )
+    return int(np.count_nonzero(apparent - path > stdtrit(words - 1, _LEVEL) * error + 1e-14))
 
 
 def _network_estimates(cases: list[NetworkCase]) -> dict[str, Reported | Estimate]:
@@ -136,8 +147,9 @@ def _network_estimates(cases: list[NetworkCase]) -> dict[str, Reported | Estimat
             Estimate.exact(broken),
             0.0,
             tolerance=0.0,
-            source="apparent <= path divergence <= total, log-sum inequality",
-        )
+            source="apparent, words and path never exceed the total (log-sum inequality, data processing)",
+        ),
+        "flows_above_path": Estimate.exact(_flows_above_path(cases)),
     }
     for name in ("apparent", "block", "path"):
         shares = np.array([getattr(case, name) / case.total for case in cases])
@@ -207,23 +219,6 @@ def _ledger(cases: list[NetworkCase]) -> Ledger:
                 text,
             )
         )
-    case = cases[int(excess["apparent <= path"].argmax())]
-    path, apparent = (
-        Estimate(case.path, case.path_error, None, "nat/step", "blocks"),
-        Estimate.exact(case.apparent, "nat/step"),
-    )
-    rows.append(
-        Loss(
-            "apparent against path, network of least slack",
-            path,
-            apparent,
-            path.minus(apparent),
-            "nat/step",
-            "coarse <= fine",
-            _CONDITIONS,
-            "the flows between lumps tell no more than the whole lumped path",
-        )
-    )
     case = max(cases, key=lambda one: -one.loss)
     loss = Estimate(case.loss, case.loss_width / 2, None, "nat/step", "two-sided bounds")
     rows.append(
@@ -251,10 +246,11 @@ def _text(cases: list[NetworkCase], well: LumpedChain) -> str:
     unidentified = _unidentified().value or 0.0
     words = {"markov": "the Markov", "quasi": "the quasi-Markov", "hidden": "the hidden Markov"}
     return (
-        f"In {len(cases)} random driven networks under random maps the chain apparent <= path divergence <= total was "
-        f"broken {broken} times. The flows between lumps show {100 * np.median(apparent):.0f} % of the dissipation in "
+        f"In {len(cases)} random driven networks under random maps the flows, the words and the path exceeded the "
+        f"total {broken} times. The flows between lumps show {100 * np.median(apparent):.0f} % of the dissipation in "
         f"the median network ({blind} networks: nothing at all), the whole lumped path {100 * np.median(path):.0f} "
-        f"%.\n\nThe double well of {well.time:.0f} frames relaxation time, seen as two states, has "
+        f"%; in {_flows_above_path(cases)} of them the flows show more than the path beyond its error, which no "
+        f"theorem forbids.\n\nThe double well of {well.time:.0f} frames relaxation time, seen as two states, has "
         f"{well.markov_time:.0f} frames as a Markov model at lag 1, {well.quasi_time} as a quasi-Markov model whose "
         f"memory of {well.cutoff} further kernels the data support ({well.quasi_limit:.0f} were the kernels exact), "
         f"and {well.hidden_time} as a hidden Markov model of {len(well.hidden_model.transition)} states; "
