@@ -146,7 +146,7 @@ def test_a_generator_is_as_good_as_its_rates_and_nothing_else_is():
     assert np.array_equal(check_rates(generator), rates)
     assert np.array_equal(stationary(generator), stationary(rates))
     generator[1, 1] = -2.9
-    with pytest.raises(ValueError, match=r"row 1 is no row of a generator: its diagonal is -2\.9, its rates add up to 3"):
+    with pytest.raises(ValueError, match=r"row 1 is no row of a generator: its diagonal is -2\.9"):
         stationary(generator)
     with pytest.raises(ValueError, match="transition matrix"):
         edge_flows(np.full((3, 3), 1 / 3))
