@@ -64,7 +64,7 @@ def generalised_steps(
     kick = 0.5 * timestep / mass
     for row in range(position.shape[0]):
         x, walker = start[row], first + row
-        _draw(seed, stream, 0, walker, xi)
+        _draw(seed, stream, np.int64(0), walker, xi)
         for i in range(d):
             y[i] = 0.0
             for j in range(d):
