@@ -64,6 +64,20 @@ def test_counts_equal_their_plain_twin(frames, lag, sliding, blocks):
     assert found.pairs == table.sum() + skipped
 
 
+def test_long_blocks_are_counted_by_twos_gaps_and_all():
+    """Blocks of 10,000 pairs: three frames in a row where all have a state, pairs around a gap and at the end."""
+    x = np.random.default_rng(4).integers(0, 5, 20_003).astype(np.int32)
+    x[[0, 4096, 13_001]] = -1
+    found = count_transitions(x, 1, states=5, blocks=2)
+    table, skipped = plain_counts([x], 1, 1, 5)
+    assert found.matrix.tolist() == table.tolist()
+    assert found.blocks[0].tolist() == plain_counts([x[:10_002]], 1, 1, 5)[0].tolist()
+    assert found.skipped == skipped
+    x[15_000] = 5
+    with pytest.raises(ValueError, match="trajectory 0, frame 15000: state 5"):
+        count_transitions(x, 1, states=5, blocks=2)
+
+
 @pytest.mark.parametrize("dtype", [np.int8, np.int64])
 def test_integer_types_and_workers_change_nothing(dtype):
     x = simulate_chain(CYCLE, 5000, seed=1)
