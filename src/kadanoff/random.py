@@ -13,8 +13,7 @@ import math
 from typing import Any, TypeAlias
 
 import numpy as np
-from numba import float64, int64, njit, uint64
-from numba.types import UniTuple
+from numba import njit
 from numpy.typing import NDArray
 
 __all__ = ["fill_normals", "normal", "normal3", "philox", "uniform"]
@@ -44,7 +43,7 @@ _BLOCK = 256
 _EIGHTH, _QUARTER_BITS = np.uint64(1 << 29), np.uint64(30)
 _RADIANS = np.float32(2 * math.pi / 2**32)
 # what is compiled of the float64 functions: without it each literal among a kernel's arguments would compile once more
-_KEYS = [UniTuple(float64, 2)(seed, int64, int64, int64) for seed in (int64, uint64)]
+_KEYS = [f"UniTuple(float64, 2)({seed}, int64, int64, int64)" for seed in ("int64", "uint64")]
 
 
 @njit(cache=True, nogil=True)

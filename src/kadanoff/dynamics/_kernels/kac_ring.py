@@ -28,7 +28,7 @@ _PAIRS, _FOURS, _EIGHTS = np.uint64(0x5555555555555555), np.uint64(0x33333333333
 _HALVES, _QUARTERS = np.uint64(0x00FF00FF00FF00FF), np.uint64(0x0000FFFF0000FFFF)
 _BYTES = np.uint64(0x0101010101010101)
 _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
-_WORD = np.int64(64)  # a literal 64 would compile `_extract` a second time
+_WORD: Any = np.int64(64)  # a literal 64 would compile `_extract` a second time
 
 
 @njit(cache=True, nogil=True, inline="always")

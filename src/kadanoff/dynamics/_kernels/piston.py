@@ -160,7 +160,7 @@ def piston_paths(
     hull = np.empty((4, 64))  # times and places of the upper hull, times and places of the lower
     met = np.empty((3, 64))  # particles that were met: x = met[0] + met[1] t, on the right (met[2] = 1) or left (-1)
     near = np.empty(64, np.int64)
-    none = np.int64(0)  # a literal 0 would compile what it is handed to a second time
+    none: Any = np.int64(0)  # a literal 0 would compile what it is handed to a second time
     for row in range(velocity.shape[0]):
         item = first + row
         v = speed / math.sqrt(mass) * normal(seed, 0, 0, item)[0]
