@@ -42,6 +42,8 @@ _C0, _C1, _C2 = np.float32(2.443315711809948e-5), np.float32(-1.388731625493765e
 _BLOCK = 256
 _EIGHTH, _QUARTER_BITS = np.uint64(1 << 29), np.uint64(30)
 _RADIANS = np.float32(2 * math.pi / 2**32)
+# what is compiled of the float64 functions: without it each literal among a kernel's arguments would compile once more
+_KEYS = [f"UniTuple(float64, 2)({seed}, int64, int64, int64)" for seed in ("int64", "uint64")]
 
 
 @njit(cache=True, nogil=True)
@@ -58,32 +60,6 @@ def philox(c0: Integer, c1: Integer, c2: Integer, c3: Integer, k0: Integer, k1: 
         Four integers (uint64) below 2^32.
     """
     return _philox(c0, c1, c2, c3, k0, k1)
-
-
-@njit(cache=True, nogil=True)
-def uniform(seed: Integer, stream: Integer, step: Integer, item: Integer) -> tuple[float, float]:
-    """Two independent uniform numbers in the open interval (0, 1), with 52 random bits each.
-
-    Arguments:
-        seed: any integer (64 bits are used).
-        stream: 0 <= stream < 2^32, which use of random numbers this is.
-        step: 64 bits.
-        item: 0 <= item < 2^32, which bead, site or walker.
-
-    Returns:
-        Two float64, (k + 1/2) 2^-52.
-    """
-    a, b, c, d = _words(seed, stream, step, item)
-    first, second = ((a << _HALF) | b) >> _TO_52_BITS, ((c << _HALF) | d) >> _TO_52_BITS
-    return (np.float64(first) + 0.5) * _STEP_52, (np.float64(second) + 0.5) * _STEP_52
-
-
-@njit(cache=True, nogil=True)
-def normal(seed: Integer, stream: Integer, step: Integer, item: Integer) -> tuple[float, float]:
-    """Two independent standard normal numbers (Box and Muller, 1958), float64; arguments as `uniform`."""
-    first, second = uniform(seed, stream, step, item)
-    radius, angle = math.sqrt(-2.0 * math.log(first)), 2.0 * math.pi * second
-    return radius * math.cos(angle), radius * math.sin(angle)
 
 
 @njit(cache=True, nogil=True)
@@ -187,3 +163,32 @@ def _turn(word: Integer) -> tuple[np.float32, np.float32]:
     x = sine if odd else cosine
     y = cosine if odd else sine
     return -x if ((quarter + 1) & 2) != 0 else x, -y if (quarter & 2) != 0 else y
+
+
+# Compiled where they are defined, hence below what they call.
+
+
+@njit(_KEYS, cache=True, nogil=True)
+def uniform(seed: Integer, stream: Integer, step: Integer, item: Integer) -> tuple[float, float]:
+    """Two independent uniform numbers in the open interval (0, 1), with 52 random bits each.
+
+    Arguments:
+        seed: any integer (64 bits are used).
+        stream: 0 <= stream < 2^32, which use of random numbers this is.
+        step: 64 bits.
+        item: 0 <= item < 2^32, which bead, site or walker.
+
+    Returns:
+        Two float64, (k + 1/2) 2^-52.
+    """
+    a, b, c, d = _words(seed, stream, step, item)
+    first, second = ((a << _HALF) | b) >> _TO_52_BITS, ((c << _HALF) | d) >> _TO_52_BITS
+    return (np.float64(first) + 0.5) * _STEP_52, (np.float64(second) + 0.5) * _STEP_52
+
+
+@njit(_KEYS, cache=True, nogil=True)
+def normal(seed: Integer, stream: Integer, step: Integer, item: Integer) -> tuple[float, float]:
+    """Two independent standard normal numbers (Box and Muller, 1958), float64; arguments as `uniform`."""
+    first, second = uniform(seed, stream, step, item)
+    radius, angle = math.sqrt(-2.0 * math.log(first)), 2.0 * math.pi * second
+    return radius * math.cos(angle), radius * math.sin(angle)

@@ -64,6 +64,20 @@ def test_counts_equal_their_plain_twin(frames, lag, sliding, blocks):
     assert found.pairs == table.sum() + skipped
 
 
+def test_long_blocks_are_counted_by_twos_gaps_and_all():
+    """Blocks of 10,000 pairs: three frames in a row where all have a state, pairs around a gap and at the end."""
+    x = np.random.default_rng(4).integers(0, 5, 20_003).astype(np.int32)
+    x[[0, 4096, 13_001]] = -1
+    found = count_transitions(x, 1, states=5, blocks=2)
+    table, skipped = plain_counts([x], 1, 1, 5)
+    assert found.matrix.tolist() == table.tolist()
+    assert found.blocks[0].tolist() == plain_counts([x[:10_002]], 1, 1, 5)[0].tolist()
+    assert found.skipped == skipped
+    x[15_000] = 5
+    with pytest.raises(ValueError, match="trajectory 0, frame 15000: state 5"):
+        count_transitions(x, 1, states=5, blocks=2)
+
+
 @pytest.mark.parametrize("dtype", [np.int8, np.int64])
 def test_integer_types_and_workers_change_nothing(dtype):
     x = simulate_chain(CYCLE, 5000, seed=1)
@@ -75,15 +89,15 @@ def test_integer_types_and_workers_change_nothing(dtype):
 
 
 def test_many_states_are_counted_sparsely():
-    x = np.random.default_rng(0).integers(0, 3000, 20_000)
+    x = np.random.default_rng(0).integers(0, 1100, 20_000)
     x[::100] = -1
-    found = count_transitions([x[:7000], x[7000:]], 2, states=3000, blocks=5)
-    table, skipped = plain_counts([x[:7000], x[7000:]], 2, 1, 3000)
+    found = count_transitions([x[:7000], x[7000:]], 2, states=1100, blocks=5)
+    table, skipped = plain_counts([x[:7000], x[7000:]], 2, 1, 1100)
     assert scipy.sparse.issparse(found.matrix)
     assert np.array_equal(found.matrix.toarray(), table)
     assert found.skipped == skipped
-    with pytest.raises(ValueError, match="trajectory 0, frame 3: state 3000"):
-        count_transitions(np.array([0, 1, 2, 3000, 1]), 1, states=3000)
+    with pytest.raises(ValueError, match="trajectory 0, frame 3: state 1100"):
+        count_transitions(np.array([0, 1, 2, 1100, 1]), 1, states=1100)
 
 
 @pytest.mark.parametrize(

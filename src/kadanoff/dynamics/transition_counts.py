@@ -375,15 +375,25 @@ def _count_block(
     if states <= _DENSE:
         lanes = LANES if states * states <= _IN_CACHE else 1
         table = np.zeros(lanes * states * states, dtype=np.int64)
+        pairs = sum(last - first for _, first, last in pieces)
+        room = LANES * states**3  # tables of three frames in a row, worth it where they are filled densely
+        by_twos = lag == 1 and room <= _IN_CACHE and room <= pairs < 1 << 32
+        words = np.zeros(room if by_twos else 0, dtype=np.uint32)
         for number, first, last in pieces:
             for start, end, frames in _narrow(data[number], first, last, lag, stride):
                 shift = start * stride if frames is not data[number] else 0
                 begin, stop = start * stride - shift, (end - 1) * stride + 1 - shift
-                missed, wrong = count_pairs(frames, lag, begin, stop, stride, states, lanes, table)
+                read = frames.view()
+                read.flags.writeable = False
+                missed, wrong = count_pairs(read, lag, begin, stop, stride, states, lanes, table, words)
                 if wrong >= 0:
                     _refuse(number, data[number], wrong + shift, lag, states)
                 skipped += missed
-        return table.reshape(lanes, states, states).sum(axis=0), skipped
+        counts = table.reshape(lanes, states, states).sum(axis=0)
+        if by_twos:
+            three = words.reshape(LANES, states, states, states).sum(axis=0, dtype=np.int64)
+            counts += three.sum(axis=2) + three.sum(axis=0)
+        return counts, skipped
     total = scipy.sparse.csr_array((states, states), dtype=np.int64)
     for number, first, last in pieces:
         for start in range(first, last, _CHUNK):

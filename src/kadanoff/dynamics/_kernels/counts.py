@@ -15,6 +15,19 @@ SPAN = 2048  # pairs whose cells are computed together (eight at once), then cou
 
 
 @numba.njit(cache=True, nogil=True)
+def _threes(row: NDArray[Any], n: np.uint32, cell: NDArray[np.uint32]) -> np.uint32:
+    """cell_k of the frames 2 k, 2 k + 1, 2 k + 2 of a row of 2 SPAN + 1; returns the largest frame (-1: the largest of
+    all). Alone and of a fixed length, it is made of vectors."""
+    worst = np.uint32(row[np.uint64(2 * SPAN)])
+    for k in range(SPAN):
+        two = np.uint64(2) * np.uint64(k)
+        a, b, c = np.uint32(row[two]), np.uint32(row[two + np.uint64(1)]), np.uint32(row[two + np.uint64(2)])
+        cell[k] = (a * n + b) * n + c
+        worst = max(worst, a, b)
+    return worst
+
+
+@numba.njit(cache=True, nogil=True)
 def count_pairs(
     frames: NDArray[Any],
     lag: int,
@@ -24,20 +37,29 @@ def count_pairs(
     states: int,
     lanes: int,
     table: NDArray[np.int64],
+    words: NDArray[np.uint32],
 ) -> tuple[int, int]:
     """Add the pairs (frames[t], frames[t + lag]), t = first, first + stride, ... < stop, to table.
 
-    frames (n,) integers of at most 32 bits; table (lanes * states^2,): ``lanes`` (1 or LANES) tables one behind
-    another, to be added up; the caller takes care that stop - 1 + lag is a frame. A pair with a frame -1 (no state) is
-    skipped. Returns the number of skipped pairs and the first t of a pair with a frame below -1 or from ``states`` on,
-    or -1.
+    frames (n,) integers of at most 32 bits, read-only, so that one signature serves all; table (lanes * states^2,):
+    ``lanes`` (1 or LANES) tables one behind another, to be added up. words (LANES * states^3,) or empty: where pairs at
+    lag 1 may go by twos, as three frames in a row, which halves the increments. The caller takes care that
+    stop - 1 + lag is a frame. A pair with a frame -1 (no state) is skipped. Returns the number of skipped pairs and the
+    first t of a pair with a frame below -1 or from ``states`` on, or -1.
     """
     cell = np.empty(SPAN, np.uint32)
     n = np.uint32(states)
     cells = np.uint64(states) * np.uint64(states)
+    cubes = cells * np.uint64(states)
     skipped = 0
     t = first
     while t < stop:
+        if words.shape[0] > 0 and t + 2 * SPAN <= stop and _threes(frames[t : t + 2 * SPAN + 1], n, cell) < n:
+            for k in range(0, SPAN, LANES):
+                for lane in range(LANES):
+                    words[np.uint64(lane) * cubes + np.uint64(cell[k + lane])] += np.uint32(1)
+            t += 2 * SPAN
+            continue
         size = min(SPAN, (stop - t + stride - 1) // stride)
         worst = np.uint32(0)
         if stride == 1:

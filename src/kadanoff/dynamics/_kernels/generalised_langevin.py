@@ -12,6 +12,8 @@ from kadanoff.random import normal
 
 __all__ = ["generalised_steps"]
 
+_START: Any = np.int64(0)  # a literal 0 would compile `_draw` a second time
+
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _draw(seed: int, stream: int, step: int, walker: int, out: NDArray[Any]) -> None:
@@ -64,7 +66,7 @@ def generalised_steps(
     kick = 0.5 * timestep / mass
     for row in range(position.shape[0]):
         x, walker = start[row], first + row
-        _draw(seed, stream, 0, walker, xi)
+        _draw(seed, stream, _START, walker, xi)
         for i in range(d):
             y[i] = 0.0
             for j in range(d):

@@ -30,6 +30,7 @@ COLLISIONS, CROSSINGS, RENEWALS, LOGGED, BUCKET = 0, 1, 2, 3, 4  # places in ``t
 ARRIVED, LOG_FULL, CELL_FULL = 0, 1, 2  # why `advance` came back
 NO_ROOM = -2  # of a list of disks in a cell
 _FAR = np.int64(1) << np.int64(52)
+_ONE = np.int64(1)  # a literal 1 would compile the function it is handed to a second time
 
 
 @njit(cache=True, nogil=True)
@@ -146,7 +147,7 @@ def engage(disk, link, heads, nodes, i, j, when, rate, queued):
 def renew(disk, link, cells, heads, nodes, i, edge, squared, m, rate):
     """Disk i looks all around for a partner and is queued."""
     dequeue(heads, nodes, i)
-    earliest, partner = search(disk, link, cells, i, -1, 1, -1, 1, edge, squared, m)
+    earliest, partner = search(disk, link, cells, i, -_ONE, _ONE, -_ONE, _ONE, edge, squared, m)
     if partner >= 0:
         engage(disk, link, heads, nodes, i, partner, earliest, rate, True)
     else:
@@ -171,7 +172,7 @@ def build(disk, link, cells, heads, nodes, edge, squared, m, rate):
         disk[i, 4], disk[i, 5] = 0.0, math.inf
         disk[i, 6], _ = leaves(disk, link, i, width)
     for i in range(disk.shape[0]):
-        earliest, partner = search(disk, link, cells, i, -1, 1, -1, 1, edge, squared, m)
+        earliest, partner = search(disk, link, cells, i, -_ONE, _ONE, -_ONE, _ONE, edge, squared, m)
         if partner >= 0:
             engage(disk, link, heads, nodes, i, partner, earliest, rate, False)
     for i in range(disk.shape[0]):
@@ -381,7 +382,7 @@ def insert(x, cells, edge, diameter, m, seed, stream, most):
             first, second = uniform(seed, stream, tries, 0)
             tries += 1
             px, py = first * edge, second * edge
-            found, _ = nearest(x, cells, px, py, -1, edge, m)
+            found, _ = nearest(x, cells, px, py, -_ONE, edge, m)
             if found >= diameter * diameter:
                 break
             failed += 1

@@ -103,7 +103,8 @@ def expectations(
         value += math.log(total)
         alpha, ahead = ahead, alpha
         if t % SPAN == 0:
-            saved[t // SPAN] = alpha
+            for j in range(k):  # the assignment of a slice would take two seconds to compile
+                saved[t // SPAN, j] = alpha[j]
 
     span, scale = np.empty((SPAN, k)), np.empty(SPAN)
     beta, weight = np.ones(k), np.empty(k)  # sum_j alpha_j beta_j = 1 at every frame
@@ -111,7 +112,8 @@ def expectations(
     for block in range(saved.shape[0] - 1, -1, -1):
         start = block * SPAN
         stop = min(start + SPAN, n)
-        span[0] = saved[block]
+        for j in range(k):
+            span[0, j] = saved[block, j]
         scale[0] = 1.0
         for t in range(start + 1, stop):
             row = last if symbols[t] < 0 else int(symbols[t])

@@ -63,7 +63,7 @@ def neighbours(
     found = np.empty(16 * n, np.uint32)
     near = np.empty(n, np.uint8)
     most = (reach / scale) ** 2
-    filled = 0
+    filled: Any = np.int64(0)  # a literal 0 would compile `_with_room` a second time
     for c in range(cells * cells * cells):
         cx, cy, cz = c // (cells * cells), c // cells % cells, c % cells
         for i in range(head[c], head[c + 1]):

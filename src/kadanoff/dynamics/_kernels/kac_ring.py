@@ -28,6 +28,7 @@ _PAIRS, _FOURS, _EIGHTS = np.uint64(0x5555555555555555), np.uint64(0x33333333333
 _HALVES, _QUARTERS = np.uint64(0x00FF00FF00FF00FF), np.uint64(0x0000FFFF0000FFFF)
 _BYTES = np.uint64(0x0101010101010101)
 _ALL = np.uint64(0xFFFFFFFFFFFFFFFF)
+_WORD: Any = np.int64(64)  # a literal 64 would compile `_extract` a second time
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -81,11 +82,11 @@ def run(balls: NDArray[Any], markers: NDArray[Any], sites: int, steps: int, blac
     then = np.empty(BLOCK + 1, np.uint64)
     mark = np.empty(BLOCK + 1, np.uint64)
     before = (sites - 64) % sites
-    ghost_mark = _extract(markers, sites, before, 64)
+    ghost_mark = _extract(markers, sites, before, _WORD)
     done = 0
     while done < steps:
         length = min(PASS, steps - done)
-        ghost = _extract(balls, sites, before, 64)
+        ghost = _extract(balls, sites, before, _WORD)
         if length == 1 and not counting:  # no use for the cache: straight through memory
             for w in range(words - 1, 0, -1):
                 balls[w] = ((balls[w] ^ markers[w]) << _1) | ((balls[w - 1] ^ markers[w - 1]) >> _63)

@@ -160,13 +160,14 @@ def piston_paths(
     hull = np.empty((4, 64))  # times and places of the upper hull, times and places of the lower
     met = np.empty((3, 64))  # particles that were met: x = met[0] + met[1] t, on the right (met[2] = 1) or left (-1)
     near = np.empty(64, np.int64)
+    none: Any = np.int64(0)  # a literal 0 would compile what it is handed to a second time
     for row in range(velocity.shape[0]):
         item = first + row
         v = speed / math.sqrt(mass) * normal(seed, 0, 0, item)[0]
-        x, t, draw, written = 0.0, 0.0, 0, 0
-        upper = push_hull(hull[0], hull[1], 0, 0.0, 0.0, 1.0)
-        lower = push_hull(hull[2], hull[3], 0, 0.0, 0.0, -1.0)
-        count, listed, until, fastest = 0, 0, 0.0, 0.0
+        x, t, draw, written = 0.0, 0.0, none, 0
+        upper = push_hull(hull[0], hull[1], none, 0.0, 0.0, 1.0)
+        lower = push_hull(hull[2], hull[3], none, 0.0, 0.0, -1.0)
+        count, listed, until, fastest = none, none, 0.0, 0.0
         squares[row], collisions[row], again[row] = 0.0, 0, 0
         wait = _wait(seed, draw, item, density * _flux(v, speed))
         while True:

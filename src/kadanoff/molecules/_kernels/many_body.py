@@ -419,26 +419,27 @@ def many_forces(first, last, u, n, pad, box, t, span, bodies, g):
                     continue
                 three = _fill_up(high, limit, dx, dy, dz, ss)
             energy = 0.0
+            none = np.int64(0)  # a literal 0 would compile what it is handed to once more
             if kind == QUADRATIC:
                 _radial(0, three, cutoff, numbers[term, 1], dx, dy, dz, ss, inverse, e, de)
                 a, b, c2 = numbers[term, 2], numbers[term, 3], numbers[term, 4]
                 energy = np.float64(
-                    _quadratic(0, two, middle, three, alike, a, b, c2, dx, dy, dz, inverse, e, de, fx, fy, fz)
+                    _quadratic(none, two, middle, three, alike, a, b, c2, dx, dy, dz, inverse, e, de, fx, fy, fz)
                 )
                 if alike:
                     energy *= 0.5
                 else:
-                    _quadratic(middle, three, 0, two, alike, a, b, c2, dx, dy, dz, inverse, e, de, fx, fy, fz)
+                    _quadratic(middle, three, none, two, alike, a, b, c2, dx, dy, dz, inverse, e, de, fx, fy, fz)
             elif kind == ANGLE:
                 _radial(0, three, cutoff, numbers[term, 1], dx, dy, dz, ss, inverse, e, de)
                 nodes, table = int(numbers[term, 2]), bodies.table
                 energy = _angle(
-                    0, one, middle, three, alike, table, begin, nodes, dx, dy, dz, inverse, e, de, fx, fy, fz
+                    none, one, middle, three, alike, table, begin, nodes, dx, dy, dz, inverse, e, de, fx, fy, fz
                 )
                 if alike:
                     energy *= 0.5
                 else:
-                    _angle(middle, high, 0, two, alike, table, begin, nodes, dx, dy, dz, inverse, e, de, fx, fy, fz)
+                    _angle(middle, high, none, two, alike, table, begin, nodes, dx, dy, dz, inverse, e, de, fx, fy, fz)
             elif kind == SPLINE:
                 _near_splines(three, numbers[term, 1], int(numbers[term, 2]), ss, inverse, fx, fy, fz, cell, de,
                               basis)  # fmt: skip

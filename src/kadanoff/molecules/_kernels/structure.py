@@ -86,7 +86,8 @@ def shell_structure(
                         # those within the cut-off first
                         spot = found
                         if r2 < cutoff * cutoff:
-                            unit[found] = unit[inside]
+                            for axis in range(3):  # the assignment of a slice would take seconds to compile
+                                unit[found, axis] = unit[inside, axis]
                             square[found] = square[inside]
                             spot = inside
                             inside += 1
