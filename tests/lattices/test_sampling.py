@@ -12,12 +12,13 @@ from kadanoff.estimates import mean
 from kadanoff.lattices._kernels import chains as kernels
 from kadanoff.lattices._kernels import cluster
 from kadanoff.lattices.enumeration import spectrum
+from kadanoff.lattices.kaufman import torus_energy
 from kadanoff.lattices.lattice import cubic, honeycomb, square, triangular
 from kadanoff.lattices.sampling import sample
 
 CRITICAL = math.log1p(math.sqrt(2.0)) / 2
 CASES = {
-    "square": (square(4), CRITICAL, {}),
+    "square": (square(4), CRITICAL, {"algorithm": "swendsen-wang"}),
     "square, Wolff": (square(4), CRITICAL, {"algorithm": "wolff"}),
     "square, Metropolis": (square(4), CRITICAL, {"algorithm": "metropolis"}),
     "square, antiferromagnet": (square(4), -0.4, {}),
@@ -36,6 +37,8 @@ CASES = {
     "Potts, Wolff": (square(3), math.log1p(math.sqrt(3)), {"model": "potts", "states": 3, "algorithm": "wolff"}),
     "Potts, Metropolis": (square(3), 0.9, {"model": "potts", "states": 3, "algorithm": "metropolis"}),
     "Potts, field": (square(3), 0.9, {"model": "potts", "states": 3, "field": 0.1}),
+    "square, multispin": (square(4), CRITICAL, {"algorithm": "multispin"}),
+    "oblong, multispin": (square(2, 8), 0.3, {"algorithm": "multispin"}),
     "no coupling": (square(4), 0.0, {}),
 }
 
@@ -78,12 +81,13 @@ def test_what_is_reported_belongs_to_the_configurations():
         assert drawn.energies == pytest.approx(-(0.2 * sums[0] + 0.1 * sums[1] + 0.02 * along) / 36)
 
 
-@pytest.mark.parametrize("algorithm", ["swendsen-wang", "wolff", "metropolis"])
+@pytest.mark.parametrize("algorithm", ["swendsen-wang", "wolff", "metropolis", "multispin"])
 def test_workers_change_no_bit(algorithm):
-    alone = sample(square(6), 0.4, samples=33, seed=5, algorithm=algorithm)
+    count = 600 if algorithm == "multispin" else 33
+    alone = sample(square(6), 0.4, samples=count, seed=5, algorithm=algorithm)
     with ThreadPoolExecutor(3) as pool:
-        shared = sample(square(6), 0.4, samples=33, seed=5, algorithm=algorithm, executor=pool)
-    other = sample(square(6), 0.4, samples=33, seed=6, algorithm=algorithm)
+        shared = sample(square(6), 0.4, samples=count, seed=5, algorithm=algorithm, executor=pool)
+    other = sample(square(6), 0.4, samples=count, seed=6, algorithm=algorithm)
     assert np.array_equal(alone.configurations, shared.configurations)
     assert np.array_equal(alone.energies, shared.energies)
     assert alone.autocorrelation_time == shared.autocorrelation_time
@@ -251,9 +255,35 @@ def test_slow_chains_are_not_taken_for_equilibrium():
     assert sample(square(32), CRITICAL, samples=8, seed=1, longest=2048).dropped <= 1024
 
 
+@pytest.mark.parametrize("algorithm", ["swendsen-wang", "wolff", "multispin"])
+@pytest.mark.parametrize(("side", "coupling"), [(16, CRITICAL), (24, 0.4), (24, 0.47)])
+def test_against_kaufman(side, coupling, algorithm):
+    """Energy of a torus too large to count, within 4 standard errors."""
+    drawn = sample(square(side), coupling, samples=2000, seed=21, algorithm=algorithm)
+    energy = mean(drawn.energies).scaled(1 / coupling)
+    assert abs(energy.value - torus_energy(coupling, (side, side))) < 4 * energy.error
+    assert energy.error < 0.005
+
+
+def test_which_algorithm_is_chosen():
+    assert sample(square(8), CRITICAL, samples=64, seed=1).algorithm == "multispin"
+    for lattice, coupling, options in [
+        (square(8), CRITICAL, {"samples": 10}),
+        (square(9), CRITICAL, {}),
+        (square(8), 0.01, {}),
+        (square(8), CRITICAL, {"field": 0.1}),
+        (triangular(6), 0.2, {}),
+        (square(8), 0.4, {"model": "potts"}),
+    ]:
+        drawn = sample(lattice, coupling, **{"samples": 64, "seed": 1, "every": 1, "equilibration": 1, **options})
+        assert drawn.algorithm == "swendsen-wang"
+    assert sample(square(128), CRITICAL, samples=64, seed=1, every=1, equilibration=1).algorithm == "swendsen-wang"
+    assert sample(square(8), -0.2, samples=64, seed=1).algorithm == "metropolis"
+
+
 def test_ground_states():
     """So cold that nothing moves but the sign: no drift, and both signs are seen."""
-    drawn = sample(square(4), 12.0, samples=200, seed=1)
+    drawn = sample(square(4), 12.0, samples=200, seed=1, algorithm="swendsen-wang")
     assert np.all(np.abs(drawn.magnetisations) == 1)
     assert abs(drawn.magnetisations.mean()) < 4.5 / math.sqrt(200)
     assert drawn.autocorrelation_time.value == 1
@@ -272,6 +302,9 @@ def test_ground_states():
         ({"samples": 0}, "at least one"),
         ({"every": 0}, "at least one sweep"),
         ({"algorithm": "heat"}, "none of"),
+        ({"algorithm": "multispin", "field": 0.1}, "even sides"),
+        ({"algorithm": "multispin", "coupling": -0.1}, "even sides"),
+        ({"equilibration": -1}, "dropped"),
     ],
 )
 def test_refusals(options, words):
