@@ -10,7 +10,6 @@ from kadanoff.lattices._kernels import multispin
 from kadanoff.lattices.chains import Leg, System, digits, run, start
 from kadanoff.lattices.enumeration import spectrum
 from kadanoff.lattices.lattice import square
-from kadanoff.random import philox
 
 MASK = 2**64 - 1
 
@@ -27,32 +26,33 @@ def packed(spins):
     return out
 
 
-class Sfc64:
-    """Doty-Humphrey's generator in Python integers, seeded as the kernel seeds column ``column``."""
-
-    def __init__(self, seed, step, column):
-        word = [
-            int(x)
-            for call in (0, 1)
-            for x in philox(2 * column + call, step, step >> 32, multispin.GENERATORS, seed, 0)
-        ]
-        self.a, self.b, self.c, self.w = word[0] << 32 | word[1], word[2] << 32 | word[3], word[4] << 32 | word[5], 1
-        for _ in range(12):
-            self()
-
-    def __call__(self):
-        r = (self.a + self.b + self.w) & MASK
-        self.a, self.b = self.b ^ (self.b >> 11), (self.c + (self.c << 3)) & MASK
-        self.c, self.w = (((self.c << 24) | (self.c >> 40)) + r) & MASK, self.w + 1
-        return r
+def numpys_sfc64(state):
+    """numpy's generator in a state of ours: an independent twin."""
+    generator = np.random.SFC64()
+    told = generator.state
+    told["state"]["state"] = np.array(state, np.uint64)
+    generator.state = told
+    return generator
 
 
-def test_generator_is_that_of_numpy():
-    ours, theirs = Sfc64(3, 5, 0), np.random.SFC64()
-    state = theirs.state
-    state["state"]["state"] = np.array([ours.a, ours.b, ours.c, ours.w], np.uint64)
-    theirs.state = state
-    assert [ours() for _ in range(100)] == theirs.random_raw(100).tolist()
+def test_seeds_differ_and_numpy_draws_the_same():
+    scratch = np.empty((2, 7, multispin.LANES), np.uint64)
+    multispin.seed_generators(3, 5, scratch)
+    states = np.moveaxis(scratch[:, :4], 1, 2).reshape(-1, 4)
+    assert len(np.unique(states[:, :3])) == 3 * len(states)
+    before = states.copy()
+    four, eight = digits(0.5), digits(0.25)
+    multispin.draw_decisions(scratch[0], four, eight)
+    for lane in range(multispin.LANES):
+        generator = numpys_sfc64(before[lane])
+        words = [int(generator.random_raw()) for _ in range(12)]
+        assert generator.state["state"]["state"].tolist() == scratch[0, :4, lane].tolist()
+        # p = 1/2 is decided by the first digit: accepted where it differs from the one, u = 0...
+        assert int(scratch[0, 5, lane]) == MASK ^ words[0]
+        undecided = MASK
+        for word in words:
+            undecided &= word
+        assert int(scratch[0, 4, lane]) == undecided
 
 
 @pytest.mark.parametrize("coupling", [0.1, math.log1p(math.sqrt(2)) / 2, 0.9, 3.0])
@@ -78,7 +78,9 @@ def test_a_sweep_is_that_of_plain_integers():
     four, eight = digits(math.exp(-4 * coupling)), digits(math.exp(-8 * coupling))
     multispin.run_multispin(colours, four, eight, 2, seed, group, first, 1, like, counts, stored)
 
-    generators = [Sfc64(seed, (group << 40) + first, column) for column in range(32)]
+    states = np.empty((2, 7, multispin.LANES), np.uint64)
+    multispin.seed_generators(seed, (group << 40) + first, states)
+    generators = [numpys_sfc64(states[column // 16, :4, column % 16]) for column in range(32)]
     limits = {
         same: [int(math.exp(-4 * coupling * (1 + same)) * 2**64) >> (63 - k) & 1 for k in range(64)] for same in (0, 1)
     }
@@ -87,7 +89,9 @@ def test_a_sweep_is_that_of_plain_integers():
             for i in range(6):
                 for block in (0, 1):
                     place = [16 * block + lane for lane in range(16)]
-                    words = [[generators[c]() for _ in range(12)] for c in place]  # of every lane, used or not
+                    words = [
+                        [int(generators[c].random_raw()) for _ in range(12)] for c in place
+                    ]  # of every lane, used or not
                     for c, word in zip(place, words, strict=True):
                         if c >= 22:
                             continue
@@ -98,7 +102,7 @@ def test_a_sweep_is_that_of_plain_integers():
                         flip = differ >= 2
                         while len(costly):
                             if k == len(word):
-                                word.append(generators[c]())
+                                word.append(int(generators[c].random_raw()))
                             agree = np.array([word[k] >> int(r) & 1 for r in costly], bool)
                             for r in costly[~agree]:
                                 flip[r] = limits[int(differ[r] == 0)][k]

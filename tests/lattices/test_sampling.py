@@ -10,7 +10,7 @@ from scipy.sparse.csgraph import connected_components
 
 from kadanoff.estimates import mean
 from kadanoff.lattices._kernels import chains as kernels
-from kadanoff.lattices._kernels import cluster
+from kadanoff.lattices._kernels import cluster, sfc64
 from kadanoff.lattices.enumeration import spectrum
 from kadanoff.lattices.kaufman import torus_energy
 from kadanoff.lattices.lattice import cubic, honeycomb, square, triangular
@@ -109,21 +109,31 @@ def test_bernoulli_words_have_their_probability():
     assert not out[:10].any()
 
 
+def numpys_sfc64(state):
+    """numpy's generator in a state of ours: an independent twin."""
+    generator = np.random.SFC64()
+    told = generator.state
+    told["state"]["state"] = np.array(state, np.uint64)
+    generator.state = told
+    return generator
+
+
 def test_bernoulli_words_are_the_comparison_of_binary_fractions():
     """Each lane reads one digit of u from each random word, the first digit first: bit set where u < p."""
-    from kadanoff.random import philox
-
-    p, seed, stream, step = 0b1011 << 60, 5, 6, 7
-    out = np.empty(3, np.uint64)
-    cluster.bernoulli_words(np.uint64(p), seed, stream, step, 3, out)
-    for w in range(3):
-        digits = []
-        for call in range(2):
-            a, b, c, d = (int(x) for x in philox(w * 32 + call, step, 0, stream, seed, 0))
-            digits += [(a << 32) | b, (c << 32) | d]
-        for lane in range(64):
-            u = sum(((digits[k] >> lane) & 1) << (63 - k) for k in range(4))
-            assert (int(out[w]) >> lane) & 1 == (u < p)
+    p, stream, step = 0xB3C5 << 48, 6, 7
+    out = np.empty(40, np.uint64)
+    cluster.bernoulli_words(np.uint64(p), 5, stream, step, len(out), out)
+    generator = numpys_sfc64(sfc64.seed_sfc64(5, stream, step))
+    for word in out:
+        undecided, expected = set(range(64)), 0
+        for digit in (p >> (63 - k) & 1 for k in range(16)):
+            if not undecided:
+                break
+            r = int(generator.random_raw())
+            differ = {lane for lane in undecided if r >> lane & 1 != digit}
+            expected |= sum(digit << lane for lane in differ)
+            undecided -= differ
+        assert int(word) == expected
 
 
 def bits_of(threshold, seed, stream, step, count):
@@ -148,12 +158,13 @@ def test_a_sweep_of_swendsen_and_wang_is_that_of_a_plain_graph(shape, states, fi
     lattice = square(*shape)
     n, seed, step = lattice.sites, 12, (3 << 40) + 5
     threshold = np.uint64(int(0.55 * 2.0**64))
-    kept = np.concatenate([bits_of(threshold, seed, cluster.BONDS + k, step, n) for k in (0, 1)])
+    up, left = (bits_of(threshold, seed, cluster.BONDS + k, step, n) for k in (0, 1))
+    kept = np.concatenate([up[lattice.bonds[:n, 1]], left[lattice.bonds[n:, 1]]])
     before = np.where(rng.random(n) < 0.8, 0, rng.integers(states, size=n)).astype(np.int8)
     cells, active = clusters_of(before, lattice.bonds, kept)
     fast, words = before.reshape(shape).copy(), np.empty((2, n // 64 + 1), np.uint64)
-    parent, size, fresh = np.empty(n, np.int32), np.empty(n, np.int64), np.empty(n, np.int8)
-    labels = np.empty(shape, np.int32)
+    parent, size, fresh = np.empty(n, np.uint32), np.empty(n, np.int64), np.empty(n, np.int8)
+    labels = np.empty(shape, np.uint32)
     cluster.swendsen_wang_square(fast, threshold, states, field, seed, step, words, labels, parent, size, fresh)
     # a label is new where neither the bond to the left nor that above is active
     down, right = active[:n].reshape(shape), active[n:].reshape(shape)
@@ -164,6 +175,9 @@ def test_a_sweep_of_swendsen_and_wang_is_that_of_a_plain_graph(shape, states, fi
     first = np.array([np.flatnonzero(cells == c)[0] for c in range(cells.max() + 1)])
     assert np.array_equal(fast.ravel(), twin_states(number[first], cells, states, field, seed, step))
 
+    kept = np.concatenate([up, left])  # bit k of a shell: its bond k
+    cells, _ = clusters_of(before, lattice.bonds, kept)
+    first = np.array([np.flatnonzero(cells == c)[0] for c in range(cells.max() + 1)])
     slow, words = before.copy(), np.empty(2 * n // 64 + 1, np.uint64)
     starts, thresholds = np.array([0, n, 2 * n]), np.array([threshold, threshold])
     cluster.swendsen_wang(
@@ -259,7 +273,7 @@ def test_slow_chains_are_not_taken_for_equilibrium():
 @pytest.mark.parametrize(("side", "coupling"), [(16, CRITICAL), (24, 0.4), (24, 0.47)])
 def test_against_kaufman(side, coupling, algorithm):
     """Energy of a torus too large to count, within 4 standard errors."""
-    drawn = sample(square(side), coupling, samples=2000, seed=21, algorithm=algorithm)
+    drawn = sample(square(side), coupling, samples=4000, seed=21, algorithm=algorithm)
     energy = mean(drawn.energies).scaled(1 / coupling)
     assert abs(energy.value - torus_energy(coupling, (side, side))) < 4 * energy.error
     assert energy.error < 0.005

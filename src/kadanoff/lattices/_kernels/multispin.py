@@ -9,8 +9,7 @@ where it says "differ" the digit of p decides (1: u < p). With m_k the k-th digi
 
 Twelve digits decide all but one lane in 4096, and those are carried on to 64 digits: the probabilities are those of a
 double. Both probabilities share the random words, since a spin uses one of them only; no two replicas share any.
-Words are drawn by sfc64 (Doty-Humphrey, PractRand), one generator a column, seeded by `kadanoff.random.philox`: Philox
-itself would cost five times more than the update.
+Words are drawn by one sfc64 generator a column: Philox would cost five times more than all the rest.
 
 The two colours of the checkerboard lie apart, (rows, columns / 2 + 2) with a column of the other end at either side, so
 that all loads are contiguous. Rounds of sixteen columns vectorise.
@@ -18,42 +17,27 @@ that all loads are contiguous. Rounds of sixteen columns vectorise.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from kadanoff.random import Integer, philox
+from kadanoff.lattices._kernels.sfc64 import next_sfc64, seed_sfc64
+from kadanoff.random import Integer
 
 GENERATORS = 0x4D53_0000  # stream
 LANES = 16  # columns at once
 _A, _B, _C, _W, _UNDECIDED, _FOUR, _EIGHT = range(7)  # rows of scratch
-_ALL, _ONE, _HALF = np.uint64(0xFFFFFFFFFFFFFFFF), np.uint64(1), np.uint64(32)
-_R, _S, _LEFT, _RIGHT = np.uint64(11), np.uint64(3), np.uint64(24), np.uint64(40)
+_ONE = np.uint64(1)
 _DIGITS = 12  # for every lane; the undecided ones go on
 _CHAIN = np.uint64(40)
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _next(a: np.uint64, b: np.uint64, c: np.uint64, w: np.uint64) -> Any:
-    """One word of sfc64 and its next state."""
-    r = a + b + w
-    return r, b ^ (b >> _R), c + (c << _S), ((c << _LEFT) | (c >> _RIGHT)) + r, w + _ONE
-
-
 @njit(cache=True, nogil=True)
 def seed_generators(seed: Integer, step: Integer, scratch: NDArray[np.uint64]) -> None:
-    """Fill the states of scratch (blocks, 7, LANES): three words of Philox a column, then twelve words thrown away."""
-    late, key = np.uint64(step) >> _HALF, np.uint64(seed) >> _HALF
+    """Fill the states of scratch (blocks, 7, LANES), a generator a column."""
     for block in range(len(scratch)):
         for lane in range(LANES):
-            column = block * LANES + lane
-            a, b, c, d = philox(2 * column, step, late, GENERATORS, seed, key)
-            e, f, _, _ = philox(2 * column + 1, step, late, GENERATORS, seed, key)
-            x, y, z, w = (a << _HALF) | b, (c << _HALF) | d, (e << _HALF) | f, _ONE
-            for _ in range(12):
-                _, x, y, z, w = _next(x, y, z, w)
+            x, y, z, w = seed_sfc64(seed, GENERATORS, step, block * LANES + lane)
             scratch[block, _A, lane], scratch[block, _B, lane] = x, y
             scratch[block, _C, lane], scratch[block, _W, lane] = z, w
 
@@ -79,39 +63,39 @@ def draw_decisions(scratch: NDArray[np.uint64], four: NDArray[np.uint64], eight:
     f12, e12 = four[12], eight[12]
     for i in range(LANES):
         a, b, c, w = scratch[_A, i], scratch[_B, i], scratch[_C, i], scratch[_W, i]
-        r, a, b, c, w = _next(a, b, c, w)
+        r, a, b, c, w = next_sfc64(a, b, c, w)
         u, f, e = r, f0 ^ (r & f1), e0 ^ (r & e1)
-        r, a, b, c, w = _next(a, b, c, w)
+        r, a, b, c, w = next_sfc64(a, b, c, w)
         u &= r
         f, e = f ^ (u & f2), e ^ (u & e2)
-        r, a, b, c, w = _next(a, b, c, w)
+        r, a, b, c, w = next_sfc64(a, b, c, w)
         u &= r
         f, e = f ^ (u & f3), e ^ (u & e3)
-        r, a, b, c, w = _next(a, b, c, w)
+        r, a, b, c, w = next_sfc64(a, b, c, w)
         u &= r
         f, e = f ^ (u & f4), e ^ (u & e4)
-        r, a, b, c, w = _next(a, b, c, w)
+        r, a, b, c, w = next_sfc64(a, b, c, w)
         u &= r
         f, e = f ^ (u & f5), e ^ (u & e5)
-        r, a, b, c, w = _next(a, b, c, w)
+        r, a, b, c, w = next_sfc64(a, b, c, w)
         u &= r
         f, e = f ^ (u & f6), e ^ (u & e6)
-        r, a, b, c, w = _next(a, b, c, w)
+        r, a, b, c, w = next_sfc64(a, b, c, w)
         u &= r
         f, e = f ^ (u & f7), e ^ (u & e7)
-        r, a, b, c, w = _next(a, b, c, w)
+        r, a, b, c, w = next_sfc64(a, b, c, w)
         u &= r
         f, e = f ^ (u & f8), e ^ (u & e8)
-        r, a, b, c, w = _next(a, b, c, w)
+        r, a, b, c, w = next_sfc64(a, b, c, w)
         u &= r
         f, e = f ^ (u & f9), e ^ (u & e9)
-        r, a, b, c, w = _next(a, b, c, w)
+        r, a, b, c, w = next_sfc64(a, b, c, w)
         u &= r
         f, e = f ^ (u & f10), e ^ (u & e10)
-        r, a, b, c, w = _next(a, b, c, w)
+        r, a, b, c, w = next_sfc64(a, b, c, w)
         u &= r
         f, e = f ^ (u & f11), e ^ (u & e11)
-        r, a, b, c, w = _next(a, b, c, w)
+        r, a, b, c, w = next_sfc64(a, b, c, w)
         u &= r
         f, e = f ^ (u & f12), e ^ (u & e12)
         scratch[_A, i], scratch[_B, i], scratch[_C, i], scratch[_W, i] = a, b, c, w
@@ -165,7 +149,7 @@ def sweep_colour(
                 f, e, u = drawn[_FOUR, k], drawn[_EIGHT, k], wait
                 a, b, c, w = drawn[_A, k], drawn[_B, k], drawn[_C, k], drawn[_W, k]
                 for digit in range(_DIGITS + 1, 65):
-                    r, a, b, c, w = _next(a, b, c, w)
+                    r, a, b, c, w = next_sfc64(a, b, c, w)
                     u &= r
                     f, e = f ^ (u & four[digit]), e ^ (u & eight[digit])
                     if u == 0:
