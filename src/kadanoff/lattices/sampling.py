@@ -33,7 +33,7 @@ Model = Literal["ising", "potts"]
 _CHAINS = 8  # of one site at a time: the same whatever the number of workers
 _GROUPS = 4  # most words of 64 chains, of the multi-spin code
 _WEAK = 0.1  # coupling, below which Metropolis flips nearly all spins at every sweep and forgets slowly
-_LENGTHS, _LOCAL_REACH = 3.0, 80.0  # correlation lengths of a reach; the reach up to which local moves win
+_LENGTHS, _LOCAL_REACH = 3.0, 64.0  # correlation lengths of a reach; the reach up to which local moves win
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,7 +232,7 @@ def _multispin_wins(coupling: float, side: int) -> bool:
 
     Its sweep costs some hundred times less, but takes about reach^2.17 sweeps to forget, the reach being the smaller
     one of side and three correlation lengths (1/xi = ln coth K - 2 K above the critical temperature, twice as much
-    below it: Onsager, 1944). Both were timed at a dozen sizes and couplings; they break even at a reach near 100.
+    below it: Onsager, 1944). Both were timed at a dozen sizes and couplings; they break even at a reach near 80.
     """
     if coupling < _WEAK:
         return False
