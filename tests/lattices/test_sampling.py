@@ -327,7 +327,7 @@ def test_slow_chains_are_not_taken_for_equilibrium():
 
 
 @pytest.mark.parametrize("algorithm", ["swendsen-wang", "wolff", "multispin"])
-@pytest.mark.parametrize(("side", "coupling"), [(16, CRITICAL), (24, 0.4), (24, 0.47)])
+@pytest.mark.parametrize(("side", "coupling"), [(16, CRITICAL), (24, 0.47)])
 def test_against_kaufman(side, coupling, algorithm):
     """Energy of a torus too large to count, within 4 standard errors."""
     drawn = sample(square(side), coupling, samples=4000, seed=21, algorithm=algorithm)
@@ -352,7 +352,7 @@ def test_critical_energies_of_the_infinite_lattices(build, coupling, per_bond):
     """
     energies = []
     for side in (16, 32):
-        drawn = sample(build(side), coupling, samples=20_000, seed=4, algorithm="swendsen-wang")
+        drawn = sample(build(side), coupling, samples=6000, seed=4, algorithm="swendsen-wang")
         energies.append(mean(drawn.bond_sums[:, 0] / len(build(side).bonds)))
     found = energies[1].scaled(2).minus(energies[0])
     assert 1 / 16**3 < found.error < 0.004
