@@ -10,14 +10,52 @@ from kadanoff.lattices.block_spins import (
     log_partition,
     spin_states,
 )
+from kadanoff.lattices.conformal_data import FixedPoint, Plateau, find_plateau, fixed_point
+from kadanoff.lattices.onsager import (
+    ISING_CRITICAL,
+    gaussian_log_partition,
+    ising_log_partition,
+    potts_critical_coupling,
+    potts_critical_log_partition,
+)
+from kadanoff.lattices.tensor_rg import TensorFlow, renormalise
+from kadanoff.lattices.tensors import (
+    LocalTensor,
+    clock_tensor,
+    ising_plaquette_tensor,
+    ising_tensor,
+    pair_tensor,
+    phi4_tensor,
+    plaquette_tensor,
+    potts_tensor,
+)
 
 __all__ = [
+    "ISING_CRITICAL",
     "BlockInformation",
     "Enumeration",
+    "FixedPoint",
+    "LocalTensor",
+    "Plateau",
+    "TensorFlow",
     "bond_sum",
     "channel",
+    "clock_tensor",
     "enumerate_states",
+    "find_plateau",
+    "fixed_point",
+    "gaussian_log_partition",
     "information",
+    "ising_log_partition",
+    "ising_plaquette_tensor",
+    "ising_tensor",
     "log_partition",
+    "pair_tensor",
+    "phi4_tensor",
+    "plaquette_tensor",
+    "potts_critical_coupling",
+    "potts_critical_log_partition",
+    "potts_tensor",
+    "renormalise",
     "spin_states",
 ]
