@@ -1,8 +1,8 @@
 """What a tensor flow ends in: a plateau of scaling dimensions (a critical point), or a trivial fixed point by name.
 
-At a scale-invariant fixed point the scaling dimensions x_i, i = 1, 2, ..., stay as they are from step to step. In a run of
-finite chi they do so only between the first steps, where the lattice shows, and the last ones, where what was cut off has
-carried the flow away from the critical point: a plateau, or none.
+At a scale-invariant fixed point the scaling dimensions x_i, i = 1, 2, ..., stay as they are from step to step. In a run
+of finite chi they do so only between the first steps, where the lattice shows, and the last ones, where what was cut
+off has carried the flow away from the critical point: a plateau, or none.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from kadanoff.lattices.tensor_rg import TensorFlow
 
 __all__ = ["FixedPoint", "Plateau", "find_plateau", "fixed_point"]
 
+Array = NDArray[np.float64]
+_WITNESS = 5.0  # times the tolerance: higher dimensions drift sooner
 _FEWEST = 0.02  # a dimension below this is a second phase, not a field: the smallest of a minimal model is 1/40 or more
 _GAPPED = 2.0  # irrelevant in two dimensions: nothing of this weight tells a critical point from a trivial one
 
@@ -26,8 +28,8 @@ class Plateau(NamedTuple):
 
     first: int
     last: int
-    dimensions: NDArray[np.float64]
-    half_spread: NDArray[np.float64]
+    dimensions: Array
+    half_spread: Array
 
     @property
     def length(self) -> int:
@@ -36,15 +38,18 @@ class Plateau(NamedTuple):
 
 
 def find_plateau(
-    dimensions: NDArray[np.float64], *, tolerance: float = 0.005, shortest: int = 3
+    dimensions: Array, witness: Array | None = None, *, tolerance: float = 0.005, shortest: int = 3
 ) -> Plateau | None:
-    """The longest run of steps over which every dimension given stays within ``tolerance``, or None.
+    """The first run of steps over which every dimension given stays within ``tolerance``, or None.
 
     Within means: largest - smallest <= tolerance times the mean, for each of the dimensions, all of them finite and the
-    lowest between 0.02 (else a second phase) and 2 (else irrelevant, and the fixed point trivial). Of two runs of equal length, the one that spreads least is taken.
+    lowest between 0.02 (else a second phase) and 2 (else irrelevant, and the fixed point trivial). The first, as
+    far as it goes: errors of the cuts only grow, and a later run is a turning point of their drift. So is one during
+    which the next dimension up, the ``witness``, drifts by more than five times the tolerance.
 
     Arguments:
         dimensions: (steps, n) the n lowest, without the identity. Few: the plateau of high ones is shorter.
+        witness: (steps,) the next one up; None: nobody is asked.
         tolerance: relative.
         shortest: steps, below which no run counts.
 
@@ -53,21 +58,26 @@ def find_plateau(
     """
     if dimensions.ndim != 2 or dimensions.shape[1] < 1:
         raise ValueError(f"find_plateau: expected dimensions (steps, n), got shape {dimensions.shape}")
-    best: Plateau | None = None
-    for first in range(len(dimensions) - shortest + 1):
-        for last in range(first + shortest - 1, len(dimensions)):
+    for first in range(len(dimensions)):
+        found: Plateau | None = None
+        for last in range(first, len(dimensions)):
             window = dimensions[first : last + 1]
             if not np.all(np.isfinite(window)) or window[:, 0].min() < _FEWEST or window[:, 0].max() >= _GAPPED:
                 break
             mean, spread = window.mean(axis=0), np.ptp(window, axis=0)
-            if np.any(spread > tolerance * mean):
+            if np.any(spread > tolerance * mean) or not _stands(witness, first, last, _WITNESS * tolerance):
                 break
             found = Plateau(first, last, mean, spread / 2)
-            if best is None or found.length > best.length or (
-                found.length == best.length and np.max(spread / mean) < np.max(2 * best.half_spread / best.dimensions)
-            ):  # fmt: skip
-                best = found
-    return best
+        if found is not None and found.length >= shortest:
+            return found
+    return None
+
+
+def _stands(witness: Array | None, first: int, last: int, tolerance: float) -> bool:
+    if witness is None:
+        return True
+    window = witness[first : last + 1]
+    return bool(np.all(np.isfinite(window)) and np.ptp(window) <= tolerance * window.mean())
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,23 +99,29 @@ def fixed_point(flow: TensorFlow, *, dimensions: int = 2, tolerance: float = 0.0
 
     Arguments:
         flow: from `renormalise`.
-        dimensions: how many of the lowest must stand still together.
+        dimensions: how many of the lowest must stand still together, the next one up being their witness.
         tolerance, shortest: as `find_plateau`.
 
     A critical point is named where the dimensions have a plateau: for all lengths up to those where it ends. Else the
     last step is looked at: eigenvalues with x < 0.02 count as equal to the largest, and where all others have x > 2 the
     fixed point is trivial, with one phase for each. Gu and Wen (2009).
     """
-    plateau = find_plateau(flow.dimensions(dimensions), tolerance=tolerance, shortest=shortest)
+    x = flow.dimensions(dimensions + 1)
+    plateau = find_plateau(x[:, :-1], x[:, -1], tolerance=tolerance, shortest=shortest)
     last = flow.dimensions(flow.eigenvalues.shape[1] - 1)[-1]
     phases = 1 + int(np.sum(last < _FEWEST))
     if plateau is not None:
         values = ", ".join(f"{x:.4f}" for x in plateau.dimensions)
         reach = (flow.lengths[plateau.first], flow.lengths[plateau.last])
-        text = f"critical: dimensions {values} stand still from step {plateau.first} to {plateau.last}, lengths {reach[0]:.0f} to {reach[1]:.0f}"
+        text = (
+            f"critical: dimensions {values} stand still from step {plateau.first} to {plateau.last}, "
+            f"lengths {reach[0]:.0f} to {reach[1]:.0f}"
+        )
         return FixedPoint("critical", phases, plateau, text)
     if np.all((last < _FEWEST) | (last > _GAPPED)):
         kind: Literal["ordered", "disordered"] = "ordered" if phases > 1 else "disordered"
-        text = f"no plateau; trivial fixed point, {kind}: {phases} phase{'s' if phases > 1 else ''} at length {flow.lengths[-1]:.3g}"
+        many = "s" if phases > 1 else ""
+        text = f"no plateau; trivial fixed point, {kind}: {phases} phase{many} at length {flow.lengths[-1]:.3g}"
         return FixedPoint(kind, phases, None, text)
-    return FixedPoint("undecided", phases, None, f"no plateau, and no trivial fixed point after {len(flow.tensors) - 1} steps: go on")
+    steps = len(flow.tensors) - 1
+    return FixedPoint("undecided", phases, None, f"no plateau, and no trivial fixed point after {steps} steps: go on")

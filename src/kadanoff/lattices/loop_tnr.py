@@ -94,7 +94,7 @@ def filtered(loop: Sequence[Array]) -> list[Array]:
 
 
 def _triangle(matrix: Array) -> Array:
-    triangle = np.linalg.qr(matrix, mode="r")
+    triangle: Array = np.linalg.qr(matrix, mode="r")  # type: ignore[assignment]
     norm = float(np.linalg.norm(triangle))
     if not norm > 0:
         raise ValueError("loop-tnr: a plaquette's tensors multiply to nothing; the model's weights cancel")

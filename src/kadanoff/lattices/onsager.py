@@ -28,7 +28,7 @@ def ising_log_partition(coupling: float) -> float:
     """
     if not 0 <= coupling < 300:
         raise ValueError(f"K = J/kT of a ferromagnet, from 0 to 300, not {coupling}")
-    # 1 - k^2 sin^2 t = cos^2 t + (1 - k^2) sin^2 t, and 1 - k^2 = (tanh^2 2K - 1 / cosh^2 2K)^2 loses no digits near K_c
+    # 1 - k^2 sin^2 t = cos^2 t + (1 - k^2) sin^2 t, and 1 - k^2 is a square: no digits are lost near K_c
     rest = (math.tanh(2 * coupling) ** 2 - 1 / math.cosh(2 * coupling) ** 2) ** 2
 
     def integrand(t: float) -> float:
@@ -38,7 +38,7 @@ def ising_log_partition(coupling: float) -> float:
     value = sum(
         quad(integrand, a, b, epsabs=1e-14, epsrel=1e-13, limit=200)[0] for a, b in ((0.0, near), (near, math.pi / 2))
     )
-    return math.log(2 * math.cosh(2 * coupling)) + value / math.pi
+    return math.log(2 * math.cosh(2 * coupling)) + float(value) / math.pi
 
 
 def potts_critical_coupling(states: int) -> float:
@@ -69,7 +69,7 @@ def potts_critical_log_partition(states: int) -> float:
 def gaussian_log_partition(mass_squared: float) -> float:
     """ln Z / N in nats of the free field, S = sum [(1/2) (d phi)^2 + (1/2) m^2 phi^2], infinite square lattice.
 
-    ln Z / N = -(1/2) int d^2k / (2 pi)^2 ln[(m^2 + 4 - 2 cos k_1 - 2 cos k_2) / 2 pi], one integral done in closed form.
+    ln Z / N = -(1/2) int d^2k / (2 pi)^2 ln[(m^2 + 4 - 2 cos k_1 - 2 cos k_2) / 2 pi], one of the two in closed form.
     """
     if not mass_squared > 0:
         raise ValueError(f"the free field needs m^2 > 0, not {mass_squared}")

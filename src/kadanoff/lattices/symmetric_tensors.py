@@ -146,7 +146,7 @@ def split(
             left[(*key, parity)] = u[where, :n].reshape(*shape, n)
         for key, where, shape in item.columns:
             right[(parity, *key)] = v[:n, where].reshape(n, *shape)
-    return Split(left, values, right, max(1.0 - kept / total, 0.0))
+    return Split(left, values, right, 1.0 - kept / total)
 
 
 def largest_singular_vectors(

@@ -196,7 +196,7 @@ def _flow(
         chi,
         tensor.spins,
         patch,
-        np.cumprod([row.ratio for row in rows]),
+        np.cumprod(np.array([row.ratio for row in rows])),
         np.array([row.log_factor for row in rows]),
         np.array([one.eigenvalues for one in spectra]),
         np.array([one.parities for one in spectra]),
@@ -262,7 +262,7 @@ def _stacked(tensor: Blocks, chi: int, random: np.random.Generator | None) -> tu
         whole = sum(
             float(np.einsum("iijj->", block)) for key, block in square.items() if key[0] == key[1] and key[2] == key[3]
         )
-        lost = max(1.0 - sum(float(s.sum()) for s in cut.values.values()) / whole, 0.0)
+        lost = 1.0 - sum(float(s.sum()) for s in cut.values.values()) / whole
         if lost < least:
             best, least = cut.left, lost
     upper = contract(best, tensor, (0,), (0,))  # l2, l, u, r1, m
@@ -273,5 +273,7 @@ def _stacked(tensor: Blocks, chi: int, random: np.random.Generator | None) -> tu
 def _normalised(tensor: Blocks) -> tuple[Blocks, float]:
     largest = max((float(np.abs(block).max()) for block in tensor.values()), default=0.0)
     if not largest > 0 or not math.isfinite(largest):
-        raise ValueError(f"the tensors contract to {largest}: the model's weights cancel, or its partition function is 0")
+        raise ValueError(
+            f"the tensors contract to {largest}: the model's weights cancel, or its partition function is 0"
+        )
     return {key: block / largest for key, block in tensor.items()}, math.log(largest)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -36,6 +37,7 @@ __all__ = [
 
 Array = NDArray[np.float64]
 _ZERO = 1e-15  # singular values of a bond below this share of the largest are rounding
+_TAIL = 36.0  # nats: e^-36 is the rounding of double precision
 _SYMMETRIC = 1e-12  # relative, to which a reflection must leave the weights as they are
 
 
@@ -93,7 +95,10 @@ def pair_tensor(
     q = len(across)
     site = np.ones(q) if sites is None else np.asarray(sites, dtype=np.float64)
     if down.shape != across.shape or site.shape != (q,) or not np.all(np.isfinite(site)):
-        raise ValueError(f"{name}: weights {across.shape}, vertical {down.shape}, sites {site.shape}: expected (q, q) x 2, (q,)")
+        raise ValueError(
+            f"{name}: expected finite weights (q, q), vertical (q, q), sites (q,), got {across.shape}, {down.shape}, "
+            f"{site.shape}"
+        )
     if not np.any(site):
         raise ValueError(f"{name}: every site has weight 0")
     modes = _modes(q, reflection, (across, down), site, name)
@@ -103,10 +108,12 @@ def pair_tensor(
     second = {parity: (modes[parity] @ a, modes[parity] @ b) for parity, (a, b) in up_down.items()}
     first, second = _largest(first, most), _largest(second, most)
     blocks = {
-        (l, u, r, d): np.einsum(
-            "s,sl,su,sr,sd->lurd", site, first[l][1], second[u][1], first[r][0], second[d][0], optimize=True
+        key: np.einsum(
+            "s,sl,su,sr,sd->lurd", site, first[key[0]][1], second[key[1]][1], first[key[2]][0], second[key[3]][0],
+            optimize=True,
         )
-        for l in first for u in second for r in first for d in second if (l + u + r + d) % 2 == 0
+        for key in product(first, second, first, second)
+        if sum(key) % 2 == 0
     }  # fmt: skip
     scale = max(float(np.abs(block).max()) for block in blocks.values())
     return LocalTensor({key: block / scale for key, block in blocks.items()}, 1.0, name, math.log(scale))
@@ -126,11 +133,10 @@ def plaquette_tensor(
     modes = _modes(len(bond), reflection, (bond,), np.ones(len(bond)), name)
     whole = np.einsum("lu,ru,rd,ld->lurd", bond, bond, bond, bond)
     blocks = {
-        (l, u, r, d): np.einsum(
-            "abcd,al,bu,cr,de->lure", whole, modes[l], modes[u], modes[r], modes[d], optimize=True
-        )
-        for l in modes for u in modes for r in modes for d in modes if (l + u + r + d) % 2 == 0
-    }  # fmt: skip
+        key: np.einsum("abcd,al,bu,cr,de->lure", whole, *(modes[parity] for parity in key), optimize=True)
+        for key in product(modes, repeat=4)
+        if sum(key) % 2 == 0
+    }
     scale = max(float(np.abs(block).max()) for block in blocks.values())
     return LocalTensor({key: block / scale for key, block in blocks.items()}, 2.0, name, math.log(scale))
 
@@ -192,14 +198,12 @@ def phi4_tensor(mass_squared: float, quartic: float, *, nodes: int = 64, most: i
     if nodes < 4 or most < 1:
         raise ValueError(f"phi^4: 4 nodes and 1 state of a bond at least, not {nodes} and {most}")
     x, w = np.polynomial.hermite.hermgauss(nodes)
-    # largest field that still matters: where a site's weight, all neighbours alike, has fallen to e^-36
-    need = 36.0
+    # the largest field that matters: where V(phi) = (1/2) m^2 phi^2 + (lambda/4) phi^4 is 36 above its minimum
     if quartic == 0:
-        reach = math.sqrt(2 * need / mass_squared)
+        reach = math.sqrt(2 * _TAIL / mass_squared)
     else:
-        depth = mass_squared**2 / (4 * quartic) if mass_squared < 0 else 0.0  # of the minima of a double well
-        root = math.sqrt(mass_squared**2 / 4 + quartic * (need - depth if mass_squared >= 0 else need))
-        reach = math.sqrt((-mass_squared / 2 + root) * 2 / quartic)
+        depth = min(mass_squared, 0.0) ** 2 / (4 * quartic)
+        reach = math.sqrt((math.sqrt(mass_squared**2 + 4 * quartic * (_TAIL - depth)) - mass_squared) / quartic)
     step = reach / x[-1]
     field = step * x
     log_site = np.log(step * w) + x**2 - 0.5 * mass_squared * field**2 - 0.25 * quartic * field**4
@@ -208,9 +212,8 @@ def phi4_tensor(mass_squared: float, quartic: float, *, nodes: int = 64, most: i
     # the bond is decomposed with the square root of the site's weight to the power 1/2 on each of its ends
     quarter = np.exp((log_site - shift) / 4)
     shared = quarter[:, None] * weights * quarter[None, :]
-    found = pair_tensor(
-        shared, reflection=np.arange(nodes)[::-1], most=most, name=f"phi^4, m^2 = {mass_squared:g}, lambda = {quartic:g}"
-    )
+    name = f"phi^4, m^2 = {mass_squared:g}, lambda = {quartic:g}"
+    found = pair_tensor(shared, reflection=np.arange(nodes)[::-1], most=most, name=name)
     return LocalTensor(found.blocks, 1.0, found.name, found.log_scale + shift)
 
 
@@ -223,15 +226,16 @@ def _square(what: str, values: ArrayLike) -> Array:
     return array
 
 
-def _modes(
-    q: int, reflection: ArrayLike | None, bonds: tuple[Array, ...], site: Array, name: str
-) -> dict[int, Array]:
+def _modes(q: int, reflection: ArrayLike | None, bonds: tuple[Array, ...], site: Array, name: str) -> dict[int, Array]:
     """Orthonormal even and odd combinations of states, {parity: (q, n)}."""
     if reflection is None:
         return {0: np.eye(q)}
     image = np.asarray(reflection)
-    if image.shape != (q,) or not np.array_equal(np.sort(image), np.arange(q)) or not np.array_equal(image[image], np.arange(q)):
-        raise ValueError(f"{name}: a reflection lists the image of each of {q} states and undoes itself, not {image.tolist()}")
+    states = np.arange(q)
+    if not np.array_equal(np.sort(image), states) or not np.array_equal(image[image], states):
+        raise ValueError(
+            f"{name}: a reflection lists the image of each of {q} states and undoes itself, not {image.tolist()}"
+        )
     unlike = any(not np.allclose(w, w[np.ix_(image, image)], rtol=_SYMMETRIC, atol=0) for w in bonds)
     if unlike or not np.allclose(site, site[image], rtol=_SYMMETRIC, atol=0):
         raise ValueError(f"{name}: the weights change under the reflection {image.tolist()}")

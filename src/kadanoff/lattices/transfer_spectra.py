@@ -13,6 +13,7 @@ from kadanoff.lattices.symmetric_tensors import Blocks, contract, matrices, perm
 
 __all__ = ["Spectrum", "transfer_spectrum"]
 
+_TIED = 1e-9  # relative: of equal eigenvalues, as in an ordered phase, the even one is the identity and comes first
 _SMALL = 64  # a matrix up to this size is diagonalised whole
 
 
@@ -47,7 +48,9 @@ def transfer_spectrum(first: Blocks, second: Blocks, edge: int, count: int) -> S
     values = [_leading(one, count) ** edge for one in matrix.values()]
     parities = [np.full(len(v), parity) for parity, v in zip(matrix, values, strict=True)]
     every, odd = np.concatenate(values), np.concatenate(parities)
-    order = np.argsort(-np.abs(every), kind="stable")[:count]
+    size = np.abs(every)
+    size = np.where((odd == 0) & (size > (1 - _TIED) * size.max()), size * (1 + _TIED), size)
+    order = np.argsort(-size, kind="stable")[:count]
     missing = count - len(order)
     if not trace > 0:
         raise ValueError(f"the trace of a transfer matrix is {trace}: this torus has no positive partition function")

@@ -41,8 +41,8 @@ def tower(main: TensorFlow, plateau: Plateau | None, off: dict[float, TensorFlow
     axes[0].legend(loc="upper right", markerscale=1.5)
     return Picture(
         drawing,
-        "Scaling dimensions ln(l_0 / l_i) / 2 pi of the transfer matrix of one coarse tensor, against the step (each doubles "
-        "its spins), by parity under spin flip. Lines: the exact tower of the Ising model. Left, at T_c: the two lowest stand "
+        "Scaling dimensions ln(l_0 / l_i) / 2 pi of the transfer matrix of one coarse tensor, against the step (each "
+        "doubles its spins), by parity under spin flip. Lines: the exact tower of the Ising model. Left, at T_c: the two lowest stand "
         + (
             f"still over the shaded steps, {plateau.first} to {plateau.last}; before them the lattice shows, after them the cut"
             if plateau is not None
@@ -69,9 +69,9 @@ def error(ladder: dict[str, tuple[Array, Array]]) -> Picture:
     axis.legend(loc="lower left")
     return Picture(
         drawing,
-        "Relative error of the Ising free energy at T_c (exact: Onsager) against the number of states kept of a bond. At equal "
-        "chi the bond weights of BTRG are worth more than an order of magnitude over TRG at the price of none; HOTRG "
-        "and loop-TNR are as close at the same chi, and dearer a step.",
+        "Relative error of the Ising free energy at T_c (exact: Onsager) against the number of states kept of a bond. BTRG "
+        "and TRG do the same work at equal chi, and the distance between them is what the weights on the bonds are worth. "
+        "HOTRG and loop-TNR are dearer a state, so that no one number of states compares them.",
     )
 
 
@@ -84,8 +84,11 @@ def temperatures(scan: Array, chi: int) -> Picture:
     left.set(xlabel=plotting.label("temperature", "$J/k_B$"), ylabel=plotting.label("ln Z / N", "nat"), ylim=(0, None))
     left.legend(loc="upper right")
     floor = 1e-16
-    right.plot(scan[:, 0], np.maximum(scan[:, 2], floor), "o-", markersize=3.5, color=plotting.BLUE, label="spins on sites")
-    right.plot(scan[:, 0], np.maximum(scan[:, 3], floor), "s--", markersize=3, color=plotting.GREEN, label="on plaquettes")
+    for column, style, color, name in (
+        (2, "o-", plotting.BLUE, "spins on sites"),
+        (3, "s--", plotting.GREEN, "on plaquettes"),
+    ):
+        right.plot(scan[:, 0], np.maximum(scan[:, column], floor), style, markersize=3.5, color=color, label=name)
     right.set_yscale("log")
     right.set(xlabel=plotting.label("temperature", "$J/k_B$"), ylabel=plotting.label("relative error of ln Z / N"))
     right.legend(loc="upper right")
