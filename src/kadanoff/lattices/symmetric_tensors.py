@@ -162,9 +162,10 @@ def largest_singular_vectors(
         return u, s, v
     basis = np.linalg.qr(matrix @ random.standard_normal((matrix.shape[1], width)))[0]
     for _ in range(_POWER):
-        basis = np.linalg.qr(matrix.T @ basis)[0]
-        basis = np.linalg.qr(matrix @ basis)[0]
-    u, s, v = np.linalg.svd(basis.T @ matrix, full_matrices=False)
+        basis = np.linalg.qr(matrix @ (matrix.T @ basis))[0]
+    rows, triangle = np.linalg.qr(matrix.T @ basis)
+    u, s, v = np.linalg.svd(triangle.T)
+    v = v @ rows.T
     return basis @ u[:, :rank], s[:rank], v[:rank]
 
 

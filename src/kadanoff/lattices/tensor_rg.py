@@ -118,13 +118,14 @@ class TensorFlow:
 
 class _Step(NamedTuple):
     """After a step: the two tensors of the checkerboard (twice the same where there is one), ln g, tensors a tensor,
-    share discarded."""
+    share discarded, weights on horizontal and vertical bonds."""
 
     first: Blocks
     second: Blocks
     log_factor: float
     ratio: float
     discarded: float
+    weights: tuple[Vectors, Vectors] | None = None
 
 
 def renormalise(
@@ -182,7 +183,7 @@ def renormalise(
     spectra = [transfer_spectrum(start.blocks, start.blocks, edge, eigenvalues)]
     for _ in range(steps):
         row = next(path)
-        spectra.append(transfer_spectrum(row.first, row.second, edge, eigenvalues))
+        spectra.append(transfer_spectrum(row.first, row.second, edge, eigenvalues, row.weights))
         rows.append(row._replace(first={}, second={}))
     return _flow(tensor, scheme, chi, edge, rows, spectra)
 
@@ -230,8 +231,7 @@ def _bond_weighted(tensor: Blocks, chi: int, k: float, random: np.random.Generat
         tensor = permuted(contract(left, right, (1, 3), (2, 0)), (0, 3, 2, 1))  # a, e, c, b -> a, b, c, e
         down, across = weights
         tensor, norm = _normalised(tensor)
-        closed = scaled(scaled(tensor, 2, across), 3, down)
-        yield _Step(closed, closed, log_factor + norm, 2.0, max(one.discarded, two.discarded))
+        yield _Step(tensor, tensor, log_factor + norm, 2.0, max(one.discarded, two.discarded), (across, down))
 
 
 def _hotrg(tensor: Blocks, chi: int, random: np.random.Generator | None) -> Iterator[_Step]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import eigs
 
-from kadanoff.lattices.symmetric_tensors import Blocks, contract, matrices, permuted
+from kadanoff.lattices.symmetric_tensors import Blocks, Vectors, contract, matrices, permuted, scaled
 
 __all__ = ["Spectrum", "transfer_spectrum"]
 
@@ -25,20 +25,25 @@ class Spectrum(NamedTuple):
     log_trace: float
 
 
-def transfer_spectrum(first: Blocks, second: Blocks, edge: int, count: int) -> Spectrum:
+def transfer_spectrum(
+    first: Blocks, second: Blocks, edge: int, count: int, weights: tuple[Vectors, Vectors] | None = None
+) -> Spectrum:
     """Eigenvalues of the matrix that takes the bonds above a patch of edge x edge tensors to those below it.
 
     The patch closes on itself from left to right. One tensor: M_ud = sum_l T_luld. Two by two on a checkerboard: one
     row, M_(u1 u2)(d1 d2) = sum_lr A_l,u1,r,d1 B_r,u2,l,d2, followed by a shift of one column, which puts the row below
-    in the same order; the patch is the square of that matrix.
+    in the same order; the patch is the square of that matrix. ``weights`` lie on the horizontal and vertical bonds.
     """
     if edge == 1:
-        found: dict[int, NDArray[np.float64]] = {}
+        matrix: dict[int, NDArray[np.float64]] = {}
         for (left, up, right, _), block in first.items():
-            if left == right:
-                found[up] = found.get(up, 0.0) + np.einsum("lulv->uv", block)
-        matrix = found
+            if left == right:  # the leg up has the parity of the leg down
+                across, down = (1.0, 1.0) if weights is None else (weights[0][left], weights[1][up])
+                closed = np.einsum("lulv,l->uv", block, np.broadcast_to(across, block.shape[0])) * down
+                matrix[up] = matrix.get(up, 0.0) + closed
     else:
+        if weights is not None:
+            first, second = (scaled(scaled(one, 2, weights[0]), 3, weights[1]) for one in (first, second))
         row = contract(first, second, (0, 2), (2, 0))  # u1, d1, u2, d2
         matrix = {parity: one.matrix for parity, one in matrices(permuted(row, (0, 2, 3, 1)), (0, 1), (2, 3)).items()}
     if edge == 2:
