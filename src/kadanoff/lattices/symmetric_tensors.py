@@ -8,6 +8,7 @@ without that symmetry is one block of even states; no function here asks which o
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -34,6 +35,10 @@ Blocks = dict[tuple[int, ...], Array]
 """{parity of each leg: block}; a block that is not there is zero."""
 Vectors = dict[int, Array]
 """{parity: one number for each state of a leg}."""
+Shapes = dict[tuple[int, ...], tuple[int, ...]]
+"""{parities of some legs: their sizes}."""
+Place = tuple[tuple[int, ...], slice, tuple[int, ...]]
+"""Parities of some legs, where they lie in a row of numbers, and their sizes."""
 
 _OVERSAMPLE = 10  # random vectors beyond the rank (Halko, Martinsson and Tropp, 2011)
 _POWER = 2  # subspace iterations: error (s_{k+1} / s_j)^5, below that of the truncation itself
@@ -69,31 +74,23 @@ def scaled(tensor: Blocks, leg: int, factors: Vectors) -> Blocks:
 
 def contract(first: Blocks, second: Blocks, legs_first: Sequence[int], legs_second: Sequence[int]) -> Blocks:
     """Sum over pairs of legs, as `numpy.tensordot`: first's other legs come first, then second's."""
-    lines: dict[tuple[int, ...], list[tuple[tuple[int, ...], tuple[int, ...], Array]]] = defaultdict(list)
-    for key, block in second.items():
-        free = [i for i in range(block.ndim) if i not in legs_second]
-        matrix = block.transpose([*legs_second, *free]).reshape(-1, _size(block, free))
-        lines[tuple(key[i] for i in legs_second)].append(
-            (tuple(key[i] for i in free), tuple(block.shape[i] for i in free), matrix)
-        )
-    sums: dict[tuple[int, ...], Array] = {}
-    shapes: dict[tuple[int, ...], tuple[int, ...]] = {}
-    for key, block in first.items():
-        free = [i for i in range(block.ndim) if i not in legs_first]
-        matrix = block.transpose([*free, *legs_first]).reshape(_size(block, free), -1)
-        for other, shape, columns in lines.get(tuple(key[i] for i in legs_first), ()):
-            whole = tuple(key[i] for i in free) + other
-            product = matrix @ columns
-            if whole in sums:
-                sums[whole] += product
-            else:
-                sums[whole], shapes[whole] = product, tuple(block.shape[i] for i in free) + shape
-    return {key: product.reshape(shapes[key]) for key, product in sums.items()}
+    free_first = [i for i in range(_legs(first)) if i not in legs_first]
+    free_second = [i for i in range(_legs(second)) if i not in legs_second]
+    summed = _shapes(first, legs_first) | _shapes(second, legs_second)  # a block may be there in one of them alone
+    left = matrices(first, free_first, legs_first, more_columns=summed)
+    right = matrices(second, legs_second, free_second, more_rows=summed)
+    found = {}
+    for parity in left.keys() & right.keys():
+        product = left[parity].matrix @ right[parity].matrix
+        for top, down, height in left[parity].rows:
+            for side, along, width in right[parity].columns:
+                found[top + side] = product[down, along].reshape(height + width)
+    return found
 
 
 def dense(tensor: Blocks) -> Array:
     """The tensor as one array, even states first in every leg."""
-    legs = len(next(iter(tensor)))
+    legs = _legs(tensor)
     sizes = [leg_sizes(tensor, leg) for leg in range(legs)]
     whole = np.zeros([sum(size.values()) for size in sizes])
     for key, block in tensor.items():
@@ -127,6 +124,8 @@ def split(
             parity: largest_singular_vectors(item.matrix, wanted[parity], random) for parity, item in found.items()
         }
         every = np.sort(np.concatenate([values for _, values, _ in parts.values()]))[::-1]
+        if not (every[0] > 0 and math.isfinite(every[0])):
+            raise ValueError(f"a tensor's norm is {every[0]}: the weights cancel, or the partition function is 0")
         least = max(every[min(most, len(every)) - 1], _ZERO * every[0])
         keep = {parity: int(np.sum(values >= least)) for parity, (_, values, _) in parts.items()}
         short = [p for p, item in found.items() if keep[p] > wanted[p] and wanted[p] < min(item.matrix.shape)]
@@ -169,41 +168,56 @@ def largest_singular_vectors(
     return basis @ u[:, :rank], s[:rank], v[:rank]
 
 
-class _Matrix(NamedTuple):
+class Matrix(NamedTuple):
     """One parity of a tensor read as a matrix, and where its blocks lie among the rows and columns."""
 
     matrix: Array
-    rows: list[tuple[tuple[int, ...], slice, tuple[int, ...]]]
-    columns: list[tuple[tuple[int, ...], slice, tuple[int, ...]]]
+    rows: list[Place]
+    columns: list[Place]
 
 
-def matrices(tensor: Blocks, rows: Sequence[int], columns: Sequence[int]) -> dict[int, _Matrix]:
-    groups: dict[int, list[tuple[tuple[int, ...], tuple[int, ...], Array]]] = defaultdict(list)
+def matrices(
+    tensor: Blocks,
+    rows: Sequence[int],
+    columns: Sequence[int],
+    *,
+    more_rows: Shapes | None = None,
+    more_columns: Shapes | None = None,
+) -> dict[int, Matrix]:
+    """The tensor as a matrix from the legs ``columns`` to the legs ``rows``, one for each parity.
+
+    ``more_rows`` and ``more_columns`` hold the shapes of further blocks, zero in this tensor.
+    """
+    down = _places(_shapes(tensor, rows) | (more_rows or {}))
+    along = _places(_shapes(tensor, columns) | (more_columns or {}))
+    found = {
+        parity: Matrix(np.zeros((_end(down[parity]), _end(along[parity]))), down[parity], along[parity])
+        for parity in sorted(down.keys() & along.keys())
+    }
+    row, column = ({key: where for places in side.values() for key, where, _ in places} for side in (down, along))
     for key, block in tensor.items():
         top, side = tuple(key[i] for i in rows), tuple(key[i] for i in columns)
-        groups[sum(top) % 2].append((top, side, block.transpose([*rows, *columns])))
-    found = {}
-    for parity, items in sorted(groups.items()):
-        down = _places({top: block.shape[: len(rows)] for top, _, block in items})
-        along = _places({side: block.shape[len(rows) :] for _, side, block in items})
-        matrix = np.zeros((down[-1][1].stop, along[-1][1].stop))
-        row, column = ({key: where for key, where, _ in places} for places in (down, along))
-        for top, side, block in items:
-            matrix[row[top], column[side]] = block.reshape(_size(block, range(len(rows))), -1)
-        found[parity] = _Matrix(matrix, down, along)
+        moved = block.transpose([*rows, *columns])
+        part = found[sum(top) % 2].matrix[row[top], column[side]]
+        part.reshape(moved.shape)[...] = moved  # a view: axes are split, none are joined
     return found
 
 
-def _places(
-    shapes: dict[tuple[int, ...], tuple[int, ...]],
-) -> list[tuple[tuple[int, ...], slice, tuple[int, ...]]]:
-    places, start = [], 0
+def _places(shapes: Shapes) -> dict[int, list[Place]]:
+    places: dict[int, list[Place]] = defaultdict(list)
     for key, shape in sorted(shapes.items()):
-        size = int(np.prod(shape))
-        places.append((key, slice(start, start + size), shape))
-        start += size
+        start = _end(places[sum(key) % 2])
+        places[sum(key) % 2].append((key, slice(start, start + math.prod(shape)), shape))
     return places
 
 
-def _size(block: Array, legs: Sequence[int]) -> int:
-    return int(np.prod([block.shape[i] for i in legs]))
+def _end(places: list[Place]) -> int:
+    return int(places[-1][1].stop) if places else 0
+
+
+def _shapes(tensor: Blocks, legs: Sequence[int]) -> Shapes:
+    return {tuple(key[i] for i in legs): tuple(block.shape[i] for i in legs) for key, block in tensor.items()}
+
+
+def _legs(tensor: Blocks) -> int:
+    return len(next(iter(tensor)))

@@ -230,8 +230,7 @@ def _bond_weighted(tensor: Blocks, chi: int, k: float, random: np.random.Generat
         right = contract(upper_left, lower_left, (1,), (0,))  # y, c, r, b
         tensor = permuted(contract(left, right, (1, 3), (2, 0)), (0, 3, 2, 1))  # a, e, c, b -> a, b, c, e
         down, across = weights
-        tensor, norm = _normalised(tensor)
-        yield _Step(tensor, tensor, log_factor + norm, 2.0, max(one.discarded, two.discarded), (across, down))
+        yield _Step(tensor, tensor, log_factor, 2.0, max(one.discarded, two.discarded), (across, down))
 
 
 def _hotrg(tensor: Blocks, chi: int, random: np.random.Generator | None) -> Iterator[_Step]:
