@@ -301,7 +301,8 @@ def _in_words(found: Found, estimates: dict[str, Reported | Estimate]) -> tuple[
         reach = found.main.lengths[[plateau.first, plateau.last]]
         critical = (
             f"At T_c the lowest odd and even dimensions are {plateau.dimensions[0]:.4f} and "
-            f"{plateau.dimensions[1]:.4f} (exact 1/8 and 1) over the steps {plateau.first} to {plateau.last}, lengths {reach[0]:.0f} to {reach[1]:.0f}. "
+            f"{plateau.dimensions[1]:.4f} (exact 1/8 and 1) over the steps {plateau.first} to {plateau.last}, "
+            f"lengths {reach[0]:.0f} to {reach[1]:.0f}. "
         )
     named = "; ".join(f"at T = {t:g} J {point.text}" for t, (_, point) in found.off.items())
     trap = float(np.max(np.abs(found.scan[:, 4] / found.scan[:, 1] - 1)))
@@ -313,10 +314,10 @@ def _in_words(found: Found, estimates: dict[str, Reported | Estimate]) -> tuple[
         + f". The plaquette tensor stands for two spins; taken for one it would be off by {trap:.0%}.\n\n"
         "Limits. A cut to finite chi is a relevant perturbation in the end: every plateau stops, and dimensions higher "
         f"than the two lowest stop earlier. The last of the {len(found.main.tensors) - 1} steps at T_c are not at the "
-        "critical point any more, which the free energy does not feel: what a step adds is divided by the spins of its "
-        "tensors. The filter of loop-tnr takes away loops that are exactly closed; at T_c it drifts in the end like the "
-        "others. The spread on a plateau is no bound of its distance from the exact value: a drift slower than the "
-        "tolerance hides in it; the corrections of the q = 3 Potts model, falling as L^-4/5, are of that kind."
+        "critical point any more, which the free energy does not feel: what a step adds is divided by the spins of "
+        "its tensors. The filter of loop-tnr takes away loops that are exactly closed; at T_c it drifts in the end "
+        "like the others. The spread on a plateau is no bound of its distance from the exact value: a drift slower "
+        "than the tolerance hides in it; the corrections of the q = 3 Potts model, falling as L^-4/5, are of that kind."
     )
     return text, better
 
@@ -359,8 +360,8 @@ CITE = [
     "D. Adachi, T. Okubo and S. Todo, Bond-weighted tensor renormalization group, Phys. Rev. B 105, L060402 (2022).",
     "Z. Y. Xie et al., Coarse-graining renormalization by higher-order singular value decomposition, Phys. Rev. B 86, "
     "045139 (2012).",
-    "S. Yang, Z.-C. Gu and X.-G. Wen, Loop optimization for tensor network renormalization, Phys. Rev. Lett. 118, 110504 "
-    "(2017).",
+    "S. Yang, Z.-C. Gu and X.-G. Wen, Loop optimization for tensor network renormalization, Phys. Rev. Lett. 118, "
+    "110504 (2017).",
     "Z.-C. Gu and X.-G. Wen, Tensor-entanglement-filtering renormalization approach and symmetry-protected topological "
     "order, Phys. Rev. B 80, 155131 (2009).",
     "L. Onsager, Crystal statistics I, Phys. Rev. 65, 117 (1944).",

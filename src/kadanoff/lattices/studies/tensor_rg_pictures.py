@@ -42,14 +42,16 @@ def tower(main: TensorFlow, plateau: Plateau | None, off: dict[float, TensorFlow
     return Picture(
         drawing,
         "Scaling dimensions ln(l_0 / l_i) / 2 pi of the transfer matrix of one coarse tensor, against the step (each "
-        "doubles its spins), by parity under spin flip. Lines: the exact tower of the Ising model. Left, at T_c: the two lowest stand "
+        "doubles its spins), by parity under spin flip. Lines: the exact tower of the Ising model. Left, at T_c: the "
+        "two lowest stand still "
         + (
-            f"still over the shaded steps, {plateau.first} to {plateau.last}; before them the lattice shows, after them the cut"
-            if plateau is not None
-            else "still nowhere for three steps"
+            "nowhere for three steps"
+            if plateau is None
+            else f"over the shaded steps, {plateau.first} to {plateau.last}; before them the lattice shows, after them "
+            "that states were cut off"
         )
-        + " to finitely many states. Right: on either side of T_c nothing stands still, and the flow ends in a trivial fixed "
-        "point: below T_c an odd eigenvalue joins the identity (two phases), above it none does (one).",
+        + ". Right: on either side of T_c nothing stands still, and the flow ends in a trivial fixed point: below T_c an "
+        "odd eigenvalue joins the identity (two phases), above it none does (one).",
     )
 
 
@@ -69,9 +71,9 @@ def error(ladder: dict[str, tuple[Array, Array]]) -> Picture:
     axis.legend(loc="lower left")
     return Picture(
         drawing,
-        "Relative error of the Ising free energy at T_c (exact: Onsager) against the number of states kept of a bond. BTRG "
-        "and TRG do the same work at equal chi, and the distance between them is what the weights on the bonds are worth. "
-        "HOTRG and loop-TNR are dearer a state, so that no one number of states compares them.",
+        "Relative error of the Ising free energy at T_c (exact: Onsager) against the number of states kept of a bond. "
+        "BTRG and TRG do the same work at equal chi: the distance between them is what the weights on the bonds are "
+        "worth. HOTRG and loop-TNR are dearer a state, so that no one number of states compares them.",
     )
 
 
@@ -96,7 +98,8 @@ def temperatures(scan: Array, chi: int) -> Picture:
         axis.axvline(1 / ISING_CRITICAL, color="#888888", linewidth=0.9, linestyle=":")
     return Picture(
         drawing,
-        f"Left: ln Z per spin against the temperature, exact and from BTRG with {chi} states. The plaquette tensor stands for "
-        "two spins, so that its ln Z per tensor (dashed) is twice too large everywhere, not at one temperature only. Right: "
-        "the relative error of both conventions, largest at T_c (dotted), where correlations reach furthest.",
+        f"Left: ln Z per spin against the temperature, exact and from BTRG with {chi} states. The plaquette tensor "
+        "stands for two spins, so that its ln Z per tensor (dashed) is twice too large, at every temperature. Right: "
+        "the relative error of both conventions, largest at T_c (dotted), where correlations reach furthest; the floor "
+        "when cold is the ln 2 of the two phases, shared by all spins of the last tensor.",
     )
