@@ -10,10 +10,9 @@ for temperature in (2.0, 2.269185314213022, 2.6):
     weights = np.exp(np.outer(spin, spin) / temperature)  # or any (q, q) table of your own
     flow = renormalise(pair_tensor(weights, reflection=[1, 0]), 20, steps=24)
     point = fixed_point(flow, tolerance=0.01)
-    print(
-        f"T = {temperature:.4f}: ln Z per spin {flow.log_partition:.8f} nats, exact {ising_log_partition(1 / temperature):.8f}"
-    )
+    exact = ising_log_partition(1 / temperature)
+    print(f"T = {temperature:.4f}: ln Z per spin {flow.log_partition:.8f} nats, exact {exact:.8f}")
     print(f"   {point.text}")
-    if point.plateau is not None:
-        print(f"   central charge {flow.central_charge[point.plateau.first]:.4f}")
+    if (plateau := point.plateau) is not None:
+        print(f"   central charge {flow.central_charge[plateau.first : plateau.last + 1].mean():.4f}")
 # --8<-- [end:body]

@@ -47,11 +47,11 @@ def tower(main: TensorFlow, plateau: Plateau | None, off: dict[float, TensorFlow
         + (
             "nowhere for three steps"
             if plateau is None
-            else f"over the shaded steps, {plateau.first} to {plateau.last}; before them the lattice shows, after them "
-            "that states were cut off"
+            else f"over the shaded steps, {plateau.first} to {plateau.last}; before them the lattice shows, after "
+            "them that states were cut off"
         )
-        + ". Right: on either side of T_c nothing stands still, and the flow ends in a trivial fixed point: below T_c an "
-        "odd eigenvalue joins the identity (two phases), above it none does (one).",
+        + ". Right: on either side of T_c nothing stands still, and the flow ends in a trivial fixed point: below T_c "
+        "an odd eigenvalue joins the identity (two phases), above it none does (one).",
     )
 
 
