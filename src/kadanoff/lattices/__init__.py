@@ -11,13 +11,12 @@ from kadanoff.lattices.block_spins import (
     spin_states,
 )
 from kadanoff.lattices.conformal_data import FixedPoint, Plateau, find_plateau, fixed_point
-from kadanoff.lattices.onsager import (
-    ISING_CRITICAL,
+from kadanoff.lattices.exact_free_energies import (
     gaussian_log_partition,
-    ising_log_partition,
     potts_critical_coupling,
     potts_critical_log_partition,
 )
+from kadanoff.lattices.kaufman import CRITICAL_COUPLING, infinite_log_partition
 from kadanoff.lattices.tensor_rg import TensorFlow, renormalise
 from kadanoff.lattices.tensors import (
     LocalTensor,
@@ -31,7 +30,7 @@ from kadanoff.lattices.tensors import (
 )
 
 __all__ = [
-    "ISING_CRITICAL",
+    "CRITICAL_COUPLING",
     "BlockInformation",
     "Enumeration",
     "FixedPoint",
@@ -45,8 +44,8 @@ __all__ = [
     "find_plateau",
     "fixed_point",
     "gaussian_log_partition",
+    "infinite_log_partition",
     "information",
-    "ising_log_partition",
     "ising_plaquette_tensor",
     "ising_tensor",
     "log_partition",

@@ -19,7 +19,7 @@ __all__ = ["FixedPoint", "Plateau", "find_plateau", "fixed_point"]
 
 Array = NDArray[np.float64]
 _WITNESS = 5.0  # times the tolerance: higher dimensions drift sooner
-_FEWEST = 0.02  # a dimension below this is a second phase, not a field: the smallest of a minimal model is 1/40 or more
+_DEGENERATE = 0.02  # a dimension below this is a second phase, not a field: the smallest of a minimal model is 1/40 or more
 _GAPPED = 2.0  # irrelevant in two dimensions: nothing of this weight tells a critical point from a trivial one
 
 
@@ -62,7 +62,7 @@ def find_plateau(
         found: Plateau | None = None
         for last in range(first, len(dimensions)):
             window = dimensions[first : last + 1]
-            if not np.all(np.isfinite(window)) or window[:, 0].min() < _FEWEST or window[:, 0].max() >= _GAPPED:
+            if not np.all(np.isfinite(window)) or window[:, 0].min() < _DEGENERATE or window[:, 0].max() >= _GAPPED:
                 break
             mean, spread = window.mean(axis=0), np.ptp(window, axis=0)
             if np.any(spread > tolerance * mean) or not _stands(witness, first, last, _WITNESS * tolerance):
@@ -109,7 +109,7 @@ def fixed_point(flow: TensorFlow, *, dimensions: int = 2, tolerance: float = 0.0
     x = flow.dimensions(dimensions + 1)
     plateau = find_plateau(x[:, :-1], x[:, -1], tolerance=tolerance, shortest=shortest)
     last = flow.dimensions(flow.eigenvalues.shape[1] - 1)[-1]
-    phases = 1 + int(np.sum(last < _FEWEST))
+    phases = 1 + int(np.sum(last < _DEGENERATE))
     if plateau is not None:
         values = ", ".join(f"{x:.4f}" for x in plateau.dimensions)
         reach = (flow.lengths[plateau.first], flow.lengths[plateau.last])
@@ -118,7 +118,7 @@ def fixed_point(flow: TensorFlow, *, dimensions: int = 2, tolerance: float = 0.0
             f"lengths {reach[0]:.0f} to {reach[1]:.0f}"
         )
         return FixedPoint("critical", phases, plateau, text)
-    if np.all((last < _FEWEST) | (last > _GAPPED)):
+    if np.all((last < _DEGENERATE) | (last > _GAPPED)):
         kind: Literal["ordered", "disordered"] = "ordered" if phases > 1 else "disordered"
         many = "s" if phases > 1 else ""
         text = f"no plateau; trivial fixed point, {kind}: {phases} phase{many} at length {flow.lengths[-1]:.3g}"

@@ -24,10 +24,10 @@ from kadanoff.lattices.symmetric_tensors import Blocks
 __all__ = ["filtered", "loop_overlap", "optimised", "steps"]
 
 Array = NDArray[np.float64]
-_ROUNDS = 60  # round a plaquette, for the filter; each squares what the last one suppressed to the power 1 / 2
+_ROUNDS = 60  # round a plaquette, for the filter: what is passed on by less than 0.6 a round falls below _FILTER
 _FILTER = 1e-12  # share of the largest singular value below which a bond's state only circles the plaquette
 _SWEEPS = 60  # over the eight tensors, at most
-_STILL = 1e-3  # relative improvement of a sweep from which another one is not worth it
+_STILL = 1e-3  # relative improvement of a sweep below which another one is not worth it
 _NOTHING = 1e-15  # of the loop's squared norm: rounding
 _PROXIMAL = 1e-13  # weight of staying put, of the largest eigenvalue: directions that change nothing do not move
 

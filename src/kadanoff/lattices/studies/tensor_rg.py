@@ -12,12 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from kadanoff.estimates import Estimate
 from kadanoff.lattices.conformal_data import FixedPoint, Plateau, find_plateau, fixed_point
-from kadanoff.lattices.onsager import (
-    ISING_CRITICAL,
-    ising_log_partition,
-    potts_critical_coupling,
-    potts_critical_log_partition,
-)
+from kadanoff.lattices.exact_free_energies import potts_critical_coupling, potts_critical_log_partition
+from kadanoff.lattices.kaufman import CRITICAL_COUPLING, infinite_log_partition
 from kadanoff.lattices.studies import tensor_rg_pictures as pictures
 from kadanoff.lattices.tensor_rg import Scheme, TensorFlow, renormalise
 from kadanoff.lattices.tensors import ising_plaquette_tensor, ising_tensor, potts_tensor
@@ -106,13 +102,13 @@ def ising_flow(
 
 def relative_error(coupling: float, flow: TensorFlow) -> float:
     """|ln Z / N over the exact one - 1|."""
-    return abs(flow.log_partition / ising_log_partition(coupling) - 1)
+    return abs(flow.log_partition / infinite_log_partition(coupling) - 1)
 
 
 def errors_at_critical(scheme: Scheme, chis: tuple[int, ...], steps: int, seed: int) -> tuple[Array, Array]:
     """Number of states and relative error of the free energy at T_c, both (n,)."""
-    flows = [ising_flow(ISING_CRITICAL, chi, steps, scheme, seed) for chi in chis]
-    return np.array(chis, dtype=float), np.array([relative_error(ISING_CRITICAL, flow) for flow in flows])
+    flows = [ising_flow(CRITICAL_COUPLING, chi, steps, scheme, seed) for chi in chis]
+    return np.array(chis, dtype=float), np.array([relative_error(CRITICAL_COUPLING, flow) for flow in flows])
 
 
 def scan(temperatures: Array, chi: int, steps: int, seed: int) -> Array:
@@ -120,7 +116,7 @@ def scan(temperatures: Array, chi: int, steps: int, seed: int) -> Array:
     ln Z per tensor."""
     rows = []
     for t in temperatures:
-        exact = ising_log_partition(1 / t)
+        exact = infinite_log_partition(1 / t)
         site, corner = (ising_flow(1 / t, chi, steps, "btrg", seed, plaquettes) for plaquettes in (False, True))
         rows.append(
             (t, exact, relative_error(1 / t, site), relative_error(1 / t, corner), corner.log_partition * corner.spins)
@@ -136,7 +132,7 @@ def sector_dimensions(flow: TensorFlow) -> Array:
 def _measure(config: TensorRg, run: Run) -> Found:
     seed, steps = run.seed, config.steps
     chis = tuple(sorted({*config.ladder, config.chi}))
-    main = run.stage("main", ising_flow, ISING_CRITICAL, config.chi, steps, "btrg", seed)
+    main = run.stage("main", ising_flow, CRITICAL_COUPLING, config.chi, steps, "btrg", seed)
     ladder = {
         scheme: run.stage(f"ladder-{scheme}", errors_at_critical, scheme, chis, steps, seed)
         for scheme in ("trg", "btrg")
@@ -150,7 +146,7 @@ def _measure(config: TensorRg, run: Run) -> Found:
             run.stage(f"T-{t:g}-{p}", ising_flow, 1 / t, config.scan_chi, steps, "btrg", seed, p) for p in (False, True)
         )
         checks[t] = relative_error(1 / t, site), relative_error(1 / t, corner)
-    points = np.unique(np.append(np.linspace(1.4, 3.6, 23), 1 / ISING_CRITICAL))
+    points = np.unique(np.append(np.linspace(1.4, 3.6, 23), 1 / CRITICAL_COUPLING))
     scanned = run.stage("scan", scan, points, config.scan_chi, steps, seed)
     off = {}
     for t in OFF_CRITICAL:
@@ -188,7 +184,7 @@ def _gate(chi: int) -> float | None:
 
 def _estimates(found: Found) -> dict[str, Reported | Estimate]:
     config = found.config
-    exact = f"Onsager (1944): ln Z / N = {ising_log_partition(ISING_CRITICAL):.13f} at T_c"
+    exact = f"Onsager (1944): ln Z / N = {infinite_log_partition(CRITICAL_COUPLING):.13f} at T_c"
 
     def error(value: float, gate: float | None, source: str) -> Reported:
         if gate is None:
@@ -196,7 +192,7 @@ def _estimates(found: Found) -> dict[str, Reported | Estimate]:
         return Reported(Estimate.exact(value), 0.0, tolerance=gate, source=f"{source}; at most {gate:g}")
 
     estimates: dict[str, Reported | Estimate] = {
-        "free_energy_error": error(relative_error(ISING_CRITICAL, found.main), _gate(config.chi), exact)
+        "free_energy_error": error(relative_error(CRITICAL_COUPLING, found.main), _gate(config.chi), exact)
     }
     for chi, value in zip(*found.ladder["btrg"], strict=True):
         if int(chi) != config.chi:
@@ -208,7 +204,7 @@ def _estimates(found: Found) -> dict[str, Reported | Estimate]:
     for t, (_, point) in found.off.items():
         estimates[f"phases.T{t:g}"] = Reported(
             Estimate.exact(float(point.phases if point.plateau is None else 0)),
-            2.0 if t * ISING_CRITICAL < 1 else 1.0,
+            2.0 if t * CRITICAL_COUPLING < 1 else 1.0,
             source="phases of the trivial fixed point: 2 below T_c, 1 above; 0 would be a plateau",
         )
     if found.potts is not None:
@@ -263,7 +259,7 @@ def _conformal(
 
 
 def _ledger(found: Found) -> Ledger:
-    exact = Estimate.exact(ising_log_partition(ISING_CRITICAL), "nat")
+    exact = Estimate.exact(infinite_log_partition(CRITICAL_COUPLING), "nat")
     coarse = Estimate.exact(found.main.log_partition, "nat")
     kept = Estimate.exact(float(np.prod(1 - found.main.discarded)))
     return Ledger(
@@ -308,7 +304,7 @@ def _in_words(found: Found, estimates: dict[str, Reported | Estimate]) -> tuple[
     trap = float(np.max(np.abs(found.scan[:, 4] / found.scan[:, 1] - 1)))
     text = (
         f"BTRG with {config.chi} states gives the free energy at T_c to "
-        f"{relative_error(ISING_CRITICAL, found.main):.1e} of itself. {critical}"
+        f"{relative_error(CRITICAL_COUPLING, found.main):.1e} of itself. {critical}"
         f"Off it, {named}. At equal chi BTRG is {ratio.min():.1f} to {ratio.max():.0f} times closer than TRG"
         + ("" if better else ", so NOT closer everywhere")
         + f". The plaquette tensor stands for two spins; taken for one it would be off by {trap:.0%}.\n\n"

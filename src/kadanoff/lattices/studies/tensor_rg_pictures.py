@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from kadanoff import plotting
 from kadanoff.lattices.conformal_data import Plateau
-from kadanoff.lattices.onsager import ISING_CRITICAL
+from kadanoff.lattices.kaufman import CRITICAL_COUPLING
 from kadanoff.lattices.tensor_rg import TensorFlow
 from kadanoff.study import Picture
 
@@ -95,7 +95,7 @@ def temperatures(scan: Array, chi: int) -> Picture:
     right.set(xlabel=plotting.label("temperature", "$J/k_B$"), ylabel=plotting.label("relative error of ln Z / N"))
     right.legend(loc="upper right")
     for axis in (left, right):
-        axis.axvline(1 / ISING_CRITICAL, color="#888888", linewidth=0.9, linestyle=":")
+        axis.axvline(1 / CRITICAL_COUPLING, color="#888888", linewidth=0.9, linestyle=":")
     return Picture(
         drawing,
         f"Left: ln Z per spin against the temperature, exact and from BTRG with {chi} states. The plaquette tensor "

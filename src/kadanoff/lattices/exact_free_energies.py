@@ -1,4 +1,7 @@
-"""Exact free energies of infinite two-dimensional lattices, to hold tensor renormalization against."""
+"""Exact free energies of the critical Potts model and the free field on the infinite square lattice.
+
+Those of the Ising model, finite and infinite, are in `kaufman`.
+"""
 
 from __future__ import annotations
 
@@ -8,37 +11,10 @@ import numpy as np
 from scipy.integrate import quad
 
 __all__ = [
-    "ISING_CRITICAL",
     "gaussian_log_partition",
-    "ising_log_partition",
     "potts_critical_coupling",
     "potts_critical_log_partition",
 ]
-
-ISING_CRITICAL = math.log1p(math.sqrt(2.0)) / 2
-"""K_c of the Ising model on the square lattice (Kramers and Wannier, 1941)."""
-
-
-def ising_log_partition(coupling: float) -> float:
-    """ln Z / N in nats of the Ising model on the infinite square lattice, for any K >= 0.
-
-    ln Z / N = ln(2 cosh 2K) + (1/pi) int_0^(pi/2) ln[(1 + sqrt(1 - k^2 sin^2 t)) / 2] dt,  k = 2 sinh 2K / cosh^2 2K.
-
-    Source: L. Onsager, Phys. Rev. 65, 117 (1944), eq. 109b.
-    """
-    if not 0 <= coupling < 300:
-        raise ValueError(f"K = J/kT of a ferromagnet, from 0 to 300, not {coupling}")
-    # 1 - k^2 sin^2 t = cos^2 t + (1 - k^2) sin^2 t, and 1 - k^2 is a square: no digits are lost near K_c
-    rest = (math.tanh(2 * coupling) ** 2 - 1 / math.cosh(2 * coupling) ** 2) ** 2
-
-    def integrand(t: float) -> float:
-        return math.log((1 + math.hypot(math.cos(t), math.sqrt(rest) * math.sin(t))) / 2)
-
-    near = math.pi / 2 - min(math.sqrt(rest), 1.0)  # where the square root bends, close to the critical point
-    value = sum(
-        quad(integrand, a, b, epsabs=1e-14, epsrel=1e-13, limit=200)[0] for a, b in ((0.0, near), (near, math.pi / 2))
-    )
-    return math.log(2 * math.cosh(2 * coupling)) + float(value) / math.pi
 
 
 def potts_critical_coupling(states: int) -> float:
