@@ -19,7 +19,7 @@ __all__ = ["FixedPoint", "Plateau", "find_plateau", "fixed_point"]
 
 Array = NDArray[np.float64]
 _WITNESS = 5.0  # times the tolerance: higher dimensions drift sooner
-_DEGENERATE = 0.02  # a dimension below this is a second phase, not a field: the smallest of a minimal model is 1/40 or more
+_DEGENERATE = 0.02  # below this it is a second phase, not a field: Ising has 1/8, tricritical Ising 3/40
 _GAPPED = 2.0  # irrelevant in two dimensions: nothing of this weight tells a critical point from a trivial one
 
 
