@@ -3,7 +3,10 @@ singular value decompositions, as it is usually written, gives the same free ene
 
 from __future__ import annotations
 
-from _common import machine, seconds, table, use_cores
+import time
+from collections.abc import Callable
+
+from _common import machine, table, use_cores
 
 use_cores(1)
 
@@ -44,6 +47,16 @@ def plain_btrg(coupling: float, chi: int, steps: int) -> float:
     return logs + float(np.log(np.einsum("abab,a,b->", t, across, down))) / 2**steps
 
 
+def processor_seconds(run: Callable[[], float], repeats: int) -> tuple[float, float]:
+    """The answer and the least processor time: one thread does it all, and other programs do not count."""
+    value, least = run(), float("inf")
+    for _ in range(repeats):
+        start = time.process_time()
+        run()
+        least = min(least, time.process_time() - start)
+    return value, least
+
+
 def main() -> None:
     exact = infinite_log_partition(CRITICAL_COUPLING)
     tensor = ising_tensor(CRITICAL_COUPLING)
@@ -62,11 +75,10 @@ def main() -> None:
     rows, took = [], {}
     ours = next(iter(runs))
     for name, run in runs.items():
-        value = run()  # warm
-        took[name] = seconds(run, repeats=7 if name == ours else 1, warm=False)[1]
+        value, took[name] = processor_seconds(run, repeats=7 if name == ours else 1)
         rows.append((name, took[name], abs(value / exact - 1), took[name] / took[ours]))
     print(machine())
-    print(table(rows, (f"BTRG, {CHI} states, {STEPS} steps, 1 core", "seconds", "relative error", "times as long")))
+    print(table(rows, (f"BTRG, {CHI} states, {STEPS} steps, 1 core", "processor s", "relative error", "times as long")))
     print(f"{took[ours]:.2f} s, claim: 1 s")
     raise SystemExit(0 if took[ours] < 1 else 1)
 
