@@ -20,6 +20,7 @@ __all__ = ["FixedPoint", "Plateau", "find_plateau", "fixed_point"]
 Array = NDArray[np.float64]
 _WITNESS = 5.0  # times the tolerance: higher dimensions drift sooner
 _DEGENERATE = 0.02  # below this it is a second phase, not a field: Ising has 1/8, tricritical Ising 3/40
+_LATE = 3  # steps: close to a trivial fixed point a single one may stray
 _GAPPED = 2.0  # irrelevant in two dimensions: nothing of this weight tells a critical point from a trivial one
 
 
@@ -103,12 +104,12 @@ def fixed_point(flow: TensorFlow, *, dimensions: int = 2, tolerance: float = 0.0
         tolerance, shortest: as `find_plateau`.
 
     A critical point is named where the dimensions have a plateau: for all lengths up to those where it ends. Else the
-    last step is looked at: eigenvalues with x < 0.02 count as equal to the largest, and where all others have x > 2 the
-    fixed point is trivial, with one phase for each. Gu and Wen (2009).
+    median of the last three steps is looked at: eigenvalues with x < 0.02 count as equal to the largest, and where all
+    others have x > 2 the fixed point is trivial, with one phase for each. Gu and Wen (2009).
     """
     x = flow.dimensions(dimensions + 1)
     plateau = find_plateau(x[:, :-1], x[:, -1], tolerance=tolerance, shortest=shortest)
-    last = flow.dimensions(flow.eigenvalues.shape[1] - 1)[-1]
+    last = np.median(flow.dimensions(flow.eigenvalues.shape[1] - 1)[-_LATE:], axis=0)
     phases = 1 + int(np.sum(last < _DEGENERATE))
     if plateau is not None:
         values = ", ".join(f"{x:.4f}" for x in plateau.dimensions)

@@ -310,7 +310,7 @@ def _in_words(found: Found, estimates: dict[str, Reported | Estimate]) -> tuple[
         "critical point any more, which the free energy does not feel: what a step adds is divided by the spins of "
         "its tensors. The filter of loop-tnr takes away loops that are exactly closed; at T_c it drifts in the end "
         "like the others. The spread on a plateau is no bound of its distance from the exact value: a drift slower "
-        "than the tolerance hides in it; the corrections of the q = 3 Potts model, falling as L^-4/5, are of that kind."
+        "than the tolerance hides in it." + _of_potts(found)
     )
     return text, better
 
