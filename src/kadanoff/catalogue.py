@@ -31,6 +31,7 @@ KINDS: dict[str, str] = {
     "molecules.water-reference": "kadanoff.molecules.studies.water_reference:water_reference",
     "molecules.force-floor": "kadanoff.molecules.studies.force_floor:force_floor_run",
     "lattices.block-spins": "kadanoff.lattices.studies.block_spins:block_spins",
+    "lattices.tensor-rg": "kadanoff.lattices.studies.tensor_rg:tensor_rg",
     "dynamics.hidden-cycle": "kadanoff.dynamics.studies.hidden_cycle:hidden_cycle",
     "dynamics.piston": "kadanoff.dynamics.studies.piston:piston",
     "dynamics.heat-bath": "kadanoff.dynamics.studies.heat_bath:heat_bath",
@@ -82,6 +83,12 @@ STUDIES: tuple[Study, ...] = (
     ),
     Study(
         "block-spins", "lattices.block-spins", "spins to blocks by majority: nats kept and lost per block, exactly", 3
+    ),
+    Study(
+        "tensor-rg",
+        "lattices.tensor-rg",
+        "tensor renormalization of Ising and Potts models: free energy, central charge, dimensions on a plateau",
+        15,
     ),
     Study(
         "piston",

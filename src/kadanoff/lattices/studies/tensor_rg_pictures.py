@@ -1,0 +1,105 @@
+"""The pictures of the study `tensor-rg`."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kadanoff import plotting
+from kadanoff.lattices.conformal_data import Plateau
+from kadanoff.lattices.kaufman import CRITICAL_COUPLING
+from kadanoff.lattices.tensor_rg import TensorFlow
+from kadanoff.study import Picture
+
+__all__ = ["error", "temperatures", "tower"]
+
+Array = NDArray[np.float64]
+_EXACT = (("1/8", 1 / 8), ("1", 1.0), ("9/8", 9 / 8), ("2", 2.0))
+_NAMES = {"trg": "TRG", "btrg": "BTRG", "hotrg": "HOTRG", "loop-tnr": "loop-TNR"}
+
+
+def tower(main: TensorFlow, plateau: Plateau | None, off: dict[float, TensorFlow]) -> Picture:
+    """Scaling dimensions against the step: critical, and on either side."""
+    drawing, axes = plotting.figure(1 + len(off), width=3.6 * (1 + len(off)), height=3.4, sharey=True)
+    flows = [(f"$T_c$, {main.scheme.upper()}, $\\chi$ = {main.chi}", main)]
+    flows += [(f"T = {t:g} J, $\\chi$ = {flow.chi}", flow) for t, flow in off.items()]
+    for axis, (title, flow) in zip(axes, flows, strict=True):
+        for name, value in _EXACT:
+            axis.axhline(value, color=plotting.BLACK, linewidth=0.7, linestyle="-", alpha=0.6, zorder=1)
+            if axis is axes[-1]:
+                axis.text(1.02, value, name, transform=axis.get_yaxis_transform(), va="center", fontsize=8)
+        steps = np.arange(len(flow.tensors))
+        for parity, color, label in ((1, plotting.BLUE, "odd"), (0, plotting.VERMILION, "even")):
+            x = flow.dimensions(5, parity=parity)
+            row, _ = np.nonzero(np.isfinite(x) & (x < 2.45))
+            axis.plot(steps[row], x[np.isfinite(x) & (x < 2.45)], ".", markersize=4.5, color=color, label=label)
+        axis.set_title(title)
+        axis.set(xlabel=plotting.label("step"), ylim=(-0.05, 2.45), xlim=(-0.5, len(flow.tensors) - 0.5))
+    if plateau is not None:
+        axes[0].axvspan(plateau.first - 0.5, plateau.last + 0.5, color=plotting.SKY, alpha=0.25, linewidth=0, zorder=0)
+    axes[0].set_ylabel(plotting.label("scaling dimension"))
+    axes[0].legend(loc="upper right", markerscale=1.5)
+    return Picture(
+        drawing,
+        "Scaling dimensions ln(l_0 / l_i) / 2 pi of the transfer matrix of one coarse tensor, against the step (each "
+        "doubles its spins), by parity under spin flip. Lines: the exact tower of the Ising model. Left, at T_c: the "
+        "two lowest stand still "
+        + (
+            "nowhere for three steps"
+            if plateau is None
+            else f"over the shaded steps, {plateau.first} to {plateau.last}; before them the lattice shows, after "
+            "them that states were cut off"
+        )
+        + ". Right: on either side of T_c nothing stands still, and the flow ends in a trivial fixed point: below T_c "
+        "an odd eigenvalue joins the identity (two phases), above it none does (one).",
+    )
+
+
+def error(ladder: dict[str, tuple[Array, Array]]) -> Picture:
+    """Relative error of the free energy at T_c against the states kept."""
+    drawing, (axis,) = plotting.figure(1)
+    marks = dict(zip(_NAMES, ("s", "o", "^", "D"), strict=True))
+    for (scheme, name), color in zip(_NAMES.items(), plotting.COLOURS, strict=False):
+        chi, value = ladder[scheme]
+        axis.plot(chi, value, marker=marks[scheme], markersize=4.5, color=color, label=name)
+    axis.set_xscale("log", base=2)
+    axis.set_yscale("log")
+    ticks = sorted({int(chi) for chi, _ in ladder.values() for chi in chi})
+    axis.set_xticks(ticks, [str(tick) for tick in ticks])
+    axis.minorticks_off()
+    axis.set(xlabel=plotting.label("states kept of a bond"), ylabel=plotting.label("relative error of ln Z / N"))
+    axis.legend(loc="lower left")
+    return Picture(
+        drawing,
+        "Relative error of the Ising free energy at T_c (exact: Onsager) against the number of states kept of a bond. "
+        "BTRG and TRG do the same work at equal chi: the distance between them is what the weights on the bonds are "
+        "worth. HOTRG and loop-TNR are dearer a state, so that no one number of states compares them.",
+    )
+
+
+def temperatures(scan: Array, chi: int) -> Picture:
+    """Free energy over the temperatures, and its error."""
+    drawing, (left, right) = plotting.figure(2)
+    plotting.band(left, scan[:, 0], scan[:, 1], None, color=plotting.BLACK, label="exact, per spin")
+    left.plot(scan[:, 0], scan[:, 4], "--", color=plotting.VERMILION, label="per plaquette tensor")
+    left.plot(scan[:, 0], scan[:, 4] / 2, "o", markersize=3.5, color=plotting.BLUE, label="BTRG, per spin")
+    left.set(xlabel=plotting.label("temperature", "$J/k_B$"), ylabel=plotting.label("ln Z / N", "nat"), ylim=(0, None))
+    left.legend(loc="upper right")
+    floor = 1e-16
+    for column, style, color, name in (
+        (2, "o-", plotting.BLUE, "spins on sites"),
+        (3, "s--", plotting.GREEN, "on plaquettes"),
+    ):
+        right.plot(scan[:, 0], np.maximum(scan[:, column], floor), style, markersize=3.5, color=color, label=name)
+    right.set_yscale("log")
+    right.set(xlabel=plotting.label("temperature", "$J/k_B$"), ylabel=plotting.label("relative error of ln Z / N"))
+    right.legend(loc="upper right")
+    for axis in (left, right):
+        axis.axvline(1 / CRITICAL_COUPLING, color="#888888", linewidth=0.9, linestyle=":")
+    return Picture(
+        drawing,
+        f"Left: ln Z per spin against the temperature, exact and from BTRG with {chi} states. The plaquette tensor "
+        "stands for two spins, so that its ln Z per tensor (dashed) is twice too large, at every temperature. Right: "
+        "the relative error of both conventions, largest at T_c (dotted), where correlations reach furthest; the floor "
+        "when cold is the ln 2 of the two phases, shared by all spins of the last tensor.",
+    )

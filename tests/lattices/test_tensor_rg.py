@@ -1,0 +1,207 @@
+"""Tensor renormalization against enumeration, Onsager, Baxter and the free field."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy.special import logsumexp
+
+from kadanoff.lattices import (
+    CRITICAL_COUPLING,
+    bond_sum,
+    fixed_point,
+    gaussian_log_partition,
+    infinite_log_partition,
+    ising_plaquette_tensor,
+    ising_tensor,
+    log_partition,
+    pair_tensor,
+    phi4_tensor,
+    potts_critical_coupling,
+    potts_critical_log_partition,
+    potts_tensor,
+    renormalise,
+    spin_states,
+)
+from kadanoff.lattices.symmetric_tensors import contract, dense, largest_singular_vectors, permuted, scaled, split
+
+CRITICAL = infinite_log_partition(CRITICAL_COUPLING)
+UNCUT = [("trg", 2, 2, 4), ("btrg", 2, 2, 4), ("hotrg", 1, 2, 4), ("hotrg", 2, 1, 16), ("loop-tnr", 2, 2, 4)]
+
+
+def error(flow, exact=CRITICAL):
+    return abs(flow.log_partition / exact - 1)
+
+
+@pytest.mark.parametrize("coupling", [0.3, CRITICAL_COUPLING, 0.7])
+@pytest.mark.parametrize(("scheme", "steps", "patch", "chi"), UNCUT)
+def test_a_4x4_torus_is_exact_where_nothing_is_cut(scheme, steps, patch, chi, coupling):
+    flow = renormalise(ising_tensor(coupling), chi, steps=steps, scheme=scheme, patch=patch)
+    enumerated = logsumexp(coupling * bond_sum(spin_states(16), (4, 4))) / 16
+    assert flow.lengths[-1] == 4
+    assert flow.log_partition == pytest.approx(enumerated, abs=1e-12)
+    assert flow.log_partition == pytest.approx(log_partition(coupling, (4, 4)) / 16, abs=1e-12)
+
+
+@pytest.mark.parametrize(("scheme", "steps", "patch", "chi"), UNCUT)
+def test_so_is_one_without_any_symmetry(scheme, steps, patch, chi):
+    random = np.random.default_rng(5)
+    across, down, site = random.random((2, 2)) + 0.2, random.random((2, 2)) + 0.2, random.random(2) + 0.2
+    states = (spin_states(16) + 1) // 2
+    grid = states.reshape(4, 4, -1)
+    logs = np.log(site)[grid] + np.log(across)[grid, np.roll(grid, -1, 1)] + np.log(down)[grid, np.roll(grid, -1, 0)]
+    flow = renormalise(pair_tensor(across, site, vertical=down), chi, steps=steps, scheme=scheme, patch=patch)
+    assert flow.log_partition == pytest.approx(logsumexp(logs.sum(axis=(0, 1))) / 16, abs=1e-12)
+
+
+@pytest.mark.parametrize("make", [ising_tensor, ising_plaquette_tensor])
+@pytest.mark.parametrize("temperature", [1.8, 1 / CRITICAL_COUPLING, 3.0])
+def test_free_energy_per_spin_at_three_temperatures(make, temperature):
+    flow = renormalise(make(1 / temperature), 16, steps=30)
+    assert error(flow, infinite_log_partition(1 / temperature)) < 4e-7
+
+
+def test_free_energy_at_the_critical_point_is_as_close_as_published():
+    # Adachi, Okubo and Todo's scheme; TNRKit.jl's tests ask 6e-8 of it at chi = 24
+    assert error(renormalise(ising_tensor(CRITICAL_COUPLING), 24, steps=30)) <= 6e-8
+    assert error(renormalise(ising_tensor(CRITICAL_COUPLING), 24, steps=30, scheme="trg")) <= 2e-6
+    assert error(renormalise(ising_tensor(CRITICAL_COUPLING), 16, steps=15, scheme="hotrg")) <= 6e-7
+
+
+def test_schemes_are_ordered_and_the_error_falls_with_the_states():
+    found = {
+        scheme: [
+            error(renormalise(ising_tensor(CRITICAL_COUPLING), chi, steps=28, scheme=scheme)) for chi in (6, 10, 16)
+        ]
+        for scheme in ("trg", "btrg")
+    }
+    for errors in found.values():
+        assert errors[0] > 2 * errors[1] > 4 * errors[2]
+    assert all(3 * weighted < plain for plain, weighted in zip(found["trg"], found["btrg"], strict=True))
+
+
+@pytest.mark.parametrize("scheme", ["trg", "btrg", "hotrg"])
+def test_blocks_equal_the_dense_run(scheme):
+    tensor = ising_tensor(0.43)
+    runs = [
+        renormalise(
+            tensor, 10, steps=8 if scheme != "hotrg" else 4, scheme=scheme, randomised=False, symmetric=symmetric
+        )
+        for symmetric in (True, False)
+    ]
+    assert runs[0].log_partition_per_spin == pytest.approx(runs[1].log_partition_per_spin, abs=1e-10)
+    blocks, whole = (run.dimensions(3)[3:] for run in runs)
+    above_rounding = whole < 3  # l_0 / l_i = e^(2 pi x)
+    assert above_rounding.mean() > 0.6
+    assert blocks[above_rounding] == pytest.approx(whole[above_rounding], rel=1e-7)
+    assert set(runs[0].parities[3, :4]) == {0, 1}
+    assert not runs[1].parities.any()
+
+
+def test_random_decompositions_change_less_than_the_cut_and_are_seeded():
+    tensor = ising_tensor(CRITICAL_COUPLING)
+    full = renormalise(tensor, 20, steps=20, randomised=False)
+    one, again, other = (renormalise(tensor, 20, steps=20, seed=seed) for seed in (1, 1, 2))
+    assert np.array_equal(one.log_partition_per_spin, again.log_partition_per_spin)
+    assert not np.array_equal(one.eigenvalues, other.eigenvalues)
+    for run in (one, other):
+        assert abs(run.log_partition - full.log_partition) < 0.02 * abs(full.log_partition - CRITICAL)
+
+
+def test_potts_at_its_critical_point():
+    flow = renormalise(potts_tensor(3, potts_critical_coupling(3)), 20, steps=28)
+    assert error(flow, potts_critical_log_partition(3)) < 2e-5
+    assert flow.central_charge[8] == pytest.approx(4 / 5, rel=0.02)
+    assert flow.dimensions(2)[8] == pytest.approx([2 / 15, 2 / 15], rel=0.01)
+    assert flow.dimensions(3)[8, 2] == pytest.approx(4 / 5, rel=0.09)
+
+
+def test_free_field():
+    flow = renormalise(phi4_tensor(1.0, 0.0, most=20), 20, steps=24)
+    assert flow.log_partition == pytest.approx(gaussian_log_partition(1.0), abs=1e-7)
+    assert fixed_point(flow).kind == "disordered"
+    weak = renormalise(phi4_tensor(1.0, 1e-4, most=20), 20, steps=24)
+    # first order: -(lambda / 4) 3 <phi^2>^2, <phi^2> = -2 d(ln Z / N) / d m^2
+    h = 1e-4
+    square = -(gaussian_log_partition(1 + h) - gaussian_log_partition(1 - h)) / h
+    assert weak.log_partition - flow.log_partition == pytest.approx(-0.75e-4 * square**2, rel=1e-3)
+
+
+@pytest.mark.parametrize("patch", [1, 2])
+def test_conformal_data_of_ising(patch):
+    flow = renormalise(ising_tensor(CRITICAL_COUPLING), 20, steps=14, patch=patch)
+    point = fixed_point(flow, tolerance=0.01)
+    assert point.kind == "critical"
+    assert point.plateau.dimensions == pytest.approx([1 / 8, 1], rel=0.02)
+    assert flow.central_charge[point.plateau.first : point.plateau.last + 1] == pytest.approx(0.5, rel=0.01)
+    assert flow.dimensions(1, parity=1)[point.plateau.first] == pytest.approx(1 / 8, rel=0.01)
+    assert flow.dimensions(1, parity=0)[point.plateau.first] == pytest.approx(1, rel=0.02)
+
+
+@pytest.mark.parametrize(("coupling", "kind", "phases"), [(0.40, "disordered", 1), (0.48, "ordered", 2)])
+def test_off_the_critical_point_there_is_no_plateau(coupling, kind, phases):
+    point = fixed_point(renormalise(ising_tensor(coupling), 12, steps=24))
+    assert (point.kind, point.phases, point.plateau) == (kind, phases, None)
+    assert kind in point.text
+    early = fixed_point(renormalise(ising_tensor(coupling), 12, steps=6))
+    assert early.kind == "undecided"
+
+
+def test_three_ordered_phases_of_potts():
+    point = fixed_point(renormalise(potts_tensor(3, 1.15), 18, steps=22))
+    assert (point.kind, point.phases) == ("ordered", 3)
+
+
+def test_loop_tnr_needs_fewer_states():
+    loop = renormalise(ising_tensor(CRITICAL_COUPLING), 6, steps=16, scheme="loop-tnr")
+    plain = renormalise(ising_tensor(CRITICAL_COUPLING), 6, steps=28, scheme="btrg")
+    assert error(loop) < 2e-5 < error(plain)
+    assert loop.dimensions(2)[8] == pytest.approx([1 / 8, 1], rel=0.02)
+
+
+def test_bad_input_is_refused():
+    tensor = ising_tensor(0.4)
+    with pytest.raises(ValueError, match="none of trg"):
+        renormalise(tensor, 8, steps=2, scheme="tnr")
+    with pytest.raises(ValueError, match="2 states"):
+        renormalise(tensor, 1, steps=2)
+    with pytest.raises(ValueError, match="smallest square patch"):
+        renormalise(tensor, 4, steps=2, scheme="loop-tnr", patch=1)
+    with pytest.raises(ValueError, match="no positive partition function"):
+        renormalise(pair_tensor([[-1.0]], vertical=[[1.0]]), 4, steps=0)
+
+
+def test_block_algebra_equals_that_of_whole_arrays():
+    random = np.random.default_rng(0)
+    sizes = ((3, 2), (2, 2), (1, 3), (2, 4))
+    tensor = {
+        key: random.standard_normal([size[p] for size, p in zip(sizes, key, strict=True)])
+        for key in np.ndindex(2, 2, 2, 2)
+        if sum(key) % 2 == 0
+    }
+    whole = dense(tensor)
+    assert np.array_equal(dense(permuted(tensor, (2, 0, 3, 1))), whole.transpose(2, 0, 3, 1))
+    expected = np.tensordot(whole, whole, ([1, 3], [1, 3]))
+    assert dense(contract(tensor, tensor, (1, 3), (1, 3))) == pytest.approx(expected, abs=1e-12)
+    factors = {0: np.array([2.0, 3.0]), 1: np.array([5.0, 7.0])}
+    assert dense(scaled(tensor, 1, factors)) == pytest.approx(whole * np.array([2, 3, 5, 7])[:, None, None], abs=1e-12)
+    for most in (6, 100):
+        cut = split(tensor, (3, 0), (1, 2), most, None)
+        matrix = whole.transpose(3, 0, 1, 2).reshape(30, 16)
+        u, s, v = np.linalg.svd(matrix, full_matrices=False)
+        again = dense(contract(scaled(cut.left, 2, cut.values), cut.right, (2,), (0,)))
+        best = (u[:, :most] * s[:most]) @ v[:most]
+        assert again == pytest.approx(best.reshape(again.shape), abs=1e-12)
+        assert cut.discarded == pytest.approx(np.sum(s[most:] ** 2) / np.sum(s**2), abs=1e-12)
+
+
+def test_random_vectors_find_the_leading_singular_space():
+    random = np.random.default_rng(1)
+    left, right = (np.linalg.qr(random.standard_normal((200, 200)))[0] for _ in range(2))
+    values = 0.7 ** np.arange(200)
+    u, s, v = largest_singular_vectors((left * values) @ right, 12, np.random.default_rng(2))
+    assert s == pytest.approx(values[:12], rel=1e-5)
+    assert (u * s) @ v == pytest.approx((left[:, :12] * values[:12]) @ right[:12], abs=2e-3)
+    assert math.isclose(np.linalg.norm(u.T @ u - np.eye(12)), 0, abs_tol=1e-12)
