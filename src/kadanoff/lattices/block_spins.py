@@ -19,7 +19,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import entr, logsumexp
+from scipy.special import entr
 
 from kadanoff.maps import Map
 
@@ -144,4 +144,6 @@ def log_partition(coupling: float, shape: tuple[int, int]) -> float:
         x = half[parity::2]
         logs += [float(np.sum(np.logaddexp(x, -x))), float(np.sum(np.log(np.abs(2 * np.sinh(x)) + 1e-300)))]
         signs += [1.0, float(np.prod(np.sign(x)))]
-    return m * n / 2 * math.log(2 * math.sinh(2 * coupling)) - math.log(2) + float(logsumexp(logs, b=signs))
+    top = max(logs)  # not logsumexp: it fails where rounding makes the one negative term the largest
+    total = sum(sign * math.exp(value - top) for value, sign in zip(logs, signs, strict=True))
+    return m * n / 2 * math.log(2 * math.sinh(2 * coupling)) - math.log(2) + top + math.log(total)

@@ -82,7 +82,7 @@ def decimation(b: int = 2) -> Flow:
 def decimation_in_field(b: int = 2) -> Flow:
     """The Ising chain in a field, decimated exactly by its transfer matrix, in the couplings x = e^{-2K} and h.
 
-    T = ((e^h, x), (x, e^{-h})), T^b = c T':   x' = T^b_{+-} / sqrt(T^b_{++} T^b_{--}),   h' = ln(T^b_{++} / T^b_{--}) / 2
+    T = ((e^h, x), (x, e^{-h})),    M = T^b:    x' = M_{+-} / sqrt(M_{++} M_{--}),    h' = ln(M_{++} / M_{--}) / 2
 
     x = 0 is zero temperature, where the flow is smooth: the fixed point x = h = 0 has y = 1 twice, so that the
     correlation length grows as e^{2K} and the magnetisation is a step. x = 1 (K = 0) is a line of fixed points, one for

@@ -12,6 +12,7 @@ pair a spiral. Both are reported as they are, never as |lambda|. Wilson and Kogu
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -37,8 +38,8 @@ class Flow:
         names: of the couplings, (k,).
         function: takes couplings (k,), returns the next ones R(K), or the velocity dK/dl.
         scale: the length factor b > 1 of a map; None for a differential equation in l = ln b.
-        jacobian: takes couplings (k,), returns the derivatives (k, k), row i those of component i; where it is None they
-            are differences (`linearise`).
+        jacobian: takes couplings (k,), returns the derivatives (k, k), row i those of component i; None: differences
+            (`linearise`).
         allowed: takes couplings, says whether they mean something (K > 0, a potential that is bounded). A root outside
             is rejected by name.
 
@@ -70,9 +71,8 @@ class Flow:
     def _checked(self, values: ArrayLike, what: str) -> Array:
         array = np.atleast_1d(np.asarray(values, dtype=np.float64))
         if array.shape != (len(self.names),):
-            raise ValueError(
-                f"the flow of {', '.join(self.names)} was {what} an array of shape {array.shape}, not ({len(self.names)},)"
-            )
+            wanted = f"({len(self.names)},) for {', '.join(self.names)}"
+            raise ValueError(f"a flow was {what} couplings of shape {array.shape}, not {wanted}")
         return array
 
 
@@ -131,7 +131,7 @@ class FixedPoint:
 
 @dataclass(frozen=True, eq=False)
 class Rejected:
-    """A start of the search that led to no fixed point: where it ended, the residual there, and why it was not taken."""
+    """A start of the search that led to no fixed point: where it ended, the residual there, and why it counts not."""
 
     start: Array
     end: Array
@@ -190,7 +190,7 @@ def linearise(flow: Flow, couplings: ArrayLike) -> Array:
                 shift[column] = width / 2**halving
                 table.append((flow(point + shift) - flow(point - shift)) / (2 * shift[column]))
             for order in range(1, 4):
-                table = [(4**order * b - a) / (4**order - 1) for a, b in zip(table, table[1:], strict=False)]
+                table = [(4**order * b - a) / (4**order - 1) for a, b in itertools.pairwise(table)]
             matrix[:, column] = table[0]
     if not np.all(np.isfinite(matrix)):
         raise ValueError(f"the flow has no finite derivative at {dict(zip(flow.names, point, strict=True))}")
@@ -201,9 +201,8 @@ def fixed_points(flow: Flow, starts: Iterable[ArrayLike], *, tolerance: float = 
     """Fixed points of a flow by root searches from many starts, each checked after it was found.
 
     A root counts when (1) the residual, computed anew, is below ``tolerance``; (2) the Newton step there is, too: far
-    out, where a residual merely dies away, it is not; (3) the point is isolated, so that no eigenvalue of the residual's
-    derivative vanishes (else a whole line may be fixed); (4) ``flow.allowed`` takes it.
-    What fails is kept with its reason.
+    out, where a residual merely dies away, it is not; (3) the point is isolated: the derivative of the residual is not
+    singular (else a whole line may be fixed); (4) ``flow.allowed`` takes it. What fails is kept with its reason.
 
     Arguments:
         flow: map or equation.
@@ -267,7 +266,7 @@ def _search(flow: Flow, start: Array, tolerance: float) -> tuple[Array, str]:
     except ValueError:
         return end, "the flow has no derivative there"
     weakest, strongest = np.linalg.svd(slope, compute_uv=False)[[-1, 0]]
-    if weakest <= (1e-9 if flow.jacobian is None else 1e-12) * strongest:
+    if weakest <= (1e-9 if flow.jacobian is None else 1e-12) * max(1.0, strongest):
         return end, "the point is not isolated (a line of fixed points, or a multiple root)"
     if np.max(np.abs(np.linalg.solve(slope, value))) > allowed:
         return end, "the Newton step there is not small: a tail, no root"
@@ -285,7 +284,7 @@ def _fixed_point(flow: Flow, point: Array, residual: float) -> FixedPoint:
         exponents[alive] = np.log(values[alive]) / math.log(flow.scale)
     order = np.lexsort((-exponents.imag, -exponents.real))
     directions = vectors[:, order].astype(np.complex128)
-    fields = np.linalg.pinv(directions)  # of a defective matrix no inverse exists
+    fields = np.linalg.pinv(directions).astype(np.complex128)  # of a defective matrix no inverse exists
     return FixedPoint(flow.names, point, residual, values[order], exponents[order], directions, fields)
 
 

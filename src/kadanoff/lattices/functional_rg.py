@@ -12,14 +12,14 @@ itself is not renormalized: eta = 0.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg import toeplitz
 
-from kadanoff.lattices.flows import FixedPoint, FixedPoints, Flow, fixed_points
+from kadanoff.lattices.flows import FixedPoint, Flow, fixed_points
 
 __all__ = ["PotentialFixedPoint", "local_potential_flow", "truncation_ladder"]
 
@@ -29,8 +29,8 @@ Array = NDArray[np.float64]
 def local_potential_flow(n: int, dimension: float = 3.0, components: float = 1.0) -> Flow:
     """The flow towards long lengths (l = -t) of rho0, a_2, ..., a_n, with its exact derivatives.
 
-    All series are cut after (rho - rho0)^n, so that a_{n+1} = a_{n+2} = 0. Potentials with rho0 <= 0 or a_2 <= 0 are not
-    allowed: they have no minimum at rho0.
+    All series are cut after (rho - rho0)^n, so that a_{n+1} = a_{n+2} = 0. Potentials with rho0 <= 0 or a_2 <= 0 are
+    not allowed: they have no minimum at rho0.
 
     Arguments:
         n: highest power kept, n >= 2; the flow has n couplings.
@@ -46,62 +46,59 @@ def local_potential_flow(n: int, dimension: float = 3.0, components: float = 1.0
         raise ValueError(f"this truncation (eta = 0) is for d above 2, not {dimension}")
     if not components > 0:
         raise ValueError(f"O(N) with N above 0, not {components}")
-    radial = 1.0 / components
+    radial = 1.0 / float(components)
     factor = np.arange(3, n + 2, dtype=np.float64)  # d rho^m / d rho0 = m rho^{m-1}
 
-    def pieces(couplings: Array) -> tuple[Array, Array, Array]:
-        """Series of du/dt at fixed rho, its derivatives (n, n + 1) with the couplings, and u itself."""
-        rho0 = couplings[0]
-        u = np.zeros(n + 3)
+    def times_rho(series: Array, rho0: float) -> Array:
+        shifted = np.zeros_like(series)
+        shifted[..., 1:] = series[..., :-1]
+        return rho0 * series + shifted
+
+    def potential(couplings: Array) -> tuple[float, Array, Array, Array]:
+        """rho0 and the series of u (one power more than is kept), u' and u''."""
+        u = np.zeros(n + 2)
         u[2 : n + 1] = couplings[1:]
-        change = np.zeros((n, n + 3))  # du/da_m at fixed rho0; row 0: the rho0 in 2 rho u'' alone
-        change[np.arange(1, n), np.arange(2, n + 1)] = 1.0
-        slope, change_slope = _derivative(u), _derivative(change)
-        curve, change_curve = _derivative(slope), _derivative(change_slope)
-        curve, change_curve = curve[: n + 1], change_curve[:, : n + 1]
-        slope, change_slope = slope[: n + 1], change_slope[:, : n + 1]
+        slope = _derivative(u)
+        return float(couplings[0]), u, slope[: n + 1], _derivative(slope)[: n + 1]
 
-        def times_rho(series: Array) -> Array:
-            return rho0 * series + np.concatenate([np.zeros_like(series[..., :1]), series[..., :-1]], axis=-1)
+    def rate(couplings: Array) -> Array:
+        """du/dt at fixed rho, to the power n."""
+        rho0, u, slope, curve = potential(couplings)
+        change = -dimension * u[: n + 1] + (dimension - 2) * times_rho(slope, rho0)
+        change += radial * _reciprocal(slope + 2 * times_rho(curve, rho0))
+        if radial < 1:
+            change += (1 - radial) * _reciprocal(slope)
+        return np.asarray(change)
 
-        rate = -dimension * u[: n + 1] + (dimension - 2) * times_rho(slope)
-        rates = -dimension * change[:, : n + 1] + (dimension - 2) * times_rho(change_slope)
-        rates[0] += (dimension - 2) * slope
-        for weight, width, widths in (
-            (radial, slope + 2 * times_rho(curve), change_slope + 2 * times_rho(change_curve)),
-            (1.0 - radial, slope, change_slope),
-        ):
-            if weight == 0.0:
-                continue
-            if width is not slope:
-                widths[0] += 2 * curve
-            full = width.copy()
-            full[0] += 1.0
-            inverse = _reciprocal(full)
-            squared = np.convolve(inverse, inverse)[: n + 1]
-            rate = rate + weight * inverse
-            rates = rates - weight * np.array([np.convolve(squared, row)[: n + 1] for row in widths])
-        return rate, rates, u
+    def rates(couplings: Array) -> Array:
+        """Derivatives of `rate` with rho0 (where it stands by itself, the powers fixed), a_2, ..., a_n: (n, n + 1)."""
+        rho0, _, slope, curve = potential(couplings)
+        basis = np.zeros((n, n + 2))
+        basis[np.arange(1, n), np.arange(2, n + 1)] = 1.0
+        slopes = _derivative(basis)
+        curves = _derivative(slopes)[:, : n + 1]
+        slopes = slopes[:, : n + 1]
+        change = -dimension * basis[:, : n + 1] + (dimension - 2) * times_rho(slopes, rho0)
+        change[0] += (dimension - 2) * slope
+        widths = slopes + 2 * times_rho(curves, rho0)
+        widths[0] += 2 * curve
+        change -= radial * widths @ _squared(_reciprocal(slope + 2 * times_rho(curve, rho0)))
+        if radial < 1:
+            change -= (1 - radial) * slopes @ _squared(_reciprocal(slope))
+        return np.asarray(change)
 
     def velocity(couplings: Array) -> Array:
-        rate, _, u = pieces(couplings)
-        moved = -rate[1] / (2 * u[2])  # drho0/dt: the minimum stays a minimum
-        return -np.concatenate([[moved], rate[2:] + factor * u[3 : n + 2] * moved])
+        change, above = rate(couplings), np.append(couplings[2:], 0.0)  # a_3, ..., a_{n+1} = 0
+        moved = -change[1] / (2 * couplings[1])  # drho0/dt: the minimum stays a minimum
+        return -np.concatenate([[moved], change[2:] + factor * above * moved])
 
     def jacobian(couplings: Array) -> Array:
-        rate, rates, u = pieces(couplings)
-        moved = -rate[1] / (2 * u[2])
-        moves = -rates[:, 1] / (2 * u[2])
-        moves[1] += rate[1] / (2 * u[2] ** 2)
-        matrix = np.empty((n, n))
-        matrix[0] = moves
-        shifted = np.zeros((n, n + 2))
-        shifted[np.arange(1, n), np.arange(2, n + 1)] = 1.0
-        matrix[1:] = (
-            rates[:, 2:].T
-            + (factor * u[3 : n + 2])[:, None] * moves[None, :]
-            + moved * factor[:, None] * shifted[:, 3 : n + 2].T
-        )
+        change, changes, above = rate(couplings), rates(couplings), np.append(couplings[2:], 0.0)
+        moved = -change[1] / (2 * couplings[1])
+        moves = -changes[:, 1] / (2 * couplings[1])
+        moves[1] += change[1] / (2 * couplings[1] ** 2)
+        matrix = np.vstack([moves, changes[:, 2:].T + (factor * above)[:, None] * moves])
+        matrix[np.arange(1, n - 1), np.arange(2, n)] += moved * factor[:-1]
         return -matrix
 
     names = ("rho0", *(f"a{m}" for m in range(2, n + 1)))
@@ -117,12 +114,17 @@ def _derivative(series: Array) -> Array:
 
 
 def _reciprocal(series: Array) -> Array:
-    """1 / series to the same length."""
+    """1 / (1 + series), to the same length."""
     out = np.zeros_like(series)
-    out[0] = 1.0 / series[0]
+    out[0] = 1.0 / (1.0 + series[0])
     for m in range(1, len(series)):
         out[m] = -out[0] * np.dot(series[1 : m + 1], out[m - 1 :: -1])
     return out
+
+
+def _squared(series: Array) -> Array:
+    """The matrix that multiplies series, as rows, by the square of this one."""
+    return np.asarray(toeplitz(np.convolve(series, series)[: len(series)], np.zeros(len(series))).T)
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,17 +155,21 @@ class PotentialFixedPoint:
 
 
 def truncation_ladder(
-    orders: Sequence[int] = (4, 6, 8, 10, 12, 14), dimension: float = 3.0, components: float = 1.0
+    orders: Sequence[int] = (4, 6, 8, 10, 12, 14),
+    dimension: float = 3.0,
+    components: float = 1.0,
+    *,
+    elsewhere: bool = False,
 ) -> tuple[PotentialFixedPoint, ...]:
     """The Wilson-Fisher fixed point, n = 2 to the largest order, each started from the one before.
 
     A truncated potential has more roots the higher it is cut. Kept is the one with a single relevant direction that
-    continues the truncation before (rho0 within 10 % from n = 5 on); the search also starts elsewhere, and what it finds there is
-    counted as spurious.
+    continues the truncation before (rho0 within 10 % from n = 5 on).
 
     Arguments:
         orders: which n to return, each at least 2.
         dimension, components: as `local_potential_flow`.
+        elsewhere: search from other starts, too, and count the roots found there as spurious.
 
     Raises:
         ValueError: where a truncation has no such root, or two.
@@ -176,7 +182,9 @@ def truncation_ladder(
     kept: list[PotentialFixedPoint] = []
     last: Array | None = None
     for n in range(2, wanted[-1] + 1):
-        search = fixed_points(local_potential_flow(n, dimension, components), _starts(n, last), tolerance=1e-9)
+        search = fixed_points(
+            local_potential_flow(n, dimension, components), _starts(n, last, elsewhere), tolerance=1e-9
+        )
         good = [point for point in search.found if len(point.relevant) == 1 and (n < 5 or _continues(point, last))]
         if len(good) != 1:
             raise ValueError(
@@ -189,13 +197,12 @@ def truncation_ladder(
     return tuple(kept)
 
 
-def _starts(n: int, last: Array | None) -> list[Array]:
+def _starts(n: int, last: Array | None, elsewhere: bool) -> list[Array]:
     if last is None:
-        return [np.array([rho0, a2]) for rho0 in (0.5, 1.0, 2.0, 4.0) for a2 in (0.02, 0.05, 0.1, 0.3)]
+        return [np.array([rho0, a2]) for rho0 in (0.5, 1.0, 2.0) for a2 in (0.02, 0.1, 0.3)]
     starts = [np.append(last, 0.0)]
-    for rho0 in (0.5, 1.0, 2.0, 3.0):
-        for a2 in (0.05, 0.2):
-            starts.append(np.concatenate([[rho0, a2], np.zeros(n - 2)]))
+    if elsewhere or n < 5:  # low truncations are far from one another
+        starts += [np.concatenate([[rho0, a2], np.zeros(n - 2)]) for rho0 in (0.5, 1.0, 2.0, 3.0) for a2 in (0.05, 0.2)]
     return starts
 
 
