@@ -31,6 +31,8 @@ KINDS: dict[str, str] = {
     "molecules.water-reference": "kadanoff.molecules.studies.water_reference:water_reference",
     "molecules.force-floor": "kadanoff.molecules.studies.force_floor:force_floor_run",
     "lattices.block-spins": "kadanoff.lattices.studies.block_spins:block_spins",
+    "lattices.fixed-points": "kadanoff.lattices.studies.fixed_points:fixed_points_study",
+    "lattices.transferred-coupling": "kadanoff.lattices.studies.transferred_coupling:transferred_coupling",
     "dynamics.hidden-cycle": "kadanoff.dynamics.studies.hidden_cycle:hidden_cycle",
     "dynamics.piston": "kadanoff.dynamics.studies.piston:piston",
     "dynamics.heat-bath": "kadanoff.dynamics.studies.heat_bath:heat_bath",
@@ -71,6 +73,18 @@ STUDIES: tuple[Study, ...] = (
     ),
     Study(
         "block-spins", "lattices.block-spins", "spins to blocks by majority: nats kept and lost per block, exactly", 3
+    ),
+    Study(
+        "fixed-points",
+        "lattices.fixed-points",
+        "flows in closed form and their fixed points: exponents from decimation to functional renormalization",
+        10,
+    ),
+    Study(
+        "transferred-coupling",
+        "lattices.transferred-coupling",
+        "a coupling fitted at one temperature, frozen: the phase transition it misses, exactly and from samples",
+        25,
     ),
     Study(
         "piston",

@@ -342,7 +342,7 @@ def critical_point(
         The point, to 2^-60 of the line's length or the rounding of the couplings.
 
     Raises:
-        ValueError: where both ends flow into the same phase, or a flow is undecided after ``steps``.
+        ValueError: where both ends flow into the same phase, or a flow is undecided after ``steps`` or breaks down.
 
     Niemeijer and van Leeuwen (1974) found K_c of the nearest-neighbour lattice on the line K_2 = K_3 = 0 so.
     """
@@ -355,9 +355,9 @@ def critical_point(
                 return where
             path = trajectory(flow, here, 1, length=length, bound=math.inf)
             if len(path) < 2:
-                break
+                raise ValueError(f"the flow from {point} breaks down at {here}, in no phase; choose nearer ends")
             here = path[-1]
-        raise ValueError(f"after {steps} steps the flow from {point} is in no phase (it ended at {here}); more steps?")
+        raise ValueError(f"after {steps} steps the flow from {point} is in no phase (it is at {here}); more steps?")
 
     one, other = flow._checked(first, "given"), flow._checked(last, "given")
     below, above = fate(one), fate(other)
@@ -370,8 +370,10 @@ def critical_point(
             break
         try:
             side = fate(one + middle * (other - one))
-        except ValueError:  # closer to the critical surface than the flow can tell
-            return one + middle * (other - one)
+        except ValueError:
+            if high - low > 1e-9:
+                raise
+            break  # closer to the critical surface than the flow can tell
         low, high = (middle, high) if side == below else (low, middle)
     return one + (low + high) / 2 * (other - one)
 
