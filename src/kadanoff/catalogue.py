@@ -32,6 +32,7 @@ KINDS: dict[str, str] = {
     "molecules.force-floor": "kadanoff.molecules.studies.force_floor:force_floor_run",
     "lattices.block-spins": "kadanoff.lattices.studies.block_spins:block_spins",
     "lattices.fixed-points": "kadanoff.lattices.studies.fixed_points:fixed_points_study",
+    "lattices.information-optimal": "kadanoff.lattices.studies.information_optimal:information_optimal",
     "lattices.transferred-coupling": "kadanoff.lattices.studies.transferred_coupling:transferred_coupling",
     "dynamics.hidden-cycle": "kadanoff.dynamics.studies.hidden_cycle:hidden_cycle",
     "dynamics.piston": "kadanoff.dynamics.studies.piston:piston",
@@ -78,6 +79,12 @@ STUDIES: tuple[Study, ...] = (
         "fixed-points",
         "lattices.fixed-points",
         "flows in closed form and their fixed points: exponents from decimation to functional renormalization",
+        10,
+    ),
+    Study(
+        "information-optimal",
+        "lattices.information-optimal",
+        "which block spin knows most of its surroundings: all odd rules of four spins, exactly",
         10,
     ),
     Study(

@@ -328,6 +328,7 @@ def critical_point(
     phase: Callable[[Array], int] | None = None,
     steps: int = 1000,
     length: float = 0.1,
+    tolerance: float = 0.0,
 ) -> Array:
     """Where the line from ``first`` to ``last`` crosses the critical surface, (k,): bisection by where the flow goes.
 
@@ -337,9 +338,7 @@ def critical_point(
         phase: takes couplings, returns -1 or +1 where they are deep in a phase, 0 while undecided. By default -1 once
             all |K| < 0.01 (disorder) and +1 once some |K| > 20 (order).
         steps, length: as `trajectory`.
-
-    Returns:
-        The point, to 2^-60 of the line's length or the rounding of the couplings.
+        tolerance: the share of the line to which the point is wanted; 0 goes to the last bit.
 
     Raises:
         ValueError: where both ends flow into the same phase, or a flow is undecided after ``steps`` or breaks down.
@@ -366,7 +365,7 @@ def critical_point(
     low, high = 0.0, 1.0
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
-        if middle in (low, high):
+        if high - low <= tolerance or middle in (low, high):
             break
         try:
             side = fate(one + middle * (other - one))

@@ -89,9 +89,9 @@ def portrait() -> Portrait:
 
     for quartic in (0.03, 0.09):
         tail = [quartic, 0.0, 0.0, 0.0, 0.0]
-        start = critical_point(flow, [0.7, *tail], [3.0, *tail], phase=phase, length=0.5)
+        start = critical_point(flow, [0.7, *tail], [3.0, *tail], phase=phase, length=0.5, tolerance=1e-7)
         critical.append(start[:2])
-        for away in (-0.05, -0.002, -1e-5, 1e-5, 0.002, 0.05):
+        for away in (-0.05, -0.002, -2e-5, 2e-5, 0.002, 0.05):
             begin = start.copy()
             begin[0] += away
             path = trajectory(flow, begin, 120, length=0.1)
