@@ -35,7 +35,9 @@ __all__ = [
     "decorated_coupling",
     "decorated_heat_bath",
     "effective_energy",
+    "neighbour_counts",
     "square_magnetisation",
+    "torus_correlation",
 ]
 
 Array = NDArray[np.float64]

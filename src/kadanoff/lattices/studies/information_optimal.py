@@ -1,9 +1,10 @@
-"""Which block spin knows most about its surroundings: every odd rule of four spins, exactly, and the chain beside it."""
+"""Which block spin knows most about its surroundings: every odd rule of four spins, exactly, and the chain."""
 
 from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import xarray
@@ -145,8 +146,8 @@ def information_optimal(config: InformationOptimal, run: Run) -> Result:
         cite=[
             "M. Koch-Janusz and Z. Ringel, Mutual information, neural networks and the renormalization group, "
             "Nature Physics 14, 578 (2018).",
-            "P. M. Lenggenhager, D. E. Gokmen, Z. Ringel, S. D. Huber and M. Koch-Janusz, Optimal renormalization group "
-            "transformation from information theory, Physical Review X 10, 011037 (2020).",
+            "P. M. Lenggenhager, D. E. Gokmen, Z. Ringel, S. D. Huber and M. Koch-Janusz, Optimal renormalization "
+            "group transformation from information theory, Physical Review X 10, 011037 (2020).",
         ],
     )
 
@@ -164,40 +165,45 @@ def _in_words(
     config: InformationOptimal, nats: dict[str, float], decimation: float, majority: float, like_majority: bool
 ) -> str:
     whole, best = nats["all"], nats["best"]
-    one = nats["majority, ties to one spin"]
     apart = "next to it" if config.buffer == 0 else "one site away"
+    named = [name for name in RULES if nats[name] > best * (1 - 1e-9)]
     return (
-        f"At K_c a block of 2 x 2 spins holds {whole:.4f} nats about the ring {apart}. The best of all 256 odd rules keeps "
-        f"{best:.4f} ({100 * best / whole:.0f} %) and {'follows' if like_majority else 'does NOT follow'} the majority "
-        f"wherever there is one; majority with ties to one spin keeps {one:.4f}, with coins "
-        f"{nats['majority, ties by coin']:.4f}, decimation {nats['decimation']:.4f}. In the chain it is the other way round: "
-        f"decimation {decimation:.4f}, majority of two {majority:.4f}. No rule with coins can do better than the best "
-        "without (convexity), so that this is the optimum over all odd rules.\n\n"
-        "Limits. P(block | ring) is that of the infinite lattice, P(ring) that of a patch cut out with a free rim, which is "
-        "less correlated. The optimum is for this block and this distance; that it is the best renormalization at long "
-        "distances is an argument (Koch-Janusz and Ringel), not a theorem."
+        f"At K_c a block of 2 x 2 spins holds {whole:.4f} nats about the ring {apart}. The best of all 256 odd rules "
+        f"keeps {best:.5f} ({100 * best / whole:.0f} %) and {'follows' if like_majority else 'does NOT follow'} the "
+        f"majority wherever there is one{f' (it is: {named[0]})' if named else ''}. Majority with ties to one spin "
+        f"keeps {nats['majority, ties to one spin']:.5f}, with coins {nats['majority, ties by coin']:.5f}, decimation "
+        f"{nats['decimation']:.5f}. In the chain it is the other way round: decimation {decimation:.5f}, majority of "
+        f"two with coins {majority:.5f}. No rule with coins does better than the best without (convexity), so that this "
+        "is the optimum over all odd rules.\n\n"
+        "Limits. P(block | ring) is that of the infinite lattice, P(ring) that of a patch cut out with a free rim, "
+        "which is less correlated. The optimum is for this block and this distance; that it is the best renormalization "
+        "at long distances is an argument (Koch-Janusz and Ringel), not a theorem."
     )
 
 
 def _draw(config: InformationOptimal, couplings: Array, table: Array, all_rules: Array) -> Picture:
     drawing, (left, right) = plotting.figure(2, width=9.4, height=3.9)
-    names = ["the whole block", "best odd rule", *RULES]
-    colours = (plotting.BLACK, plotting.BLUE, plotting.SKY, plotting.GREEN, plotting.ORANGE, plotting.VERMILION)
-    for column, (name, colour) in enumerate(zip(names, colours, strict=True)):
-        style = "--" if name == "majority, ties to one spin" else "-"
-        plotting.band(left, couplings, table[:, column], None, label=name, color=colour, linestyle=style)
+    colours = (plotting.BLUE, plotting.SKY, plotting.GREEN, plotting.ORANGE, plotting.VERMILION)
+    shown = table[:, 0] > 0
+    styles: dict[str, dict[str, Any]] = {
+        "best odd rule": {"linewidth": 4, "alpha": 0.4},
+        "majority, ties to one spin": {"linestyle": "--"},
+    }
+    for column, (name, colour) in enumerate(zip(["best odd rule", *RULES], colours, strict=True)):
+        share = 100 * table[shown, 1 + column] / table[shown, 0]
+        plotting.band(left, couplings[shown], share, None, label=name, color=colour, **styles.get(name, {}))
     left.axvline(CRITICAL, color="#888888", linewidth=0.9, linestyle=":")
     left.set(
         xlabel=plotting.label("coupling K = J/kT"),
-        ylabel=plotting.label("information on the surroundings", "nat"),
-        ylim=(0, None),
+        ylabel=plotting.label("kept of the block's information", "%"),
+        ylim=(0, 100),
     )
     left.set_title("What a block spin knows of the ring around")
-    left.legend(loc="upper left")
+    left.legend(loc="lower right")
     ranked = np.sort(all_rules)[::-1]
     right.plot(np.arange(1, len(ranked) + 1), ranked, ".", color="#888888", markersize=4)
     patch = square_patch(CRITICAL, buffer=config.buffer)
-    for (name, rule), colour in zip(RULES.items(), colours[2:], strict=True):
+    for (name, rule), colour in zip(RULES.items(), colours[1:], strict=True):
         right.axhline(float(rule_information(patch, rule)[0]), color=colour, linewidth=1, label=name)
     right.set(
         xlabel=plotting.label("rule, by rank"), ylabel=plotting.label("information at K_c", "nat"), ylim=(0, None)
@@ -206,7 +212,7 @@ def _draw(config: InformationOptimal, couplings: Array, table: Array, all_rules:
     right.legend(loc="lower left")
     return Picture(
         drawing,
-        "Left: nats that the block (black) and its one spin know about the ring around, against coupling; the best odd "
-        "rule and majority with ties to one spin lie on each other. Dotted: the critical coupling. Right: every odd rule at "
-        "K_c, ranked; lines mark rules with names. The rules at the bottom know next to nothing.",
+        "Left: the share of what the whole block knows of the ring around it that is left in its one block spin, "
+        "against coupling. Dotted: the critical coupling. Right: nats that every odd rule keeps at K_c, by rank; lines "
+        "mark the rules with names. Rules that follow the majority stand first, then comes a gap, then decimation.",
     )
