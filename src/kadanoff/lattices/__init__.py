@@ -30,8 +30,6 @@ from kadanoff.lattices.decorated import (
     decorated_heat_bath,
     effective_energy,
     neighbour_counts,
-    square_magnetisation,
-    torus_correlation,
 )
 from kadanoff.lattices.flows import (
     FixedPoint,
@@ -105,9 +103,7 @@ __all__ = [
     "odd_rules",
     "rule_information",
     "spin_states",
-    "square_magnetisation",
     "square_patch",
-    "torus_correlation",
     "trajectory",
     "truncation_ladder",
     "weighted_rule",

@@ -23,7 +23,7 @@ from scipy.optimize import brentq
 
 from kadanoff.estimates import Estimate, mean
 from kadanoff.lattices._kernels import decorated as kernel
-from kadanoff.lattices.block_spins import log_partition
+from kadanoff.lattices.kaufman import CRITICAL_COUPLING, torus_energy
 
 __all__ = [
     "CRITICAL_TEMPERATURE",
@@ -36,12 +36,9 @@ __all__ = [
     "decorated_heat_bath",
     "effective_energy",
     "neighbour_counts",
-    "square_magnetisation",
-    "torus_correlation",
 ]
 
 Array = NDArray[np.float64]
-SQUARE_CRITICAL = math.log1p(math.sqrt(2.0)) / 2
 CRITICAL_TEMPERATURE = 2 / math.acosh(1 + math.sqrt(2.0))
 """T_c of the decorated lattice, 1.308412 J/k."""
 _FEWEST = 20  # spins against a neighbour: with fewer the coupling hangs on the luck of a handful of events
@@ -65,17 +62,7 @@ def effective_energy(temperature: ArrayLike) -> Array:
 
 def critical_temperature_of(energy: float) -> float:
     """T_c = 2 J_eff / ln(1 + sqrt 2) of a square Ising lattice with a fixed coupling energy (Onsager, 1944)."""
-    return energy / SQUARE_CRITICAL
-
-
-def square_magnetisation(coupling: ArrayLike) -> Array:
-    """Spontaneous magnetisation of the infinite square lattice, (1 - sinh(2K)^-4)^{1/8} above K_c, else 0 (Yang, 1952).
-
-    The sites of the decorated lattice have that of K'; its decorating spins tanh(2K) times as much.
-    """
-    k = np.asarray(coupling, dtype=np.float64)
-    with np.errstate(over="ignore", divide="ignore"):
-        return np.asarray(np.maximum(1 - np.sinh(2 * k) ** -4.0, 0.0) ** 0.125)
+    return energy / CRITICAL_COUPLING
 
 
 def decorated_bond_entropy(coupling: float, neighbours: float) -> float:
@@ -205,24 +192,17 @@ def coupling_by_energy(counts: NDArray[np.int64], shape: tuple[int, int]) -> Est
     measured = mean(table @ x / (4 * math.prod(shape)))
 
     def excess(k: float) -> float:
-        return torus_correlation(k, shape) - measured.value
+        return -torus_energy(k, shape) / 2 - measured.value
 
     low, high = 1e-2, 3.0
     if not excess(low) < 0 < excess(high):
         raise ValueError(f"no K' between {low} and {high} gives <s s'> = {measured} on this torus")
     best = float(brentq(excess, low, high, xtol=1e-13))
     h = 1e-3
-    slope = (torus_correlation(best + h, shape) - torus_correlation(best - h, shape)) / (2 * h)
+    slope = (excess(best + h) - excess(best - h)) / (2 * h)
     return Estimate(
         best, (measured.error or 0.0) / slope, measured.samples, "", "exact energy inverted", measured.degrees
     )
-
-
-def torus_correlation(coupling: float, shape: tuple[int, int]) -> float:
-    """<s_i s_j> of neighbours on the torus, d ln Z / dK per bond from Kaufman's Z by a five-point difference."""
-    h = 2e-3 * min(coupling, 1.0)
-    log_z = {n: log_partition(coupling + n * h, shape) for n in (-2, -1, 1, 2)}
-    return (log_z[-2] - 8 * log_z[-1] + 8 * log_z[1] - log_z[2]) / (12 * h * 2 * math.prod(shape))
 
 
 def _temperatures(temperature: ArrayLike) -> Array:

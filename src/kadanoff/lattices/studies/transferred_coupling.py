@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import xarray
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from kadanoff import plotting
 from kadanoff.estimates import Estimate, means
 from kadanoff.lattices import decorated
-from kadanoff.lattices.decorated import CRITICAL_TEMPERATURE, SQUARE_CRITICAL
+from kadanoff.lattices.decorated import CRITICAL_TEMPERATURE
+from kadanoff.lattices.kaufman import CRITICAL_COUPLING, infinite_entropy, infinite_magnetisation
 from kadanoff.losses import Ledger, Loss
 from kadanoff.study import Picture, Reported, Result, Run, judge
 
@@ -21,9 +22,7 @@ __all__ = ["TransferredCoupling", "transferred_coupling"]
 
 Array = NDArray[np.float64]
 _CHUNK = 500  # configurations in memory at once
-# the square lattice at K_c (Onsager, 1944): <s s'>, and nats per spin from ln Z = ln(2)/2 + 2 G/pi, G Catalan's
-_CORRELATION = math.sqrt(0.5)
-_ENTROPY = math.log(2) / 2 + 2 * 0.915965594177219 / math.pi - 2 * SQUARE_CRITICAL * _CORRELATION
+_CORRELATION = math.sqrt(0.5)  # <s s'> of the square lattice at K_c (Onsager, 1944)
 
 
 class TransferredCoupling(BaseModel):
@@ -128,6 +127,11 @@ def transferred_coupling(config: TransferredCoupling, run: Run) -> Result:
     )
 
 
+def magnetisation_of(couplings: ArrayLike) -> Array:
+    """Spontaneous magnetisation of infinite square lattices of these couplings, (n,)."""
+    return np.array([infinite_magnetisation(float(k)) for k in np.atleast_1d(couplings)])
+
+
 def predicted(temperature: float) -> float:
     """T_c in J/k of the model whose J_eff was frozen at ``temperature``; exact."""
     return decorated.critical_temperature_of(float(decorated.effective_energy(temperature)))
@@ -165,7 +169,7 @@ def _estimates(config: TransferredCoupling, fits: list[Fit], sampled: Sampled) -
         name = _name(one.temperature)
         for kind, number in (("fitted", one.pseudo_likelihood), ("fitted_by_energy", one.energy)):
             estimates[f"{kind}.{name}"] = Reported(
-                number.scaled(1 / SQUARE_CRITICAL, "J/k"),
+                number.scaled(1 / CRITICAL_COUPLING, "J/k"),
                 predicted(one.temperature),
                 source="from the exact J_eff(T_ref)",
             )
@@ -175,7 +179,7 @@ def _estimates(config: TransferredCoupling, fits: list[Fit], sampled: Sampled) -
                 Estimate(
                     float(sampled.sites[index]), float(sampled.sites_error[index]), None, "", "blocked autocorrelation"
                 ),
-                float(decorated.square_magnetisation(decorated.decorated_coupling(1 / temperature))),
+                float(magnetisation_of(decorated.decorated_coupling(1 / temperature))[0]),
                 source="(1 - sinh(2K')^-4)^(1/8) of the infinite lattice (Yang, 1952), K' = ln cosh(2K) / 2",
             )
     return estimates
@@ -206,12 +210,13 @@ def _ledger(config: TransferredCoupling) -> Ledger:
         )
     )
     coupling = 1 / CRITICAL_TEMPERATURE
-    hidden = 2 * decorated.decorated_bond_entropy(coupling, float(_CORRELATION))
+    hidden = 2 * decorated.decorated_bond_entropy(coupling, _CORRELATION)
+    sites = infinite_entropy(CRITICAL_COUPLING)
     ledger.add(
         Loss(
             "entropy per site at T_c",
-            Estimate.exact(_ENTROPY + hidden, "nat"),
-            Estimate.exact(_ENTROPY, "nat"),
+            Estimate.exact(sites + hidden, "nat"),
+            Estimate.exact(sites, "nat"),
             Estimate.exact(hidden, "nat"),
             theorem="coarse <= fine",
             conditions="the sites are some of the spins",
@@ -273,7 +278,7 @@ def _data(sampled: Sampled) -> xarray.Dataset:
             "predicted_critical_temperature": ("temperature", [predicted(t) for t in grid], kelvin),
             "magnetisation_exact": (
                 "temperature",
-                decorated.square_magnetisation(decorated.decorated_coupling(1 / grid)),
+                magnetisation_of(decorated.decorated_coupling(1 / grid)),
                 {"units": "1", "long_name": "sites, infinite lattice"},
             ),
             "magnetisation_sites": ("sampled", sampled.sites, pure),
@@ -294,12 +299,12 @@ def _draw_transfer(fits: list[Fit]) -> Picture:
     left.errorbar(
         t, energies[:, 0], 4 * energies[:, 1], fmt="o", color=plotting.BLUE, markersize=4, label="fitted, 4 errors"
     )
-    left.plot(grid, grid * SQUARE_CRITICAL, "--", color=plotting.VERMILION, linewidth=1, label="critical line")
+    left.plot(grid, grid * CRITICAL_COUPLING, "--", color=plotting.VERMILION, linewidth=1, label="critical line")
     left.set(xlabel=plotting.label("T", "J/k"), ylabel=plotting.label("J_eff", "J"), ylim=(0, 1.05))
     left.set_title("The effective coupling falls with T")
     plotting.band(right, grid, [predicted(x) for x in grid], None, color=plotting.BLACK, label="exact")
     right.errorbar(
-        t, energies[:, 0] / SQUARE_CRITICAL, 4 * energies[:, 1] / SQUARE_CRITICAL, fmt="o", color=plotting.BLUE,
+        t, energies[:, 0] / CRITICAL_COUPLING, 4 * energies[:, 1] / CRITICAL_COUPLING, fmt="o", color=plotting.BLUE,
         markersize=4, label="fitted, 4 errors",
     )  # fmt: skip
     right.axhline(CRITICAL_TEMPERATURE, color=plotting.VERMILION, linewidth=1, linestyle="--", label="the true T_c")
@@ -319,7 +324,7 @@ def _draw_transfer(fits: list[Fit]) -> Picture:
 def _draw_magnetisation(config: TransferredCoupling, sampled: Sampled) -> Picture:
     drawing, (axis,) = plotting.figure(width=6.4, height=3.9)
     grid = np.unique(np.concatenate([np.linspace(0.2, 2.4, 441), CRITICAL_TEMPERATURE - np.geomspace(1e-9, 0.05, 60)]))
-    fine = decorated.square_magnetisation(decorated.decorated_coupling(1 / grid))
+    fine = magnetisation_of(decorated.decorated_coupling(1 / grid))
     plotting.band(axis, grid, fine, None, color=plotting.BLACK, label="decorated lattice, exact", linewidth=2)
     axis.errorbar(
         sampled.temperature, sampled.sites, sampled.sites_error, fmt="o", color=plotting.BLACK, markersize=4,
@@ -329,9 +334,9 @@ def _draw_magnetisation(config: TransferredCoupling, sampled: Sampled) -> Pictur
         energy, end = float(decorated.effective_energy(temperature)), predicted(temperature)
         here = np.unique(np.concatenate([grid, end - np.geomspace(1e-9, 0.05, 60)]))
         axis.plot(
-            here, decorated.square_magnetisation(energy / here), "--", color=colour, label=f"frozen at {temperature:g}"
+            here, magnetisation_of(energy / here), "--", color=colour, label=f"frozen at {temperature:g}"
         )
-        axis.plot([temperature], decorated.square_magnetisation(energy / temperature), "D", color=colour, markersize=5)
+        axis.plot([temperature], magnetisation_of(energy / temperature), "D", color=colour, markersize=5)
     axis.set(xlabel=plotting.label("T", "J/k"), ylabel=plotting.label("magnetisation of the sites"), ylim=(-0.03, 1.05))
     axis.set_title("Right where it was fitted, and nowhere else")
     axis.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
