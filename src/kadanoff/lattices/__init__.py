@@ -18,6 +18,7 @@ from kadanoff.lattices.closed_maps import (
     migdal_kadanoff,
     migdal_kadanoff_equation,
     niemeijer_van_leeuwen,
+    second_cumulant,
 )
 from kadanoff.lattices.decorated import (
     CRITICAL_TEMPERATURE,
@@ -102,6 +103,7 @@ __all__ = [
     "niemeijer_van_leeuwen",
     "odd_rules",
     "rule_information",
+    "second_cumulant",
     "spin_states",
     "square_patch",
     "trajectory",

@@ -26,6 +26,7 @@ __all__ = [
     "migdal_kadanoff",
     "migdal_kadanoff_equation",
     "niemeijer_van_leeuwen",
+    "second_cumulant",
 ]
 
 Array = NDArray[np.float64]
@@ -223,21 +224,86 @@ def niemeijer_van_leeuwen() -> Flow:
     order, the bonds inside a block exactly. K* solves Phi = 1/sqrt 2. Niemeijer and van Leeuwen (1973, 1974).
     """
 
-    def phi(k: float) -> tuple[float, float]:
-        small = math.exp(-4 * k)
-        return (1 + small) / (1 + 3 * small), 8 * small / (1 + 3 * small) ** 2
-
     def step(couplings: Array) -> Array:
         k, h = couplings
-        mean, _ = phi(k)
+        mean, _ = _spin_of_triangle(k)
         return np.array([2 * k * mean**2, 3 * h * mean])
 
     def slope(couplings: Array) -> Array:
         k, h = couplings
-        mean, change = phi(k)
+        mean, change = _spin_of_triangle(k)
         return np.array([[2 * mean**2 + 4 * k * mean * change, 0.0], [3 * h * change, 3 * mean]])
 
     return Flow(("K", "h"), step, math.sqrt(3), slope)
+
+
+def second_cumulant() -> Flow:
+    """The same blocks to second cumulant, couplings K_1, K_2, K_3 of first, second and third neighbours, no field.
+
+    ln <e^V> = <V> + (<V^2> - <V>^2) / 2, V the bonds between blocks. K_1 counts as first order, K_2 and K_3, which it
+    makes, as second. Two K_1 bonds i-j and k-l from a block A to blocks B and C couple those by
+
+        K_1^2 Phi^2 (<s_i s_k>_A - Phi^2),        <s_i s_k>_A = 1 or (e^{3K} - e^{-K}) / (e^{3K} + 3 e^{-K}),
+
+    and every bond K_m between B and C adds K_m Phi^2. How many there are of each is counted on the lattice.
+    Niemeijer and van Leeuwen (1974).
+    """
+    bonds, same, other = _count_bonds()
+
+    def step(couplings: Array) -> Array:
+        k = float(couplings[0])
+        mean, _ = _spin_of_triangle(k)
+        small = math.exp(-4 * k)
+        pair = (1 - small) / (1 + 3 * small)
+        second = same * (1 - mean**2) + other * (pair - mean**2)
+        return np.asarray(mean**2 * (bonds @ couplings + k**2 * second))
+
+    return Flow(("K1", "K2", "K3"), step, math.sqrt(3))
+
+
+def _spin_of_triangle(k: float) -> tuple[float, float]:
+    """Mean of a spin of a triangle whose majority is up, and its derivative."""
+    small = math.exp(-4 * k)
+    return (1 + small) / (1 + 3 * small), 8 * small / (1 + 3 * small) ** 2
+
+
+def _count_bonds() -> tuple[Array, Array, Array]:
+    """For blocks B and C that are first, second and third neighbours: bonds of each kind between them (3, 3), and pairs
+    of nearest-neighbour bonds from a third block to B and to C that start at the same (3,) and at different spins (3,).
+
+    Sites x a_1 + y a_2, |a_1| = |a_2| = 1 at 60 degrees, blocks (x, y), (x + 1, y), (x, y + 1) with x - y = 0 mod 3.
+    """
+    shape = ((0, 0), (1, 0), (0, 1))
+    lengths = {1: 0, 3: 1, 4: 2}  # squared, of the three kinds of neighbours
+
+    def squared(x: int, y: int) -> int:
+        return x * x + x * y + y * y
+
+    def between(one: tuple[int, int], two: tuple[int, int]) -> list[tuple[int, int, int]]:
+        """(kind, spin of one, spin of two) of every bond between two blocks."""
+        found = []
+        for i, (x, y) in enumerate(shape):
+            for j, (u, v) in enumerate(shape):
+                distance = squared(two[0] + u - one[0] - x, two[1] + v - one[1] - y)
+                if distance in lengths:
+                    found.append((lengths[distance], i, j))
+        return found
+
+    blocks = [(x, y) for x in range(-6, 7) for y in range(-6, 7) if (x - y) % 3 == 0]
+    bonds, same, other = np.zeros((3, 3)), np.zeros(3), np.zeros(3)
+    start = (0, 0)
+    for row, end in enumerate(((1, 1), (3, 0), (2, 2))):
+        for kind, _, _ in between(start, end):
+            bonds[row, kind] += 1
+        for middle in blocks:
+            if middle in (start, end):
+                continue
+            first = [i for kind, i, _ in between(middle, start) if kind == 0]
+            second = [i for kind, i, _ in between(middle, end) if kind == 0]
+            equal = sum(i == k for i in first for k in second)
+            same[row] += equal
+            other[row] += len(first) * len(second) - equal
+    return bonds, same, other
 
 
 def _check_length(b: int) -> None:
