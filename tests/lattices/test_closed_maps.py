@@ -18,6 +18,7 @@ from kadanoff.lattices.closed_maps import (
     migdal_kadanoff,
     migdal_kadanoff_equation,
     niemeijer_van_leeuwen,
+    second_cumulant,
 )
 from kadanoff.lattices.flows import critical_point, fixed_points, grid, linearise
 
@@ -44,6 +45,50 @@ def test_niemeijer_van_leeuwen_is_the_first_cumulant_by_enumeration():
     weights = [math.exp(k * (a * b + b * c + c * a)) for a, b, c in states]
     mean = sum(w * s[0] for w, s in zip(weights, states, strict=True)) / sum(weights)
     assert niemeijer_van_leeuwen()([k, 0.1]) == pytest.approx([2 * k * mean**2, 3 * 0.1 * mean])
+
+
+def test_second_cumulant():
+    """The fixed point of Niemeijer and van Leeuwen (1974), to the four digits they give."""
+    flow = second_cumulant()
+    point = fixed_points(flow, grid([0.2, 0.28, 0.35], [-0.02, 0.0], [-0.02, 0.0])).only(1)
+    assert point.couplings == pytest.approx([0.2789, -0.0142, -0.0152], abs=6e-5)
+    assert point.exponent() == pytest.approx(1.0424, abs=1e-4)
+    assert critical_point(flow, [0.1, 0, 0], [1.0, 0, 0])[0] == pytest.approx(0.25748, abs=1e-5)
+    first = niemeijer_van_leeuwen()([0.02, 0.0])[0]  # at weak coupling only 2 K Phi^2 is left
+    assert flow([0.02, 0, 0])[0] == pytest.approx(first, rel=0.1)
+
+
+@pytest.mark.parametrize("end", [(1, 1), (3, 0), (2, 2)])
+def test_second_cumulant_by_enumeration_of_three_blocks(end):
+    """Half the variance of the bonds between blocks, for each of 8 majorities: its S_B S_C part, all 2^9 states."""
+    k, corners, height = 0.31, [(0, 0), (1, 0), (0, 1)], math.sqrt(3) / 2
+
+    def places(block):
+        return np.array([(block[0] + x + (block[1] + y) / 2, height * (block[1] + y)) for x, y in corners])
+
+    states = np.array(list(itertools.product((-1, 1), repeat=9))).reshape(-1, 3, 3)  # (state, block, spin)
+    inside = np.exp(k * sum(states[:, b, i] * states[:, b, j] for b in range(3) for i, j in ((0, 1), (1, 2), (0, 2))))
+    majority = np.sign(states.sum(axis=2))
+    total = 0.0
+    for middle in [(1, 1), (2, -1), (-1, 2), (-1, -1), (-2, 1), (1, -2)]:
+        if middle == end:
+            continue
+        sites = [places(block) for block in ((0, 0), end, middle)]
+        bonds = [
+            (a, i, b, j)
+            for a, b in ((2, 0), (2, 1), (0, 1))
+            for i, j in itertools.product(range(3), repeat=2)
+            if abs(np.linalg.norm(sites[a][i] - sites[b][j]) - 1) < 1e-9
+        ]
+        energy = k * sum(states[:, a, i] * states[:, b, j] for a, i, b, j in bonds)
+        for signs in itertools.product((-1, 1), repeat=3):
+            weight = inside * np.all(majority == signs, axis=1)
+            weight /= weight.sum()
+            variance = weight @ energy**2 - (weight @ energy) ** 2
+            total += variance / 2 * signs[0] * signs[1] / 8
+    row = {(1, 1): 0, (3, 0): 1, (2, 2): 2}[end]
+    direct = niemeijer_van_leeuwen()([k, 0.0])[0] if row == 0 else 0.0
+    assert second_cumulant()([k, 0, 0])[row] - direct == pytest.approx(total, abs=1e-12)
 
 
 def test_migdal_kadanoff():

@@ -18,6 +18,7 @@ from kadanoff.lattices.closed_maps import (
     migdal_kadanoff,
     migdal_kadanoff_equation,
     niemeijer_van_leeuwen,
+    second_cumulant,
 )
 from kadanoff.lattices.flows import FixedPoint, FixedPoints, critical_point, fixed_points, grid, trajectory
 from kadanoff.lattices.functional_rg import PotentialFixedPoint, local_potential_flow, truncation_ladder
@@ -55,6 +56,8 @@ class Found:
     decimated_first: FixedPoint
     small_steps: FixedPoint
     niemeijer_van_leeuwen: FixedPoint
+    second: FixedPoint
+    second_critical: float
     series: EpsilonSeries
     literal: int
     ladder: tuple[PotentialFixedPoint, ...]
@@ -127,6 +130,8 @@ def _find(config: FixedPointsStudy, run: Run) -> Found:
         fixed_points(migdal_kadanoff(first="decimation"), _ONE_LINE).only(1),
         fixed_points(migdal_kadanoff_equation(), _ONE_LINE).only(1),
         fixed_points(niemeijer_van_leeuwen(), grid([0.2, 0.35, 0.6], [0.0, 0.1])).only(2),
+        fixed_points(second_cumulant(), grid([0.2, 0.28, 0.35], [-0.02, 0.0], [-0.02, 0.0])).only(1),
+        float(critical_point(second_cumulant(), [0.1, 0.0, 0.0], [1.0, 0.0, 0.0])[0]),
         series,
         sum(bool(np.any(point.couplings != 0)) for point in literal.found),
         run.stage("ladder", potential_ladder, n, 1.0, True),
@@ -169,6 +174,9 @@ def _estimates(found: Found) -> dict[str, Reported | Estimate]:
     exact("niemeijer_van_leeuwen.y_t", y_t, 0.8822026, source=paper)
     exact("niemeijer_van_leeuwen.nu", 1 / y_t, 1.1335264, source=paper)
     exact("niemeijer_van_leeuwen.y_h", y_h, 1.3690702, source="ln(3 / sqrt 2) / ln(sqrt 3)")
+    exact("second_cumulant.K1", found.second.couplings[0])
+    exact("second_cumulant.y_t", found.second.exponent())
+    exact("second_cumulant.K_c", found.second_critical)
     for order, reference in enumerate((0.5, 1 / 2 + 1 / 12, 1 / 2 + 1 / 12 + 7 / 162)):
         exact(
             f"epsilon.nu.order{order}", found.series.at("nu", 1.0, order), reference, 1e-9,
@@ -224,8 +232,8 @@ def _in_words(found: Found) -> str:
         f"The chain has {finite or 'no'} fixed point at a finite coupling; decimated {len(entropies) - 1} times from "
         f"K = {found.config.chain_coupling:g} it keeps {entropies[-1]:.4f} of {entropies[0]:.4f} nats per original "
         f"spin. In two dimensions (exact: y_t = 1) Migdal-Kadanoff with b = 2 gives y_t = {mk.exponent():.4f} and the "
-        f"first cumulant on triangles {y_t:.4f}, with y_h = {y_h:.4f} for the exact 1.875: neither knows its own "
-        f"error. In three dimensions nu climbs from {found.series.at('nu', 1.0, 0):g} (mean field) over "
+        f"first cumulant on triangles {y_t:.4f}, the second {found.second.exponent():.4f}, with y_h = {y_h:.4f} for the "
+        f"exact 1.875: none knows its own error. In three dimensions nu climbs from {found.series.at('nu', 1.0, 0):g} (mean field) over "
         f"{found.series.at('nu', 1.0, 1):.4f} and {found.series.at('nu', 1.0, 2):.4f} (orders 1 and 2 of eps) to "
         f"{best.nu:.6f} (local potential, eta = 0); simulation has {MONTE_CARLO}.\n\n"
         f"Roots of truncated flows are not all real ones: the search met {spurious} spurious ones beside the "
