@@ -90,6 +90,15 @@ def test_no_spurious_root_is_reported():
     assert "not allowed" in refused.rejected[0].reason
 
 
+def test_where_a_flow_is_not_defined_the_search_turns_back():
+    flow = Flow(("k",), lambda k: [2 + math.log(k[0])], 2.0)  # math raises below zero
+    found = fixed_points(flow, [[5.0], [0.05], [-1.0]]).found
+    assert [point.couplings[0] for point in found] == pytest.approx([3.1461932, 0.1585943], abs=1e-7)
+    assert trajectory(flow, [0.1], 20)[-1, 0] < 0.1  # the path ends before it leaves the domain
+    with pytest.raises(ValueError, match="returned couplings of shape"):
+        fixed_points(Flow(("a", "b"), lambda k: k[0], 2.0), [[1.0, 1.0]])
+
+
 def test_trajectories_follow_the_exact_solution():
     ode = Flow(("k",), lambda k: k * (1 - k), None)
     path = trajectory(ode, [0.1], 50, length=0.1)
@@ -114,6 +123,11 @@ def test_the_critical_surface_is_where_the_flow_parts():
     assert there[1] == pytest.approx(0.7)
     with pytest.raises(ValueError, match="same phase"):
         critical_point(migdal_kadanoff(), [0.5], [0.9])
+    whole = Flow(("k",), lambda k: 2 * k**2, 2.0)
+    assert critical_point(whole, [0.1], [1.0])[0] == pytest.approx(0.5, abs=1e-14)
+    torn = Flow(("k",), lambda k: 2 * k**2 if abs(k[0] - 0.5) > 0.1 else k + math.nan, 2.0)
+    with pytest.raises(ValueError, match="breaks down"):  # and no point is made up
+        critical_point(torn, [0.1], [1.0])
 
 
 def test_what_is_no_flow_is_refused():

@@ -40,13 +40,18 @@ _MARGINAL = 1e-8  # |Re y| below this is neither relevant nor irrelevant
 _BISECTIONS = 60
 
 
+class _WrongShape(ValueError):
+    """The user's mistake, never a point where a flow is not defined."""
+
+
 @dataclass(frozen=True, eq=False)
 class Flow:
     """A flow of couplings: a map with a length factor, or a differential equation.
 
     Arguments:
         names: of the couplings, (k,).
-        function: takes couplings (k,), returns the next ones R(K), or the velocity dK/dl.
+        function: takes couplings (k,), returns the next ones R(K), or the velocity dK/dl; where there are none it may
+            give NaN or raise.
         scale: the length factor b > 1 of a map; None for a differential equation in l = ln b.
         jacobian: takes couplings (k,), returns the derivatives (k, k), row i those of component i; None: differences
             (`linearise`).
@@ -73,16 +78,11 @@ class Flow:
         """R(K) or dK/dl, (k,). Raises ValueError for a wrong number of couplings."""
         return self._checked(self.function(self._checked(couplings, "given")), "returned")
 
-    def residual(self, couplings: ArrayLike) -> Array:
-        """What vanishes at a fixed point, (k,): R(K) - K, or dK/dl."""
-        point = self._checked(couplings, "given")
-        return self(point) - point if self.scale is not None else self(point)
-
     def _checked(self, values: ArrayLike, what: str) -> Array:
         array = np.atleast_1d(np.asarray(values, dtype=np.float64))
         if array.shape != (len(self.names),):
             wanted = f"({len(self.names)},) for {', '.join(self.names)}"
-            raise ValueError(f"a flow was {what} couplings of shape {array.shape}, not {wanted}")
+            raise _WrongShape(f"a flow was {what} couplings of shape {array.shape}, not {wanted}")
         return array
 
 
@@ -198,7 +198,7 @@ def linearise(flow: Flow, couplings: ArrayLike) -> Array:
             for halving in range(4):
                 shift = np.zeros(size)
                 shift[column] = width / 2**halving
-                table.append((flow(point + shift) - flow(point - shift)) / (2 * shift[column]))
+                table.append((_value(flow, point + shift) - _value(flow, point - shift)) / (2 * shift[column]))
             for order in range(1, 4):
                 table = [(4**order * b - a) / (4**order - 1) for a, b in itertools.pairwise(table)]
             matrix[:, column] = table[0]
@@ -238,10 +238,21 @@ def fixed_points(flow: Flow, starts: Iterable[ArrayLike], *, tolerance: float = 
     return FixedPoints(tuple(found), tuple(rejected))
 
 
+def _value(flow: Flow, point: Array) -> Array:
+    """The flow, NaN where it is not defined."""
+    try:
+        with np.errstate(all="ignore"):
+            return flow(point)
+    except _WrongShape:
+        raise
+    except (ArithmeticError, ValueError):
+        return np.full(len(point), math.nan)
+
+
 def _residual(flow: Flow, point: Array) -> Array:
     """The residual; large and finite where the flow is not defined, so that a search turns back there."""
-    with np.errstate(all="ignore"):
-        return np.nan_to_num(flow.residual(point), nan=1e6, posinf=1e6, neginf=-1e6)
+    value = _value(flow, point) - (point if flow.scale is not None else 0.0)
+    return np.nan_to_num(value, nan=1e6, posinf=1e6, neginf=-1e6)
 
 
 def _slope(flow: Flow, point: Array) -> Array:
@@ -273,7 +284,7 @@ def _search(flow: Flow, start: Array, tolerance: float) -> tuple[Array, str]:
         return end, "the couplings there are not allowed"
     try:
         slope = _slope(flow, end)
-    except ValueError:
+    except (ArithmeticError, ValueError):
         return end, "the flow has no derivative there"
     weakest, strongest = np.linalg.svd(slope, compute_uv=False)[[-1, 0]]
     if weakest <= (1e-9 if flow.jacobian is None else 1e-12) * max(1.0, strongest):
@@ -313,8 +324,7 @@ def trajectory(flow: Flow, start: ArrayLike, steps: int, *, length: float = 0.1,
     path = [here]
     if flow.scale is not None:
         for _ in range(steps):
-            with np.errstate(all="ignore"):
-                here = flow(here)
+            here = _value(flow, here)
             if not np.all(np.isfinite(here)) or np.max(np.abs(here)) > bound:
                 break
             path.append(here)
@@ -326,7 +336,7 @@ def trajectory(flow: Flow, start: ArrayLike, steps: int, *, length: float = 0.1,
     leaves.terminal = True  # type: ignore[attr-defined]
     times = length * np.arange(steps + 1)
     solved = solve_ivp(
-        lambda _, point: flow(point), (0.0, times[-1]), here, "LSODA", times, events=leaves, rtol=1e-10, atol=1e-12
+        lambda _, point: _value(flow, point), (0.0, times[-1]), here, "LSODA", times, events=leaves, rtol=1e-10, atol=1e-12
     )
     return np.asarray(solved.y.T, dtype=np.float64)
 
