@@ -70,6 +70,7 @@ def test_the_partition_function_is_that_of_the_square_torus(size):
         assert counted.log_partition(coupling) == pytest.approx(free + square, rel=1e-12)
 
 
+@pytest.mark.slow  # compiles the cluster sampler
 def test_the_heat_bath_agrees_with_the_general_sampler():
     """Swendsen-Wang on all three spins of a cell: the same coupling of the sites, within 4.5 errors."""
     k = 0.7

@@ -336,7 +336,14 @@ def trajectory(flow: Flow, start: ArrayLike, steps: int, *, length: float = 0.1,
     leaves.terminal = True  # type: ignore[attr-defined]
     times = length * np.arange(steps + 1)
     solved = solve_ivp(
-        lambda _, point: _value(flow, point), (0.0, times[-1]), here, "LSODA", times, events=leaves, rtol=1e-10, atol=1e-12
+        lambda _, point: _value(flow, point),
+        (0.0, times[-1]),
+        here,
+        "LSODA",
+        times,
+        events=leaves,
+        rtol=1e-10,
+        atol=1e-12,
     )
     return np.asarray(solved.y.T, dtype=np.float64)
 

@@ -173,10 +173,10 @@ def _in_words(
         f"majority wherever there is one{f' (it is: {named[0]})' if named else ''}. Majority with ties to one spin "
         f"keeps {nats['majority, ties to one spin']:.5f}, with coins {nats['majority, ties by coin']:.5f}, decimation "
         f"{nats['decimation']:.5f}. In the chain it is the other way round: decimation {decimation:.5f}, majority of "
-        f"two with coins {majority:.5f}. No rule with coins does better than the best without (convexity), so that this "
+        f"two with coins {majority:.5f}. No rule with coins does better than the best without (convexity): this "
         "is the optimum over all odd rules.\n\n"
         "Limits. P(block | ring) is that of the infinite lattice, P(ring) that of a patch cut out with a free rim, "
-        "which is less correlated. The optimum is for this block and this distance; that it is the best renormalization "
+        "which is less correlated. The optimum is for this block and this distance; that it renormalizes best "
         "at long distances is an argument (Koch-Janusz and Ringel), not a theorem."
     )
 

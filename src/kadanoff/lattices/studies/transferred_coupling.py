@@ -333,9 +333,7 @@ def _draw_magnetisation(config: TransferredCoupling, sampled: Sampled) -> Pictur
     for temperature, colour in zip(config.temperatures, plotting.COLOURS, strict=False):
         energy, end = float(decorated.effective_energy(temperature)), predicted(temperature)
         here = np.unique(np.concatenate([grid, end - np.geomspace(1e-9, 0.05, 60)]))
-        axis.plot(
-            here, magnetisation_of(energy / here), "--", color=colour, label=f"frozen at {temperature:g}"
-        )
+        axis.plot(here, magnetisation_of(energy / here), "--", color=colour, label=f"frozen at {temperature:g}")
         axis.plot([temperature], magnetisation_of(energy / temperature), "D", color=colour, markersize=5)
     axis.set(xlabel=plotting.label("T", "J/k"), ylabel=plotting.label("magnetisation of the sites"), ylim=(-0.03, 1.05))
     axis.set_title("Right where it was fitted, and nowhere else")
