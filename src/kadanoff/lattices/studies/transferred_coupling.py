@@ -104,9 +104,9 @@ def magnetisation(temperatures: Array, size: int, sweeps: int, seed: int) -> Sam
 
 def transferred_coupling(config: TransferredCoupling, run: Run) -> Result:
     """A decorated lattice, its exact effective coupling, and that coupling frozen: the phase transition it misses."""
-    fits = [
-        run.stage(f"fit-{t:g}", fit, t, config.size, config.sweeps, run.seed)
-        for t in [*config.temperatures, CRITICAL_TEMPERATURE]
+    fits = [  # each from random numbers of its own: their errors are independent
+        run.stage(f"fit-{t:g}", fit, t, config.size, config.sweeps, run.seed + 1000 * number)
+        for number, t in enumerate([*config.temperatures, CRITICAL_TEMPERATURE], start=1)
     ]
     points = np.array([0.7, 0.8, 0.9, 1.05, 1.15, 1.22, 1.28, 1.34, 1.42, 1.55, 1.8])
     sampled = run.stage("magnetisation", magnetisation, points, config.size, config.curve_sweeps, run.seed)
