@@ -82,7 +82,7 @@ def spectrum(lattice: Lattice, *, shells: int = 1, model: str = "ising", states:
     n = lattice.sites
     if n * math.log(states) > math.log(_MOST) + 1e-9:
         raise ValueError(f"spectrum: {states}^{n} states are too many; at most 2^27 can be counted")
-    lattices = [lattice, lattice.shell(2)][:shells]
+    lattices = [lattice] if shells == 1 else [lattice, lattice.shell(2)]
     shell = np.concatenate([np.full(one.coordination, k, np.int64) for k, one in enumerate(lattices)])
     bonds = np.array([len(one.bonds) for one in lattices] + [0] * (2 - shells), np.int64)
     found = count_states(np.hstack([one.neighbours for one in lattices]), shell, bonds, states)
