@@ -1,0 +1,215 @@
+"""Chains of sweeps: Metropolis updates colour by colour, and the loops that run, record and store.
+
+Spins are states 0 ... q - 1; the weight of a configuration is exp(sum over bonds of J [s_i = s_j] + sum over sites of
+fields[s_i]), with J = 2 K for Ising and K for Potts.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from kadanoff.lattices._kernels.cluster import swendsen_wang, swendsen_wang_square, wolff
+from kadanoff.random import Integer, philox
+
+PROPOSALS = 0x4D65_0000  # stream; the colour is added
+_HALF = np.uint64(32)
+_STEP_32 = 2.0**-32
+_CHAIN = np.uint64(40)  # a step is a chain and a sweep: chain 2^40 + sweep
+
+
+@njit(cache=True, nogil=True)
+def metropolis(
+    spins: NDArray[np.int8],
+    neighbours: NDArray[np.int32],
+    couplings: NDArray[np.float64],
+    fields: NDArray[np.float64],
+    order: NDArray[np.int32],
+    starts: NDArray[np.int64],
+    seed: Integer,
+    step: Integer,
+) -> None:
+    """One sweep, spins (n,) overwritten: the sites order[starts[c] : starts[c + 1]] of colour c, colour after colour.
+
+    Metropolis et al. (1953): another state of a site is taken with probability min(1, weight ratio). ``couplings`` (z,)
+    are those of the columns of ``neighbours`` (n, z; -1: none).
+    """
+    z, states = neighbours.shape[1], len(fields)
+    late, key = np.uint64(step) >> _HALF, np.uint64(seed) >> _HALF
+    for colour in range(len(starts) - 1):
+        for at in range(starts[colour], starts[colour + 1]):
+            i = order[at]
+            a, b, _, _ = philox(at, step, late, PROPOSALS + colour, seed, key)
+            old = spins[i]
+            shift = 1 + np.int64((b * np.uint64(states - 1)) >> _HALF)
+            new = np.int8((old + shift) % states)
+            gain = fields[new] - fields[old]
+            for k in range(z):
+                j = neighbours[i, k]
+                if j >= 0:
+                    if spins[j] == new:
+                        gain += couplings[k]
+                    elif spins[j] == old:
+                        gain -= couplings[k]
+            if gain >= 0.0 or (np.float64(a) + 0.5) * _STEP_32 < math.exp(gain):
+                spins[i] = new
+
+
+@njit(cache=True, nogil=True)
+def measure(
+    spins: NDArray[np.int8],
+    bonds: NDArray[np.int32],
+    starts: NDArray[np.int64],
+    like: NDArray[np.int64],
+    counts: NDArray[np.int64],
+) -> None:
+    """Like bonds of each shell, and sites in each state."""
+    counts[:] = 0
+    for i in range(len(spins)):
+        counts[spins[i]] += 1
+    for a in range(len(like)):
+        total = 0
+        for b in range(starts[a], starts[a + 1]):
+            total += spins[bonds[b, 0]] == spins[bonds[b, 1]]
+        like[a] = total
+
+
+@njit(cache=True, nogil=True)
+def measure_square(spins: NDArray[np.int8], like: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
+    """`measure` on the square lattice, spins (rows, columns)."""
+    rows, columns = spins.shape
+    total = np.int64(0)
+    for i in range(rows):
+        here, below = spins[i], spins[(i + 1) % rows]
+        row = np.int32(here[columns - 1] == here[0])
+        for j in range(columns):
+            row += np.int32(here[j] == below[j])
+        for j in range(columns - 1):
+            row += np.int32(here[j] == here[j + 1])
+        total += np.int64(row)
+    like[0] = total
+    rest = rows * columns
+    for state in range(1, len(counts)):
+        found = np.int64(0)
+        for i in range(rows):
+            row = np.int32(0)
+            for j in range(columns):
+                row += np.int32(spins[i, j] == state)
+            found += np.int64(row)
+        counts[state] = found
+        rest -= found
+    counts[0] = rest
+
+
+@njit(cache=True, nogil=True)
+def run_swendsen_wang_square(
+    spins: NDArray[np.int8],
+    threshold: Integer,
+    field: float,
+    seed: Integer,
+    chain: Integer,
+    first: int,
+    every: int,
+    like: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    stored: NDArray[np.int8],
+) -> None:
+    """Sweeps first, first + 1, ...: as many as ``like`` (sweeps, 1) and ``counts`` (sweeps, q) have rows; spins (rows,
+    columns) go into stored (m, n) after every ``every`` sweeps."""
+    n = spins.size
+    words, labels = np.empty((2, n // 64 + 1), np.uint64), np.empty(spins.shape, np.int32)
+    parent, size, fresh = np.empty(n, np.int32), np.empty(n, np.int64), np.empty(n, np.int8)
+    states = counts.shape[1]
+    for t in range(len(like)):
+        step = (np.uint64(chain) << _CHAIN) + np.uint64(first + t)
+        swendsen_wang_square(spins, threshold, states, field, seed, step, words, labels, parent, size, fresh)
+        measure_square(spins, like[t], counts[t])
+        if (t + 1) % every == 0 and (t + 1) // every <= len(stored):
+            stored[(t + 1) // every - 1] = spins.ravel()
+
+
+@njit(cache=True, nogil=True)
+def run_swendsen_wang(
+    spins: NDArray[np.int8],
+    bonds: NDArray[np.int32],
+    starts: NDArray[np.int64],
+    thresholds: NDArray[np.uint64],
+    field: float,
+    seed: Integer,
+    chain: Integer,
+    first: int,
+    every: int,
+    like: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    stored: NDArray[np.int8],
+) -> None:
+    """As `run_swendsen_wang_square` for any lattice, spins (n,)."""
+    n = len(spins)
+    words, parent = np.empty(len(bonds) // 64 + 1, np.uint64), np.empty(n, np.int32)
+    size, fresh = np.empty(n, np.int64), np.empty(n, np.int8)
+    states = counts.shape[1]
+    for t in range(len(like)):
+        step = (np.uint64(chain) << _CHAIN) + np.uint64(first + t)
+        swendsen_wang(spins, bonds, starts, thresholds, states, field, seed, step, words, parent, size, fresh)
+        measure(spins, bonds, starts, like[t], counts[t])
+        if (t + 1) % every == 0 and (t + 1) // every <= len(stored):
+            stored[(t + 1) // every - 1] = spins
+
+
+@njit(cache=True, nogil=True)
+def run_wolff(
+    spins: NDArray[np.int8],
+    neighbours: NDArray[np.int32],
+    thresholds: NDArray[np.uint64],
+    clusters: int,
+    bonds: NDArray[np.int32],
+    starts: NDArray[np.int64],
+    seed: Integer,
+    chain: Integer,
+    first: int,
+    every: int,
+    like: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    stored: NDArray[np.int8],
+) -> int:
+    """As `run_swendsen_wang`, a sweep being ``clusters`` clusters of Wolff; returns how many sites they had in all."""
+    stack, flipped = np.empty(len(spins), np.int32), 0
+    states = counts.shape[1]
+    for t in range(len(like)):
+        for c in range(clusters):
+            step = (np.uint64(chain) << _CHAIN) + np.uint64((first + t) * clusters + c)
+            flipped += wolff(spins, neighbours, thresholds, states, seed, step, stack)
+        measure(spins, bonds, starts, like[t], counts[t])
+        if (t + 1) % every == 0 and (t + 1) // every <= len(stored):
+            stored[(t + 1) // every - 1] = spins
+    return flipped
+
+
+@njit(cache=True, nogil=True)
+def run_metropolis(
+    spins: NDArray[np.int8],
+    neighbours: NDArray[np.int32],
+    couplings: NDArray[np.float64],
+    fields: NDArray[np.float64],
+    order: NDArray[np.int32],
+    colours: NDArray[np.int64],
+    bonds: NDArray[np.int32],
+    starts: NDArray[np.int64],
+    seed: Integer,
+    chain: Integer,
+    first: int,
+    every: int,
+    like: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    stored: NDArray[np.int8],
+) -> None:
+    """As `run_swendsen_wang`, by `metropolis`; ``colours`` are its starts."""
+    for t in range(len(like)):
+        step = (np.uint64(chain) << _CHAIN) + np.uint64(first + t)
+        metropolis(spins, neighbours, couplings, fields, order, colours, seed, step)
+        measure(spins, bonds, starts, like[t], counts[t])
+        if (t + 1) % every == 0 and (t + 1) // every <= len(stored):
+            stored[(t + 1) // every - 1] = spins
