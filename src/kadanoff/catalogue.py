@@ -31,6 +31,7 @@ KINDS: dict[str, str] = {
     "molecules.water-reference": "kadanoff.molecules.studies.water_reference:water_reference",
     "molecules.force-floor": "kadanoff.molecules.studies.force_floor:force_floor_run",
     "lattices.block-spins": "kadanoff.lattices.studies.block_spins:block_spins",
+    "lattices.ising-mcrg": "kadanoff.lattices.studies.ising_mcrg:ising_mcrg",
     "dynamics.hidden-cycle": "kadanoff.dynamics.studies.hidden_cycle:hidden_cycle",
     "dynamics.piston": "kadanoff.dynamics.studies.piston:piston",
     "dynamics.heat-bath": "kadanoff.dynamics.studies.heat_bath:heat_bath",
@@ -71,6 +72,12 @@ STUDIES: tuple[Study, ...] = (
     ),
     Study(
         "block-spins", "lattices.block-spins", "spins to blocks by majority: nats kept and lost per block, exactly", 3
+    ),
+    Study(
+        "ising-mcrg",
+        "lattices.ising-mcrg",
+        "critical exponents by blocking spins again and again: y_t and y_h with errors, truncation and size judged",
+        30,
     ),
     Study(
         "piston",

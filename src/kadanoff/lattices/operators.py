@@ -72,7 +72,7 @@ _HONEYCOMB = (  # colours 1 and 2 of the triangular sites; neighbours of (1, 0) 
     Operator("third", ((1, 0), (-1, 0))),
     Operator("star", ((1, 0), (2, 0), (1, -1), (0, 1))),
     Operator("path", ((1, 0), (0, 1), (-1, 1), (-1, 0))),
-    Operator("fourth", ((1, 0), (3, -1))),
+    Operator("fourth", ((1, 0), (4, -1))),
     Operator("magnetization", ((1, 0),)),
     Operator("bent", ((2, 0), (1, 0), (0, 1))),
     Operator("neighbours", ((2, 0), (1, -1), (0, 1))),
