@@ -33,7 +33,7 @@ class IsingMCRG(BaseModel):
     size: int | None = Field(
         None, ge=8, description="Cells along an edge; by default 64 (triangular 72, cubic 32, Potts 128).", examples=[128]
     )
-    samples: int = Field(20_000, ge=500, description="Configurations; the half-size lattice gets as many.")
+    samples: int = Field(40_000, ge=2000, description="Configurations; a lattice of half the size gets a quarter as many.")
     every: int = Field(8, ge=1, description="Swendsen-Wang sweeps between configurations.")
     coupling: float | None = Field(
         None, gt=0, description="K = J/kT; by default the known critical coupling.", examples=[0.44]
@@ -106,7 +106,8 @@ def ising_mcrg(config: IsingMCRG, run: Run) -> Result:
     odd = large
     if config.weight_odd is not None and config.weight_odd != config.weight:
         odd = _drawn(config, run, "odd", size, coupling, config.weight_odd)
-    found, found_odd = exponents(_first(large, config.blockings)), exponents(_first(odd, config.blockings))
+    found = exponents(_first(large, config.blockings))
+    found_odd = found if odd is large else exponents(_first(odd, config.blockings))
     small = None
     if large[-1].ratio == 2.0 and size % 2 == 0 and len(large) > 2:
         small = _drawn(config, run, "half", size // 2, coupling, config.weight)
@@ -140,9 +141,10 @@ def _drawn(
     config: IsingMCRG, run: Run, name: str, size: int, coupling: float, weight: float | None
 ) -> list[LevelSums]:
     """All samples in pieces that fit into memory, each a stage; the pieces do not depend on the number of workers."""
+    samples = config.samples // 4 if name == "half" else config.samples
     spins = math.prod(getattr(lattices, config.lattice)(size).shape)
-    share = min(config.samples, max(500, _PIECE // spins))
-    pieces = [min(share, config.samples - start) for start in range(0, config.samples, share)]
+    share = min(samples, max(500, _PIECE // spins))
+    pieces = [min(share, samples - start) for start in range(0, samples, share)]
     offset = 1000 * ["large", "odd", "half"].index(name)
     return join_sums(
         [
@@ -241,7 +243,7 @@ def _data(found: MonteCarloRG, odd: MonteCarloRG) -> xarray.Dataset:
     return xarray.Dataset(
         variables,
         {
-            "blocking": levels,
+            "blocking": ("blocking", levels, one),
             "even_operators": [operator.name for operator in found.even.operators],
             "odd_operators": [operator.name for operator in odd.odd.operators],
             "part": ["real", "imaginary"],
