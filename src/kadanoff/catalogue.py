@@ -32,6 +32,7 @@ KINDS: dict[str, str] = {
     "molecules.force-floor": "kadanoff.molecules.studies.force_floor:force_floor_run",
     "lattices.block-spins": "kadanoff.lattices.studies.block_spins:block_spins",
     "lattices.ising-mcrg": "kadanoff.lattices.studies.ising_mcrg:ising_mcrg",
+    "lattices.rg-flow": "kadanoff.lattices.studies.rg_flow:rg_flow",
     "dynamics.hidden-cycle": "kadanoff.dynamics.studies.hidden_cycle:hidden_cycle",
     "dynamics.piston": "kadanoff.dynamics.studies.piston:piston",
     "dynamics.heat-bath": "kadanoff.dynamics.studies.heat_bath:heat_bath",
@@ -78,6 +79,12 @@ STUDIES: tuple[Study, ...] = (
         "lattices.ising-mcrg",
         "critical exponents by blocking spins again and again: y_t and y_h with errors, truncation and size judged",
         30,
+    ),
+    Study(
+        "rg-flow",
+        "lattices.rg-flow",
+        "couplings level by level below, at and above the critical point; the fixed point; what flows nowhere",
+        60,
     ),
     Study(
         "piston",

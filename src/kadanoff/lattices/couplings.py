@@ -33,13 +33,15 @@ _NEWTON = 50
 @dataclass(frozen=True, eq=False)
 class Couplings:
     """Couplings K_a = J_a / kT of ``operators``: ``values`` (a,), ``covariance`` (a, a) from ``blocks`` blocks of
-    samples (sandwich), Newton ``steps`` taken."""
+    samples (sandwich), Newton ``steps`` taken; ``replicates`` (blocks, a), the couplings without each block (to first
+    order), for a jackknife of what is made of them."""
 
     operators: tuple[Operator, ...]
     values: NDArray[np.float64]
     covariance: NDArray[np.float64]
     blocks: int
     steps: int
+    replicates: NDArray[np.float64]
 
     def __getitem__(self, name: str) -> Estimate:
         """The coupling of the operator of that name."""
@@ -130,7 +132,8 @@ def _newton(kinds: tuple[Operator, ...], z: NDArray[np.float64], table: NDArray[
     inverse = np.linalg.inv(4.0 * (z.T * (counts * miss * (1.0 - miss))) @ z)
     scores = table @ (2.0 * miss[:, None] * z)  # of every block; they sum to zero at the maximum
     b = len(table)
-    return Couplings(kinds, k, inverse @ (scores.T @ scores) @ inverse * b / (b - 1), b, step)
+    covariance = inverse @ (scores.T @ scores) @ inverse * b / (b - 1)
+    return Couplings(kinds, k, covariance, b, step, k - scores @ inverse)
 
 
 def _others(

@@ -122,7 +122,7 @@ class MonteCarloRG:
     ``order`` is 0 where the lattice is much larger than the correlation length of the disordered phase, 1 where it is
     ordered, and in between where it is neither. ``fate`` is "disordered" below 0.25 and "ordered" above 0.95: the flow
     runs to a trivial fixed point and there is no exponent to be had. "independent": no correlations at all. "critical"
-    says that the lattice is too small to tell the data from critical ones, no more.
+    says that the lattice is too small to tell the data from critical ones, no more; only then the sectors have rows.
     """
 
     even: Sector
@@ -326,12 +326,12 @@ def exponents(sums: list[LevelSums], *, bins: int | None = None) -> MonteCarloRG
         raise ValueError(f"bins: {number} asked for, and 2 to {possible} are longer than {BIN:g} correlation times")
     even_names = even_operators(sums[0].lattice.name)[: sums[0].even.shape[1]]
     odd_names = odd_operators(sums[0].lattice.name)[: sums[0].odd.shape[1]]
-    pairs = list(zip(sums[:-1], sums[1:], strict=True))
+    order, correlations = _order(sums[0]), tuple(_correlation(level, number) for level in sums)
+    fate = _fate(order, correlations[0])
+    pairs = list(zip(sums[:-1], sums[1:], strict=True)) if fate == "critical" else []
     even = _sector(even_names, [(a.even[:, :, None], b.even[:, :, None], b.ratio) for a, b in pairs], number, True)
     odd = _sector(odd_names, [(a.odd, b.odd, b.ratio) for a, b in pairs], number, False)
-    correlations = tuple(_correlation(level, number) for level in sums)
-    order = _order(sums[0])
-    return MonteCarloRG(even, odd, sums, correlations, tau, number, order, _fate(order, correlations[0]))
+    return MonteCarloRG(even, odd, sums, correlations, tau, number, order, fate)
 
 
 def _potts_levels(
@@ -396,7 +396,9 @@ def _sector(
             values[:, k, n - 1] = np.where(real, np.log(np.where(real, leading.real, 1.0)) / math.log(ratio), np.nan)
         eigenvalues.append(found[0].astype(np.complex128))
         matrices.append(matrix[0])
-    return Sector(operators, values[0], values[1:], np.array(eigenvalues), np.array(matrices))
+    return Sector(
+        operators, values[0], values[1:], np.reshape(eigenvalues, (-1, width)), np.reshape(matrices, (-1, width, width))
+    )
 
 
 def _solved(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -413,12 +415,13 @@ def _slowest(sums: list[LevelSums]) -> float:
     tau = 1.0
     for level in (sums[0], sums[-1]):
         for what, series in (("energy", level.even[:, 0]), ("magnetization", (level.odd[:, 0] ** 2).sum(axis=1))):
-            if np.ptp(series) == 0:
+            if np.ptp(series) == 0 and level is sums[0]:
                 raise ValueError(
                     f"the {what} is the same in all {len(series)} samples: nothing fluctuates, and no exponent can be had"
                 )
-            tau = max(tau, integrated_time(series).value)
-            _require_rest(what, series)
+            if np.ptp(series) > 0:
+                tau = max(tau, integrated_time(series).value)
+                _require_rest(what, series)
     return tau
 
 

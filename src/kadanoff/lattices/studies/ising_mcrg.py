@@ -19,7 +19,7 @@ from kadanoff.lattices.two_lattice import matched_couplings
 from kadanoff.losses import Ledger, Loss
 from kadanoff.study import Picture, Reported, Result, Run, judge
 
-__all__ = ["IsingMCRG", "critical_coupling", "draw_exponents", "draw_sums", "ising_mcrg", "known_exponents"]
+__all__ = ["IsingMCRG", "allowed", "critical_coupling", "draw_exponents", "draw_sums", "ising_mcrg", "known_exponents"]
 
 _PIECE = 1 << 24  # spins drawn and blocked at once
 
@@ -165,17 +165,17 @@ def _report(
     half: MonteCarloRG | None, known: Known | None,
 ) -> None:  # fmt: skip
     sector = result.even if name == "y_t" else result.odd
-    last = len(sector.values) - 1
+    last = len(result.sums) - 2
     for k in range(last + 1):
-        entry = sector.estimate(k)
-        reason = "" if entry else "the leading eigenvalue is not real and positive: too few samples"
-        if result.fate != "critical":
-            entry, reason = None, result.verdict()
+        entry, reason = None, result.verdict()
+        if result.fate == "critical":
+            entry = sector.estimate(k)
+            reason = "" if entry else "the leading eigenvalue is not real and positive: too few samples"
         reference = error = tolerance = None
         source = ""
         if k == last and known is not None and entry is not None:
             reference, error = getattr(known, name), getattr(known, f"{name}_error")
-            tolerance, source = _allowed(sector, entry), known.source
+            tolerance, source = allowed(sector, entry), known.source
         estimates[f"{name}.level{k + 1}"] = Reported(entry, reference, error, tolerance, source, reason)
     if result.fate != "critical":
         return
@@ -189,7 +189,7 @@ def _report(
             ledger.add(Loss(f"{name}, half the size", wide, narrow, wide.minus(narrow)))
 
 
-def _allowed(sector: Sector, entry: Estimate) -> float:
+def allowed(sector: Sector, entry: Estimate) -> float:
     """Four standard errors, and the last change: what a sequence that at least halves its distance has still to go."""
     last = len(sector.values) - 1
     moved = sector.difference((last, -1), (last - 1, -1)) if last else None
@@ -231,7 +231,7 @@ def _text(
 
 def _data(found: MonteCarloRG, odd: MonteCarloRG) -> xarray.Dataset:
     one = {"units": "1"}
-    levels = np.arange(1, len(found.even.values) + 1)
+    levels = np.arange(1, len(found.even.values) + 1)  # none off criticality
     variables = {}
     for name, sector, axis in (("y_t", found.even, "even_operators"), ("y_h", odd.odd, "odd_operators")):
         variables[name] = (("blocking", axis), sector.values, {**one, "long_name": f"{name}, first n operators"})
