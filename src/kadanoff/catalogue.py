@@ -31,6 +31,7 @@ KINDS: dict[str, str] = {
     "molecules.water-reference": "kadanoff.molecules.studies.water_reference:water_reference",
     "molecules.force-floor": "kadanoff.molecules.studies.force_floor:force_floor_run",
     "lattices.block-spins": "kadanoff.lattices.studies.block_spins:block_spins",
+    "lattices.ising-blocks": "kadanoff.lattices.studies.ising_blocks:ising_blocks",
     "lattices.ising-mcrg": "kadanoff.lattices.studies.ising_mcrg:ising_mcrg",
     "lattices.rg-flow": "kadanoff.lattices.studies.rg_flow:rg_flow",
     "dynamics.hidden-cycle": "kadanoff.dynamics.studies.hidden_cycle:hidden_cycle",
@@ -73,6 +74,12 @@ STUDIES: tuple[Study, ...] = (
     ),
     Study(
         "block-spins", "lattices.block-spins", "spins to blocks by majority: nats kept and lost per block, exactly", 3
+    ),
+    Study(
+        "ising-blocks",
+        "lattices.ising-blocks",
+        "spins blocked again and again below, at and above T_c: entropy per spin and information kept by each step",
+        25,
     ),
     Study(
         "ising-mcrg",

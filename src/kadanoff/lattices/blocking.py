@@ -212,9 +212,7 @@ def block_spins(
     Returns:
         (samples, *coarse shape) int8.
     """
-    coarse, _ = block_packed(
-        pack_spins(configurations), blocks, rule, ties=ties, weight=weight, seed=seed, level=level
-    )
+    coarse, _ = block_packed(pack_spins(configurations), blocks, rule, ties=ties, weight=weight, seed=seed, level=level)
     return unpack_spins(coarse).reshape(-1, *blocks.coarse.shape)
 
 
@@ -287,7 +285,7 @@ def block_field(fields: ArrayLike, blocks: Blocks, *, scale: float = 1.0) -> NDA
 def _thresholds(weight: float, size: int) -> NDArray[np.uint64]:
     up = np.arange(size + 1)
     probability = 1.0 / (1.0 + np.exp(-2.0 * weight * (2 * up - size)))
-    return np.rint(probability * 2.0**kernels.BITS).astype(np.uint64)
+    return np.asarray(np.rint(probability * 2.0**kernels.BITS), dtype=np.uint64)
 
 
 def _smaller(fine: Torus, edge: int) -> Torus:

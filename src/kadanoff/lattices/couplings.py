@@ -1,6 +1,7 @@
 """Renormalized couplings: what Hamiltonian a set of spin configurations was drawn from, by pseudo-likelihood.
 
-    P(s_i | the others) = 1 / (1 + exp(-2 sum_a K_a z_a)),        z_a = s_i sum over clusters c of kind a with i of prod_{j in c, j != i} s_j
+    P(s_i | the others) = 1 / (1 + exp(-2 sum_a K_a z_a))
+    z_a = s_i sum over the clusters c of kind a that hold i of prod_{j in c, j != i} s_j
 
 The sum over sites and samples of ln P is concave in K (Besag, 1975): Newton's method finds its one maximum. It holds
 the same conditional probabilities as the Callen identities of Swendsen (Phys. Rev. Lett. 52, 1165, 1984), and needs no
@@ -95,7 +96,7 @@ def fit_couplings(
     for b in range(blocks):
         local_fields.count_patterns(flat[edges[b] : edges[b + 1]], others, sizes, numbers, table[b])
     seen = np.flatnonzero(table.any(axis=0))
-    z = 2.0 * np.stack(np.unravel_index(seen, tuple(numbers + 1)), axis=1) - numbers
+    z = np.asarray(2 * np.stack(np.unravel_index(seen, tuple(numbers + 1)), axis=1) - numbers, dtype=np.float64)
     return _newton(kinds, z, table[:, seen].astype(np.float64))
 
 

@@ -42,9 +42,7 @@ class FixedPoint:
         return Estimate(float(self.values[a]), float(self.errors[a]), self.blocks, "", "Newton step, jackknife")
 
 
-def fixed_point(
-    before: Couplings, after: Couplings, fine: LevelSums, coarse: LevelSums
-) -> FixedPoint:
+def fixed_point(before: Couplings, after: Couplings, fine: LevelSums, coarse: LevelSums) -> FixedPoint:
     """The fixed point from the couplings of two levels and the operators of the same samples.
 
     Arguments:

@@ -58,14 +58,14 @@ CONTEXTS = (
     Context(4, 3, 1), Context(4, 3, 2), Context(5, 4, 2),
 )  # fmt: skip
 """Each holds the one before it, so that the entropy falls along them: m = 0, 2, 4, 7, 8, 11, 14, 16, 19."""
-_SAMPLES = 32.0  # spins seen for each word of a context, below which a longer one is not taken
+_SAMPLES = 8.0  # spins for each word of a context, below which a longer one is not tried
 _BLOCKS = 20
 
 
 @dataclass(frozen=True, eq=False)
 class EntropyPerSpin:
     """Conditional entropies: ``contexts`` m (c,), ``values`` and ``errors`` (c,) in nats a spin; ``estimate`` the
-    lowest that the samples support."""
+    last and lowest."""
 
     contexts: NDArray[np.int64]
     values: NDArray[np.float64]
@@ -76,8 +76,9 @@ class EntropyPerSpin:
 def entropy_per_spin(configurations: ArrayLike, *, blocks: int = _BLOCKS) -> EntropyPerSpin:
     """The entropy of a spin given the spins before it, an upper bound of the entropy per spin.
 
-    The bias of counts, (words - 1) / 2N, is taken off by the jackknife over blocks of samples (Quenouille, 1956), which
-    also gives the error. The contexts grow as long as each word has been seen 32 times on average.
+    Every block of samples is predicted from the counts of the others, -ln (n_s + 1/2) / (n + 1) (Krichevsky and
+    Trofimov, 1981). A prediction is never better than the truth, so that the mean stays above h_m however few samples
+    there are, where the entropy of the counts themselves would fall below it. The context grows until that mean rises.
 
     Arguments:
         configurations: (samples, rows, columns) of +-1 on a square lattice, in time order.
@@ -97,20 +98,20 @@ def entropy_per_spin(configurations: ArrayLike, *, blocks: int = _BLOCKS) -> Ent
         if spins.size >= _SAMPLES * 2.0**context.spins and min(spins.shape[1:]) > 2 * context.above + 1 + context.left
     ]
     edges = np.linspace(0, len(spins), blocks + 1).astype(np.int64)
-    found = []
+    found: list[tuple[int, float, float]] = []
     for context in allowed:
         table = np.zeros((blocks, 2 ** (context.spins + 1)), dtype=np.int64)
         for b in range(blocks):
             contexts.count_contexts(spins[edges[b] : edges[b + 1]], *context, table[b])
         total = table.sum(axis=0)
-        whole = _conditional(total)
-        without = np.array([_conditional(total - part) for part in table])
-        error = math.sqrt((blocks - 1) * without.var())
-        found.append((context.spins, blocks * whole - (blocks - 1) * without.mean(), error))
+        each = np.array([_predicted(part, total - part) for part in table])
+        value = float(np.average(each, weights=np.diff(edges)))
+        if found and value > found[-1][1]:
+            break
+        found.append((context.spins, value, float(each.std(ddof=1)) / math.sqrt(blocks)))
     m, values, errors = (np.array(column) for column in zip(*found, strict=True))
-    best = int(np.argmin(values))
-    method = f"conditional entropy given {m[best]} spins, jackknife"
-    return EntropyPerSpin(m, values, errors, Estimate(values[best], errors[best], blocks, NAT, method))
+    method = f"prediction from {m[-1]} spins, blocks"
+    return EntropyPerSpin(m, values, errors, Estimate(values[-1], errors[-1], blocks, NAT, method))
 
 
 def information_kept(level: Level, entropy: Estimate, ties: Ties = "coin") -> Estimate:
@@ -119,7 +120,7 @@ def information_kept(level: Level, entropy: Estimate, ties: Ties = "coin") -> Es
     The entropy bounds it from above. With ties by rule all of the blocks' entropy is information.
     """
     noise = level.tie_fraction * math.log(2.0) if ties == "coin" else 0.0
-    share = level.ratio ** -level.torus.dimension
+    share = level.ratio**-level.torus.dimension
     return Estimate(
         share * (entropy.value - noise), share * (entropy.error or 0.0), entropy.samples, NAT, entropy.method
     )
@@ -157,8 +158,7 @@ def magnetization_entropy(spins: int, magnetization: ArrayLike) -> NDArray[np.fl
     return np.asarray(gammaln(spins + 1) - gammaln(up + 1) - gammaln(spins - up + 1))
 
 
-def _conditional(counts: NDArray[np.int64]) -> float:
-    """H(spin | context) of words whose lowest bit is the spin."""
-    pairs = counts.reshape(-1, 2).astype(np.float64)
-    both = pairs.sum(axis=1)
-    return float((xlogy(both, both).sum() - xlogy(pairs, pairs).sum()) / both.sum())
+def _predicted(counts: NDArray[np.int64], others: NDArray[np.int64]) -> float:
+    """Mean of -ln P(spin | context) over words, lowest bit the spin, with P from the counts of other words."""
+    given = others.reshape(-1, 2) + 0.5
+    return float(-xlogy(counts.reshape(-1, 2), given / given.sum(axis=1, keepdims=True)).sum() / counts.sum())

@@ -389,12 +389,12 @@ def _sector(
             b = b - coarse_mean[:, :, None] * fine_mean[:, None, :]
         for n in range(1, width + 1):
             matrix = _solved(a[:, :n, :n], b[:, :n, :n])
-            found = np.linalg.eigvals(matrix)
+            found: NDArray[np.complex128] = np.linalg.eigvals(matrix).astype(np.complex128)
             found = np.take_along_axis(found, np.argsort(-np.abs(found), axis=1, kind="stable"), axis=1)
             leading = found[:, 0]
             real = (np.abs(leading.imag) <= 1e-12 * np.abs(leading)) & (leading.real > 0)
             values[:, k, n - 1] = np.where(real, np.log(np.where(real, leading.real, 1.0)) / math.log(ratio), np.nan)
-        eigenvalues.append(found[0].astype(np.complex128))
+        eigenvalues.append(found[0])
         matrices.append(matrix[0])
     return Sector(
         operators, values[0], values[1:], np.reshape(eigenvalues, (-1, width)), np.reshape(matrices, (-1, width, width))
@@ -427,6 +427,7 @@ def _slowest(sums: list[LevelSums]) -> float:
 
 def _require_rest(what: str, series: NDArray[np.float64]) -> None:
     """Refuse samples whose first tenth or half is not like the rest, and say how many to leave out."""
+
     def drifts(start: int, cut: float) -> bool:
         rest = series[start:]
         middle = start + int(cut * len(rest))
@@ -435,7 +436,7 @@ def _require_rest(what: str, series: NDArray[np.float64]) -> None:
             return False
         spread = float(rest[len(rest) // 2 :].var())  # of the second half: an early drift does not hide itself
         tau = max(integrated_time(rest[len(rest) // 2 :]).value, 1.0)
-        return abs(one.mean() - two.mean()) > 5.0 * math.sqrt(spread * tau * (1 / len(one) + 1 / len(two)))
+        return bool(abs(one.mean() - two.mean()) > 5.0 * math.sqrt(spread * tau * (1 / len(one) + 1 / len(two))))
 
     for start in range(0, len(series), max(1, len(series) // 20)):
         if len(series) - start < 40:

@@ -114,9 +114,7 @@ def clusters(operator: Operator, lattice: Torus) -> NDArray[np.int32]:
     """
     shapes = _shapes(operator, lattice)
     moves = lattice.translations()
-    found = np.concatenate(
-        [lattice.index(np.array(shape)[None, :, :] + moves[:, None, :]) for shape in shapes]
-    )
+    found = np.concatenate([lattice.index(np.array(shape)[None, :, :] + moves[:, None, :]) for shape in shapes])
     ordered = np.sort(found, axis=1)
     if np.any(ordered[:, 1:] == ordered[:, :-1]) or len(np.unique(ordered, axis=0)) != len(ordered):
         raise ValueError(
@@ -152,9 +150,7 @@ def operator_sums(
     return found[: spins.samples]
 
 
-def potts_sums(
-    states: ArrayLike, lattice: Torus, operators: tuple[Operator, ...], q: int
-) -> NDArray[np.int64]:
+def potts_sums(states: ArrayLike, lattice: Torus, operators: tuple[Operator, ...], q: int) -> NDArray[np.int64]:
     """For every Potts state the number of clusters all of whose spins are in it: (samples, operators, q).
 
     The sum over states is the even operator (symmetric under permutations); what each state has beyond the mean of all

@@ -72,9 +72,9 @@ class Torus:
     def translations(self) -> NDArray[np.int64]:
         """All translations (cells, d) of the lattice inside the torus: from its first site to every site like it."""
         if self.name != "honeycomb":
-            return self.coordinates - self.coordinates[0]
+            return np.asarray(self.coordinates - self.coordinates[0])
         like = colour(self.coordinates) == colour(self.coordinates[0])
-        return self.coordinates[like] - self.coordinates[0]
+        return np.asarray(self.coordinates[like] - self.coordinates[0])
 
 
 def torus(name: LatticeName, size: int | tuple[int, ...]) -> Torus:

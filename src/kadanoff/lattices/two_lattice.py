@@ -60,7 +60,5 @@ def _replicates(sums: list[LevelSums], level: int, bins: int) -> tuple[NDArray[n
     if length == 0:
         raise ValueError(f"{len(e)} samples do not fill {bins} bins")
     parts = np.stack([x[: bins * length].reshape(bins, length).mean(axis=1) for x in (e, s, e * s)])
-    means = np.concatenate(
-        [parts.mean(axis=1)[:, None], (parts.sum(axis=1)[:, None] - parts) / (bins - 1)], axis=1
-    )
+    means = np.concatenate([parts.mean(axis=1)[:, None], (parts.sum(axis=1)[:, None] - parts) / (bins - 1)], axis=1)
     return means[0], means[2] - means[0] * means[1]

@@ -63,7 +63,12 @@ def majority(
         spare = np.uint64(0)
         for block in range(blocks):
             if size == 4:
-                a, b, c, d = row[members[block, 0]], row[members[block, 1]], row[members[block, 2]], row[members[block, 3]]
+                a, b, c, d = (
+                    row[members[block, 0]],
+                    row[members[block, 1]],
+                    row[members[block, 2]],
+                    row[members[block, 3]],
+                )
                 pair, two = a ^ b, a & b
                 other, also = c ^ d, c & d
                 more = (two & (c | d)) | (also & (a | b))

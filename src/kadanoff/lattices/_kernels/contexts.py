@@ -10,9 +10,7 @@ __all__ = ["count_contexts"]
 
 
 @njit(cache=True, nogil=True)
-def count_contexts(
-    spins: NDArray[np.int8], left: int, above: int, second: int, counts: NDArray[np.int64]
-) -> None:
+def count_contexts(spins: NDArray[np.int8], left: int, above: int, second: int, counts: NDArray[np.int64]) -> None:
     """Count words of a spin (lowest bit), ``left`` spins to its left, those of the row above from -above to +above and
     of the row above that from -second to +second (a negative reach: none).
 
@@ -26,7 +24,7 @@ def count_contexts(
     for row in range(n):
         for y in range(rows):
             here, over, top = spins[row, y], spins[row, y - 1], spins[row, y - 2]
-            a = b = c = 0
+            a = b = c = np.int64(0)
             for x in range(-left, 0):
                 a = (a << 1) | (here[x] > 0)
             for x in range(-above, above):

@@ -99,7 +99,7 @@ def _count(words: NDArray[np.uint64], clusters: NDArray[np.int32], odd: bool, fo
                 planes[p], carry = planes[p] ^ carry, planes[p] & carry
                 p += 1
         for r in range(64):
-            total = 0
+            total = np.int64(0)
             for p in range(_PLANES):
                 total += np.int64((planes[p] >> np.uint64(r)) & _1) << p
             found[64 * group + r] = total

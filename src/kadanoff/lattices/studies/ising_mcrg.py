@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import xarray
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from kadanoff import plotting
@@ -31,9 +32,14 @@ class IsingMCRG(BaseModel):
     lattice: LatticeName = Field("square", description='"square", "triangular", "honeycomb" or "cubic".')
     potts: int = Field(2, ge=2, le=10, description="States of a spin: 2 is the Ising model.")
     size: int | None = Field(
-        None, ge=8, description="Cells along an edge; by default 64 (triangular 72, cubic 32, Potts 128).", examples=[128]
+        None,
+        ge=8,
+        description="Cells along an edge; by default 64 (triangular 72, cubic 32, Potts 128).",
+        examples=[128],
     )
-    samples: int = Field(40_000, ge=2000, description="Configurations; a lattice of half the size gets a quarter as many.")
+    samples: int = Field(
+        40_000, ge=2000, description="Configurations; a lattice of half the size gets a quarter as many."
+    )
     every: int = Field(8, ge=1, description="Swendsen-Wang sweeps between configurations.")
     coupling: float | None = Field(
         None, gt=0, description="K = J/kT; by default the known critical coupling.", examples=[0.44]
@@ -87,9 +93,7 @@ def draw_sums(
     """Draw configurations at one coupling and measure the operators of every level."""
     lattice = getattr(lattices, config.lattice)(size)
     model: Literal["ising", "potts"] = "potts" if config.potts > 2 else "ising"
-    drawn = sample(
-        lattice, coupling, samples=samples, seed=seed, model=model, states=config.potts, every=config.every
-    )
+    drawn = sample(lattice, coupling, samples=samples, seed=seed, model=model, states=config.potts, every=config.every)
     return level_sums(
         drawn.configurations, torus(config.lattice, size), q=config.potts, seed=seed, rule=config.rule, weight=weight
     )
@@ -101,7 +105,9 @@ def ising_mcrg(config: IsingMCRG, run: Run) -> Result:
     size = config.size or (128 if config.potts > 2 else {"triangular": 72, "cubic": 32}.get(config.lattice, 64))
     coupling = config.coupling or critical_coupling(config.lattice, config.potts)
     if coupling is None:
-        raise ValueError(f"no critical coupling is known for q = {config.potts} on the {config.lattice} lattice: set one")
+        raise ValueError(
+            f"no critical coupling is known for q = {config.potts} on the {config.lattice} lattice: set one"
+        )
     large = _drawn(config, run, "large", size, coupling, config.weight)
     odd = large
     if config.weight_odd is not None and config.weight_odd != config.weight:
@@ -137,9 +143,7 @@ def ising_mcrg(config: IsingMCRG, run: Run) -> Result:
     )  # fmt: skip
 
 
-def _drawn(
-    config: IsingMCRG, run: Run, name: str, size: int, coupling: float, weight: float | None
-) -> list[LevelSums]:
+def _drawn(config: IsingMCRG, run: Run, name: str, size: int, coupling: float, weight: float | None) -> list[LevelSums]:
     """All samples in pieces that fit into memory, each a stage; the pieces do not depend on the number of workers."""
     samples = config.samples // 4 if name == "half" else config.samples
     spins = math.prod(getattr(lattices, config.lattice)(size).shape)
@@ -232,13 +236,13 @@ def _text(
 def _data(found: MonteCarloRG, odd: MonteCarloRG) -> xarray.Dataset:
     one = {"units": "1"}
     levels = np.arange(1, len(found.even.values) + 1)  # none off criticality
-    variables = {}
+    variables: dict[str, tuple[tuple[str, ...], NDArray[np.float64], dict[str, str]]] = {}
     for name, sector, axis in (("y_t", found.even, "even_operators"), ("y_h", odd.odd, "odd_operators")):
         variables[name] = (("blocking", axis), sector.values, {**one, "long_name": f"{name}, first n operators"})
         variables[f"{name}_error"] = (("blocking", axis), sector.errors, one)
         pairs = np.stack([sector.eigenvalues.real, sector.eigenvalues.imag], axis=-1)
         variables[f"{name}_eigenvalues"] = (("blocking", f"{name}_eigenvalue", "part"), pairs, one)
-    correlations = [entry.value for entry in found.correlations]
+    correlations = np.array([entry.value for entry in found.correlations])
     variables["correlation"] = (("level",), correlations, {**one, "long_name": "nearest-neighbour correlation"})
     return xarray.Dataset(
         variables,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Literal, NamedTuple
 
@@ -51,9 +52,7 @@ class Start(NamedTuple):
 
 def flow_from(couplings: tuple[float, float], size: int, samples: int, every: int, seed: int) -> Start:
     """Draw, block and fit the couplings of every level whose spins leave them open to a fit."""
-    drawn = sample(
-        square(size), couplings if couplings[1] else couplings[0], samples=samples, seed=seed, every=every
-    )
+    drawn = sample(square(size), couplings if couplings[1] else couplings[0], samples=samples, seed=seed, every=every)
     spins = pack_spins(drawn.configurations)
     sums = level_sums(spins, torus("square", size), seed=seed)
     fitted = []
@@ -165,7 +164,9 @@ def _estimates(
             sector = found[key].even if exponent == "y_t" else found[key].odd
             last = sector.estimate(len(sector.values) - 1)
             if last is None:
-                estimates[f"{name}.{exponent}"] = Reported(None, getattr(exact, exponent), reason="not real: too few samples")
+                estimates[f"{name}.{exponent}"] = Reported(
+                    None, getattr(exact, exponent), reason="not real: too few samples"
+                )
             else:
                 estimates[f"{name}.{exponent}"] = Reported(
                     last, getattr(exact, exponent), tolerance=allowed(sector, last), source=exact.source
@@ -189,7 +190,7 @@ def _ledger(flows: dict[str, Start]) -> Ledger:
     ledger = Ledger()
     for name in ("below", "critical", "above"):
         levels = flows[name].levels
-        for a, b in zip(range(len(levels) - 1), range(1, len(levels)), strict=True):
+        for a, b in itertools.pairwise(range(len(levels))):
             one, two = levels[a]["nn"], levels[b]["nn"]
             ledger.add(Loss(f"K_nn {name}, level {a} to {b}", one, two, one.minus(two)))
     return ledger
@@ -260,19 +261,22 @@ def _draw_flow(flows: dict[str, Start], point: FixedPoint) -> Picture:
         text = {"disordered": "below $K_c$", "critical": "at $K_c$", "ordered": "above $K_c$"}[kind]
         axis.plot(*places.T, "o", color=colour, markersize=3, label=None if kind in labelled else text)
         labelled.add(kind)
-        for a, b in zip(places[:-1], places[1:], strict=True):
+        for a, b in itertools.pairwise(places):
             axis.annotate("", b, a, arrowprops={"arrowstyle": "-|>", "color": colour, "linewidth": 1.2})
     centre = np.array([point["nn"].value, point["nnn"].value])
     axis.errorbar(
-        *centre, xerr=point["nn"].error, yerr=point["nnn"].error, fmt="*", color=plotting.PURPLE, markersize=11,
-        zorder=5, label="fixed point",
+        centre[0], centre[1], xerr=point["nn"].error, yerr=point["nnn"].error, fmt="*", color=plotting.PURPLE,
+        markersize=11, zorder=5, label="fixed point",
     )  # fmt: skip
     names = [point.names.index("nn"), point.names.index("nnn")]
     direction = point.directions[names, 0].real
     direction = 0.07 * direction / np.linalg.norm(direction) * np.sign(direction[0])
     for sign in (1, -1):
         axis.annotate(
-            "", centre + sign * direction, centre, arrowprops={"arrowstyle": "->", "color": plotting.PURPLE, "linewidth": 1}
+            "",
+            tuple(centre + sign * direction),
+            tuple(centre),
+            arrowprops={"arrowstyle": "->", "color": plotting.PURPLE, "linewidth": 1},
         )
     axis.set_xlim(-0.02, 0.62)
     axis.set_ylim(-0.06, 0.32)
