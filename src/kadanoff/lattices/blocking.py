@@ -1,6 +1,8 @@
 """Block spins: many spins to one, on square, triangular, honeycomb and cubic lattices, again and again.
 
-    S_I = rule( s_i, i in I )        I: the blocks of a `Map`, which again form a lattice of the same kind, b times wider
+    S_I = rule( s_i, i in I )
+
+with I the blocks of a `Map`, which again form a lattice of the same kind, b times wider.
 
 | lattice | block | b | ties |
 |---|---|---|---|

@@ -112,7 +112,9 @@ def _newton(kinds: tuple[Operator, ...], z: NDArray[np.float64], table: NDArray[
         return float(counts @ np.logaddexp(0.0, -2.0 * (z @ at)) / counts.sum())
 
     here = cost(k)
-    for step in range(1, _NEWTON + 1):
+    steps = 0
+    while True:
+        steps += 1
         miss = expit(-2.0 * (z @ k))  # probability of the other sign
         gradient = 2.0 * z.T @ (counts * miss)
         curvature = 4.0 * (z.T * (counts * miss * (1.0 - miss))) @ z
@@ -123,18 +125,16 @@ def _newton(kinds: tuple[Operator, ...], z: NDArray[np.float64], table: NDArray[
         while (there := cost(k + scale * move)) > here + 1e-15 and scale > 1e-6:
             scale /= 2.0
         k, here = k + scale * move, there
-        if np.max(np.abs(k)) > 50.0:
+        if np.max(np.abs(k)) > 50.0 or steps > _NEWTON:
             raise ValueError(wrong)
         if np.max(np.abs(move)) < 1e-10:
             break
-    else:
-        raise ValueError(wrong)
     miss = expit(-2.0 * (z @ k))
     inverse = np.linalg.inv(4.0 * (z.T * (counts * miss * (1.0 - miss))) @ z)
     scores = table @ (2.0 * miss[:, None] * z)  # of every block; they sum to zero at the maximum
     b = len(table)
     covariance = inverse @ (scores.T @ scores) @ inverse * b / (b - 1)
-    return Couplings(kinds, k, covariance, b, step, k - scores @ inverse)
+    return Couplings(kinds, k, covariance, b, steps, k - scores @ inverse)
 
 
 def _others(

@@ -10,6 +10,7 @@ belongs to its set of operators and to its rule (Kennedy, 2010); the tangent doe
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -60,7 +61,7 @@ def fixed_point(before: Couplings, after: Couplings, fine: LevelSums, coarse: Le
     edges = np.linspace(0, len(fine.even), blocks + 1).astype(np.int64)
     s, t = fine.even[:, :width], coarse.even[:, :width]
     matrices = [_stability(s, t)]
-    for start, end in zip(edges[:-1], edges[1:], strict=True):
+    for start, end in itertools.pairwise(edges):
         matrices.append(_stability(np.delete(s, np.s_[start:end], axis=0), np.delete(t, np.s_[start:end], axis=0)))
     first = np.vstack([before.values, before.replicates])
     second = np.vstack([after.values, after.replicates])

@@ -10,6 +10,7 @@ are summed over. Errors are a jackknife over bins of ten correlation times at le
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -328,7 +329,7 @@ def exponents(sums: list[LevelSums], *, bins: int | None = None) -> MonteCarloRG
     odd_names = odd_operators(sums[0].lattice.name)[: sums[0].odd.shape[1]]
     order, correlations = _order(sums[0]), tuple(_correlation(level, number) for level in sums)
     fate = _fate(order, correlations[0])
-    pairs = list(zip(sums[:-1], sums[1:], strict=True)) if fate == "critical" else []
+    pairs = list(itertools.pairwise(sums)) if fate == "critical" else []
     even = _sector(even_names, [(a.even[:, :, None], b.even[:, :, None], b.ratio) for a, b in pairs], number, True)
     odd = _sector(odd_names, [(a.odd, b.odd, b.ratio) for a, b in pairs], number, False)
     return MonteCarloRG(even, odd, sums, correlations, tau, number, order, fate)
@@ -417,7 +418,8 @@ def _slowest(sums: list[LevelSums]) -> float:
         for what, series in (("energy", level.even[:, 0]), ("magnetization", (level.odd[:, 0] ** 2).sum(axis=1))):
             if np.ptp(series) == 0 and level is sums[0]:
                 raise ValueError(
-                    f"the {what} is the same in all {len(series)} samples: nothing fluctuates, and no exponent can be had"
+                    f"the {what} is the same in all {len(series)} samples: nothing fluctuates, and no "
+                    "exponent can be had"
                 )
             if np.ptp(series) > 0:
                 tau = max(tau, integrated_time(series).value)
@@ -449,7 +451,8 @@ def _require_rest(what: str, series: NDArray[np.float64]) -> None:
                 f"{len(series)} and add as many"
             )
     raise ValueError(
-        f"the samples are not in equilibrium: the {what} drifts through all {len(series)} of them; run several times longer"
+        f"the samples are not in equilibrium: the {what} drifts through all {len(series)} of them; run "
+        "several times longer"
     )
 
 

@@ -1,6 +1,6 @@
 """Operators of spin configurations: sums over all translations and rotations of a few spins' product.
 
-    S_a = sum over the distinct clusters of kind a of prod_{i in cluster} s_i        weight of a state: exp(sum_a K_a S_a)
+    S_a = sum over the distinct clusters of kind a of prod_{i in cluster} s_i,        weight exp(sum_a K_a S_a)
 
 Each cluster counts once, so that K_nn is J/kT per bond. Even operators keep their sign when all spins turn, odd ones
 change it. For Potts spins a cluster counts where all its spins are in one state. Operators reach further than nearest
@@ -164,7 +164,8 @@ def potts_sums(states: ArrayLike, lattice: Torus, operators: tuple[Operator, ...
     flat = np.ascontiguousarray(given.reshape(len(given), -1), dtype=np.int8)
     if flat.shape[1] != lattice.sites or flat.min() < 0 or flat.max() >= q:
         raise ValueError(
-            f"expected states 0 to {q - 1} on {lattice.sites} sites, got {flat.min()} to {flat.max()} on {flat.shape[1]}"
+            f"expected states 0 to {q - 1} on {lattice.sites} sites, got {flat.min()} to {flat.max()} on "
+            f"{flat.shape[1]}"
         )
     found = np.empty((64 * -(-len(flat) // 64), len(operators), q), dtype=np.int64)
     column = np.empty(len(found), dtype=np.int64)

@@ -1,7 +1,7 @@
 """The critical coupling from two lattices, one twice as wide and blocked once more (Wilson's matching).
 
-At a fixed point the spins of every level look alike, and on lattices of one size they look alike without any finite-size
-error. With e the nearest-neighbour correlation
+At a fixed point the spins of every level look alike, and on lattices of one size without any finite-size error. With e
+the nearest-neighbour correlation
 
     e_L^(k+1)(K) = e_(L/b)^(k)(K)   at K = K_c,        d e^(k) / dK = < e^(k) S_nn^(0) >c
 

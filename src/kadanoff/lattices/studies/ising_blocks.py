@@ -183,11 +183,14 @@ def _text(config: IsingBlocks, found: dict[str, Pyramid], exact: dict[str, float
     coin = "the coins of tied blocks are taken off" if config.ties == "coin" else "ties go to the block's first spin"
     return (
         f"At T_c a spin has {entropies} at level 0, 1, ...: nearly the same at every level, which is the fixed point "
-        f"seen by information. Level 0 is {excess:+.2f} % off the exact entropy of this torus. Each blocking keeps {shares} "
+        f"seen by information. Level 0 is {excess:+.2f} % off the exact entropy of this torus. Each "
+        f"blocking keeps {shares} "
         f"of what the spins below hold; {coin}. {sides}\n\n"
         "Limits: the entropy given a finite context is an upper bound, here of all levels alike; so is what a blocking "
-        "keeps, and only of that single step. Several steps are exact by enumeration of small lattices (the ledger). On "
-        "the last level few spins are left, which allow short contexts only, and its entropy is further above the truth "
+        "keeps, and only of that single step. Several steps are exact by enumeration of small lattices "
+        "(the ledger). On "
+        "the last level few spins are left, which allow short contexts only, and its entropy is further "
+        "above the truth "
         "by the context and below that of a large lattice by its size."
     )
 
@@ -278,7 +281,8 @@ def _draw_information(found: dict[str, Pyramid], exact: dict[str, float]) -> Pic
     right.set_ylabel(plotting.label("entropy of a spin", "nat"))
     return Picture(
         drawing,
-        "Left: at T_c the entropy of a spin stays, off it goes to ln 2 (dashed) or to nothing. Middle: what each blocking "
+        "Left: at T_c the entropy of a spin stays, off it goes to ln 2 (dashed) or to nothing. Middle: "
+        "what each blocking "
         "keeps, the coins of ties taken off. Right: the more spins the context has, the lower the bound, towards the "
         "exact entropy of this torus (dashed). Bands are one standard error.",
     )

@@ -205,7 +205,8 @@ def _text(
 ) -> str:
     spins = "Ising spins" if config.potts == 2 else f"Potts spins with q = {config.potts}"
     text = [
-        f"{config.samples} configurations of {spins} on a {config.lattice} lattice of {size} cells along an edge at K = "
+        f"{config.samples} configurations of {spins} on a {config.lattice} lattice of {size} cells along "
+        "an edge at K = "
         f"{coupling:.6g}, {config.every} sweeps apart, {found.bins} bins; a correlation time of "
         f"{found.correlation_time:.3g} samples."
     ]
@@ -223,7 +224,8 @@ def _text(
             text.append(
                 f"Finite size: after {k + 1} blockings of lattices of {size} and {size // 2}, {'; '.join(parts)}. The "
                 f"same spins of {size // 2} cells, blocked from {size} or simulated: neighbours correlate by "
-                f"{found.correlations[1]} and {half.correlations[0]}; the difference is what is irrelevant and dies out."
+                f"{found.correlations[1]} and {half.correlations[0]}; the difference is what is irrelevant "
+                "and dies out."
             )
     text.append(
         "Limits: error bars are statistical. What operators outside the set, blockings not made and the last lattice's "
@@ -276,7 +278,8 @@ def draw_exponents(results: dict[str, tuple[MonteCarloRG, MonteCarloRG]], known:
     axes[0].legend()
     return Picture(
         drawing,
-        "Exponents blocking by blocking, from wide to narrow, with all operators; bands are one standard error, dashed: "
+        "Exponents blocking by blocking, from wide to narrow, with all operators; bands are one standard "
+        "error, dashed: "
         + ("the exact value. " if known is not None and known.y_t_error is None else "the best known value. ")
         + "The first blocking still feels the microscopic lattice; the later ones settle.",
     )

@@ -132,8 +132,10 @@ def rg_flow(config: RGFlow, run: Run) -> Result:
             ),
         },
         cite=[
-            "R. H. Swendsen, Monte Carlo calculation of renormalized coupling parameters, Phys. Rev. Lett. 52, 1165 (1984)",
-            "T. Kennedy, Renormalization group maps for Ising models in lattice gas variables, J. Stat. Phys. 140, 409 (2010)",
+            "R. H. Swendsen, Monte Carlo calculation of renormalized coupling parameters, Phys. Rev. "
+            "Lett. 52, 1165 (1984)",
+            "T. Kennedy, Renormalization group maps for Ising models in lattice gas variables, J. Stat. "
+            "Phys. 140, 409 (2010)",
         ],
     )  # fmt: skip
 
@@ -205,17 +207,20 @@ def _text(flows: dict[str, Start], found: dict[str, MonteCarloRG], point: FixedP
     largest = point.eigenvalues[0]
     lines.append(
         f"Fixed point of the majority rule with {len(point.names)} couplings: K_nn = {point['nn']}, K_nnn = "
-        f"{point['nnn']}; the largest eigenvalue there is {largest.real:.3f} (2 exactly). Raising K_nnn by a little moves "
+        f"{point['nnn']}; the largest eigenvalue there is {largest.real:.3f} (2 exactly). Raising K_nnn by "
+        "a little moves "
         f"the critical K_nn down by {tangent} times that (sqrt 2)."
     )
     first, last = found["decimation"].odd.estimate(0, 1), found["critical"].odd.estimate(0)
     lines.append(
-        f"Controls: decimation gives y_h = {first}, which is the dimension of space and no exponent (majority: {last}). "
+        f"Controls: decimation gives y_h = {first}, which is the dimension of space and no exponent "
+        f"(majority: {last}). "
         f"Random spins: {found['random'].verdict()} Below K_c: {found['below'].verdict()}"
     )
     lines.append(
         "Limits: fitted couplings, and the place of the fixed point, depend on which operators the fit is allowed; "
-        "exponents do not. Deep in the ordered phase nearly all spins are alike, and the flow is drawn only as far as a "
+        "exponents do not. Deep in the ordered phase nearly all spins are alike, and the flow is drawn "
+        "only as far as a "
         "fit exists. Exponents are allowed four standard errors and the change made by the last blocking."
     )
     return "\n\n".join(lines)
@@ -286,7 +291,8 @@ def _draw_flow(flows: dict[str, Start], point: FixedPoint) -> Picture:
     return Picture(
         drawing,
         "Each arrow is one blocking by majority: couplings fitted before and after, two of five shown. Starts on the "
-        "critical line (dashed, through its known points) move along it to the fixed point; those beside it leave along "
+        "critical line (dashed, through its known points) move along it to the fixed point; those beside "
+        "it leave along "
         "the relevant direction (purple), to no coupling at all or to full order.",
     )
 
