@@ -98,7 +98,7 @@ def test_majority_is_the_map_and_its_sign_with_the_tie_rule(case, samples, seed,
     if ties == "first":
         assert np.array_equal(found[tied], first[tied])
     else:
-        for row, block in np.argwhere(tied)[:20]:
+        for row, block in np.argwhere(tied)[:20].tolist():
             words = philox(block // 2, row // 64, 0, 0x426C0000 + 5, seed, seed >> 32)
             pair = words[:2] if block % 2 == 0 else words[2:]
             bits = (int(pair[0]) << 32) | int(pair[1])
