@@ -33,6 +33,7 @@ KINDS: dict[str, str] = {
     "lattices.block-spins": "kadanoff.lattices.studies.block_spins:block_spins",
     "lattices.ising-blocks": "kadanoff.lattices.studies.ising_blocks:ising_blocks",
     "lattices.ising-mcrg": "kadanoff.lattices.studies.ising_mcrg:ising_mcrg",
+    "lattices.mcrg": "kadanoff.lattices.studies.mcrg:mcrg",
     "lattices.rg-flow": "kadanoff.lattices.studies.rg_flow:rg_flow",
     "dynamics.hidden-cycle": "kadanoff.dynamics.studies.hidden_cycle:hidden_cycle",
     "dynamics.piston": "kadanoff.dynamics.studies.piston:piston",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import Executor
 from typing import NamedTuple
 
 import numpy as np
@@ -60,9 +61,18 @@ class Pyramid(NamedTuple):
     pictures: list[NDArray[np.int8]]
 
 
-def blocked(size: int, coupling: float, samples: int, every: int, levels: int, ties: Ties, seed: int) -> Pyramid:
+def blocked(
+    size: int,
+    coupling: float,
+    samples: int,
+    every: int,
+    levels: int,
+    ties: Ties,
+    seed: int,
+    executor: Executor | None = None,
+) -> Pyramid:
     """Draw configurations, block them, and measure every level."""
-    drawn = sample(square(size), coupling, samples=samples, every=every, seed=seed)
+    drawn = sample(square(size), coupling, samples=samples, every=every, seed=seed, executor=executor)
     found = pyramid(drawn.configurations, torus("square", size), levels=levels, ties=ties, seed=seed)
     entropies = [entropy_per_spin(level.configurations) for level in found]
     kept = [
@@ -89,7 +99,7 @@ def ising_blocks(config: IsingBlocks, run: Run) -> Result:
     found = {
         name: run.stage(
             f"pyramid-{name}", blocked, config.size, coupling, config.samples // (1 if name == "critical" else 4),
-            config.every, config.levels, config.ties, run.seed + n,
+            config.every, config.levels, config.ties, run.seed + n, run.executor,
         )
         for n, (name, coupling) in enumerate(couplings.items())
     }  # fmt: skip

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import Executor
 from typing import Literal, NamedTuple
 
 import numpy as np
 import xarray
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from kadanoff import plotting
 from kadanoff.estimates import Estimate
@@ -31,27 +32,30 @@ class IsingMCRG(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     lattice: LatticeName = Field("square", description='"square", "triangular", "honeycomb" or "cubic".')
     potts: int = Field(2, ge=2, le=10, description="States of a spin: 2 is the Ising model.")
-    size: int | None = Field(
-        None,
-        ge=8,
-        description="Cells along an edge; by default 64 (triangular 72, cubic 32, Potts 128).",
-        examples=[128],
+    size: int = Field(
+        0, ge=0, description="Cells along an edge; 0: 64 (triangular 72, cubic 32, Potts 128)."
     )
     samples: int = Field(
-        40_000, ge=2000, description="Configurations; a lattice of half the size gets a quarter as many."
+        40_000, ge=2000, description="Configurations; a lattice of half the size gets half as many."
     )
     every: int = Field(8, ge=1, description="Swendsen-Wang sweeps between configurations.")
-    coupling: float | None = Field(
-        None, gt=0, description="K = J/kT; by default the known critical coupling.", examples=[0.44]
-    )
-    blockings: int | None = Field(None, ge=1, description="How often to block; by default to 8 cells along an edge.")
+    coupling: float = Field(0.0, ge=0, description="K = J/kT; 0: the known critical coupling.")
+    blockings: int = Field(0, ge=0, description="How often to block; 0: to 8 cells along an edge.")
     rule: Literal["majority", "weighted", "decimation"] = Field(
         "majority", description="The block-spin rule (of Potts spins always the plurality)."
     )
-    weight: float | None = Field(
-        None, gt=0, description='w of the rule "weighted", P(S) ~ exp(w S sum s), for y_t.', examples=[0.5]
-    )
-    weight_odd: float | None = Field(None, gt=0, description="w for y_h where it is another.", examples=[0.7])
+    weight: float = Field(0.0, ge=0, description='w of the rule "weighted", P(S) ~ exp(w S sum s), for y_t.')
+    weight_odd: float = Field(0.0, ge=0, description="w for y_h where it is another.")
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> IsingMCRG:
+        if (self.rule == "weighted") != (self.weight > 0):
+            raise ValueError('the rule "weighted" needs a weight above 0, and no other rule has one')
+        if self.weight_odd and not self.weight:
+            raise ValueError('weight_odd belongs to the rule "weighted", beside weight')
+        if self.potts > 2 and self.rule != "majority":
+            raise ValueError("Potts spins are blocked by plurality only")
+        return self
 
 
 class Known(NamedTuple):
@@ -88,14 +92,34 @@ def known_exponents(lattice: LatticeName, potts: int = 2) -> Known | None:
 
 
 def draw_sums(
-    config: IsingMCRG, size: int, coupling: float, samples: int, seed: int, weight: float | None
+    config: IsingMCRG,
+    size: int,
+    coupling: float,
+    samples: int,
+    seed: int,
+    weight: float,
+    executor: Executor | None = None,
 ) -> list[LevelSums]:
     """Draw configurations at one coupling and measure the operators of every level."""
     lattice = getattr(lattices, config.lattice)(size)
     model: Literal["ising", "potts"] = "potts" if config.potts > 2 else "ising"
-    drawn = sample(lattice, coupling, samples=samples, seed=seed, model=model, states=config.potts, every=config.every)
+    drawn = sample(
+        lattice,
+        coupling,
+        samples=samples,
+        seed=seed,
+        model=model,
+        states=config.potts,
+        every=config.every,
+        executor=executor,
+    )
     return level_sums(
-        drawn.configurations, torus(config.lattice, size), q=config.potts, seed=seed, rule=config.rule, weight=weight
+        drawn.configurations,
+        torus(config.lattice, size),
+        q=config.potts,
+        seed=seed,
+        rule=config.rule,
+        weight=weight or None,
     )
 
 
@@ -110,7 +134,7 @@ def ising_mcrg(config: IsingMCRG, run: Run) -> Result:
         )
     large = _drawn(config, run, "large", size, coupling, config.weight)
     odd = large
-    if config.weight_odd is not None and config.weight_odd != config.weight:
+    if config.weight_odd not in (0.0, config.weight):
         odd = _drawn(config, run, "odd", size, coupling, config.weight_odd)
     found = exponents(_first(large, config.blockings))
     found_odd = found if odd is large else exponents(_first(odd, config.blockings))
@@ -118,16 +142,18 @@ def ising_mcrg(config: IsingMCRG, run: Run) -> Result:
     if large[-1].ratio == 2.0 and size % 2 == 0 and len(large) > 2:
         small = _drawn(config, run, "half", size // 2, coupling, config.weight)
     half = None if small is None else exponents(small)
-    matched = [] if small is None else matched_couplings(large, small, coupling)
     known = known_exponents(config.lattice, config.potts)
     estimates: dict[str, Reported | Estimate] = {}
     ledger = Ledger()
     for name, result in (("y_t", found), ("y_h", found_odd)):
         _report(estimates, ledger, name, result, half, known)
-    exact = critical_coupling(config.lattice, config.potts)
-    if matched and found.fate == "critical":
+    if small is not None and found.fate == "critical":
+        matched = matched_couplings(large, small, coupling)
+        moved = matched[-1].minus(matched[-2]).value
         estimates["critical_coupling"] = Reported(
-            matched[-1], exact, 5e-9 if config.lattice == "cubic" else None, source="exact in two dimensions"
+            matched[-1], critical_coupling(config.lattice, config.potts),
+            tolerance=4.0 * (matched[-1].error or 0.0) + abs(moved),
+            source="exact in two dimensions; Ferrenberg, Xu and Landau (2018) in three",
         )
     text = _text(config, size, coupling, found, found_odd, half)
     pictures = {}
@@ -143,25 +169,25 @@ def ising_mcrg(config: IsingMCRG, run: Run) -> Result:
     )  # fmt: skip
 
 
-def _drawn(config: IsingMCRG, run: Run, name: str, size: int, coupling: float, weight: float | None) -> list[LevelSums]:
+def _drawn(config: IsingMCRG, run: Run, name: str, size: int, coupling: float, weight: float) -> list[LevelSums]:
     """All samples in pieces that fit into memory, each a stage; the pieces do not depend on the number of workers."""
-    samples = config.samples // 4 if name == "half" else config.samples
+    samples = config.samples // 2 if name == "half" else config.samples
     spins = math.prod(getattr(lattices, config.lattice)(size).shape)
     share = min(samples, max(500, _PIECE // spins))
     pieces = [min(share, samples - start) for start in range(0, samples, share)]
     offset = 1000 * ["large", "odd", "half"].index(name)
     return join_sums(
         [
-            run.stage(f"{name}-{k}", draw_sums, config, size, coupling, count, run.seed + offset + k, weight)
+            run.stage(f"{name}-{k}", draw_sums, config, size, coupling, count, run.seed + offset + k, weight, run.executor)
             for k, count in enumerate(pieces)
         ]
     )
 
 
-def _first(sums: list[LevelSums], blockings: int | None) -> list[LevelSums]:
-    if blockings is not None and blockings >= len(sums):
+def _first(sums: list[LevelSums], blockings: int) -> list[LevelSums]:
+    if blockings >= len(sums):
         raise ValueError(f"blockings: {blockings} asked for, {len(sums) - 1} leave 8 cells along an edge")
-    return sums if blockings is None else sums[: blockings + 1]
+    return sums[: blockings + 1] if blockings else sums
 
 
 def _report(
@@ -230,7 +256,7 @@ def _text(
     text.append(
         "Limits: error bars are statistical. What operators outside the set, blockings not made and the last lattice's "
         "own size would change is not in them; the comparisons above are the only handle on it. The allowed distance "
-        "from the reference is four standard errors and the change made by the last blocking."
+        "from the reference is four standard errors and the change made by the last blocking (of K_c: by the last match)."
     )
     return "\n\n".join(text)
 

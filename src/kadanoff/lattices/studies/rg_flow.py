@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from concurrent.futures import Executor
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -50,9 +51,13 @@ class Start(NamedTuple):
     sums: list[LevelSums]
 
 
-def flow_from(couplings: tuple[float, float], size: int, samples: int, every: int, seed: int) -> Start:
+def flow_from(
+    couplings: tuple[float, float], size: int, samples: int, every: int, seed: int, executor: Executor | None = None
+) -> Start:
     """Draw, block and fit the couplings of every level whose spins leave them open to a fit."""
-    drawn = sample(square(size), couplings if couplings[1] else couplings[0], samples=samples, seed=seed, every=every)
+    drawn = sample(square(size), couplings if couplings[1] else couplings[0], samples=samples, seed=seed, every=every,
+        executor=executor,
+    )  # fmt: skip
     spins = pack_spins(drawn.configurations)
     sums = level_sums(spins, torus("square", size), seed=seed)
     fitted = []
@@ -64,9 +69,9 @@ def flow_from(couplings: tuple[float, float], size: int, samples: int, every: in
     return Start(couplings, tuple(fitted), sums)
 
 
-def decimated(size: int, samples: int, seed: int) -> list[LevelSums]:
+def decimated(size: int, samples: int, seed: int, executor: Executor | None = None) -> list[LevelSums]:
     """Critical spins blocked by keeping one of four."""
-    drawn = sample(square(size), CRITICAL, samples=samples, seed=seed, every=8)
+    drawn = sample(square(size), CRITICAL, samples=samples, seed=seed, every=8, executor=executor)
     return level_sums(drawn.configurations, torus("square", size), rule="decimation", seed=seed)
 
 
@@ -76,13 +81,15 @@ def independent(size: int, samples: int, seed: int) -> list[LevelSums]:
     return level_sums(2 * spins - 1, torus("square", size), seed=seed)
 
 
-def other_lattice(name: Literal["triangular", "honeycomb"], samples: int, seed: int) -> list[LevelSums]:
+def other_lattice(
+    name: Literal["triangular", "honeycomb"], samples: int, seed: int, executor: Executor | None = None
+) -> list[LevelSums]:
     """Critical spins of another lattice."""
     size = {"triangular": 72, "honeycomb": 64}[name]
     lattice = triangular(size) if name == "triangular" else honeycomb(size)
     coupling = critical_coupling(name)
     assert coupling is not None
-    drawn = sample(lattice, coupling, samples=samples, seed=seed, every=8)
+    drawn = sample(lattice, coupling, samples=samples, seed=seed, every=8, executor=executor)
     return level_sums(drawn.configurations, torus(name, size), seed=seed)
 
 
@@ -95,18 +102,18 @@ def rg_flow(config: RGFlow, run: Run) -> Result:
         "mixed_below": (0.30, 0.08), "mixed_above": (0.34, 0.10),
     }  # fmt: skip
     flows = {
-        name: run.stage(f"flow-{name}", flow_from, pair, config.size, config.samples, 5, run.seed + n)
+        name: run.stage(f"flow-{name}", flow_from, pair, config.size, config.samples, 5, run.seed + n, run.executor)
         for n, (name, pair) in enumerate(starts.items())
     }
     more = config.critical_samples
-    flows["critical"] = run.stage("flow-critical", flow_from, (CRITICAL, 0.0), config.size, more, 8, run.seed + 20)
+    flows["critical"] = run.stage("flow-critical", flow_from, (CRITICAL, 0.0), config.size, more, 8, run.seed + 20, run.executor)
     count = config.universality_samples
-    flows["second_critical"] = run.stage("flow-second", flow_from, (k, k), config.size, count, 8, run.seed + 21)
+    flows["second_critical"] = run.stage("flow-second", flow_from, (k, k), config.size, count, 8, run.seed + 21, run.executor)
     sums = {
-        "decimation": run.stage("decimation", decimated, config.size, count, run.seed + 30),
+        "decimation": run.stage("decimation", decimated, config.size, count, run.seed + 30, run.executor),
         "random": run.stage("random", independent, config.size, 1000, run.seed + 31),
-        "triangular": run.stage("triangular", other_lattice, "triangular", count, run.seed + 32),
-        "honeycomb": run.stage("honeycomb", other_lattice, "honeycomb", count, run.seed + 33),
+        "triangular": run.stage("triangular", other_lattice, "triangular", count, run.seed + 32, run.executor),
+        "honeycomb": run.stage("honeycomb", other_lattice, "honeycomb", count, run.seed + 33, run.executor),
     }
     found = {name: exponents(flow.sums) for name, flow in flows.items()} | {
         name: exponents(levels) for name, levels in sums.items()
