@@ -111,6 +111,6 @@ def test_what_leaves_a_coupling_open_is_refused():
         fit_couplings(np.ones((40, 8, 8), dtype=np.int8), lattice)
     with pytest.raises(ValueError, match="Ising"):
         fit_couplings(np.zeros((40, 16, 16), dtype=np.int8), lattice)
+    cubic = even_operators("cubic") + odd_operators("cubic")
     with pytest.raises(ValueError, match="take fewer"):
-        cubic = even_operators("cubic") + odd_operators("cubic")
         fit_couplings(np.ones((40, 8, 8, 8), dtype=np.int8), torus("cubic", 8), cubic)

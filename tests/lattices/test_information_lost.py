@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kadanoff.estimates import Estimate
 from kadanoff.lattices.block_spins import bond_sum, channel, enumerate_states, information, spin_states
 from kadanoff.lattices.blocking import lattice_blocks, pyramid
 from kadanoff.lattices.information_lost import (
@@ -30,9 +32,7 @@ def test_entropy_of_the_torus_is_exact():
     for size, published in ((64, 0.302341), (128, 0.304366), (256, 0.305408)):
         assert torus_entropy(CRITICAL, (size, size)) == pytest.approx(published, abs=8e-6)
     for coupling in (0.1, CRITICAL, 0.8):
-        counted = information(
-            enumerate_states(bond_sum(spin_states(16), (4, 4)), channel((4, 4), 2)), coupling, 16
-        )
+        counted = information(enumerate_states(bond_sum(spin_states(16), (4, 4)), channel((4, 4), 2)), coupling, 16)
         assert torus_entropy(coupling, (4, 4)) == pytest.approx(counted.fine, abs=1e-8)
 
 
@@ -44,7 +44,7 @@ def test_critical_entropy_falls_with_the_context_to_a_percent_above_the_exact_on
     exact = torus_entropy(CRITICAL, (64, 64))
     assert found.estimate.value > exact - 2 * found.estimate.error
     assert found.estimate.value < 1.01 * exact + 4 * found.estimate.error
-    assert all(np.all(np.array(b) >= np.array(a)) for a, b in zip(CONTEXTS[:-1], CONTEXTS[1:], strict=True))
+    assert all(np.all(np.array(b) >= np.array(a)) for a, b in itertools.pairwise(CONTEXTS))
 
 
 def test_free_spins_have_ln_2_and_a_chain_its_exact_entropy():
@@ -68,12 +68,10 @@ def test_information_kept_of_a_small_torus_is_that_of_the_enumeration():
     spins = sample(square(4), CRITICAL, samples=40_000, every=2, seed=5).configurations
     counted = information(enumerate_states(bond_sum(spin_states(16), (4, 4)), channel((4, 4), 2)), CRITICAL, 16)
     level = pyramid(spins, torus("square", 4), levels=1)[1]
-    share = np.bincount(
-        ((level.configurations.reshape(-1, 4) > 0) * [1, 2, 4, 8]).sum(axis=1), minlength=16
-    ) / len(spins)
+    share = np.bincount(((level.configurations.reshape(-1, 4) > 0) * [1, 2, 4, 8]).sum(axis=1), minlength=16) / len(
+        spins
+    )
     blocks = -(share[share > 0] * np.log(share[share > 0])).sum() / 4
-    from kadanoff.estimates import Estimate
-
     found = information_kept(level, Estimate.exact(blocks, "nat"))
     assert found.value == pytest.approx(counted.kept, abs=0.003)
     rule = pyramid(spins, torus("square", 4), levels=1, ties="first")[1]

@@ -136,11 +136,12 @@ def test_too_few_and_impossible_spins_are_refused(tmp_path, spins):
 
 def test_reading_names_what_is_wrong(tmp_path):
     np.savez(tmp_path / "two.npz", a=np.ones((2, 4)), b=np.ones(3))
-    with pytest.raises(ValueError, match="give the name of one; it holds a, b"), open_configurations(tmp_path / "two.npz"):
+    two = tmp_path / "two.npz"
+    with pytest.raises(ValueError, match="give the name of one; it holds a, b"), open_configurations(two):
         pass
-    with pytest.raises(ValueError, match="there is no 'c'"), open_configurations(tmp_path / "two.npz", "c"):
+    with pytest.raises(ValueError, match="there is no 'c'"), open_configurations(two, "c"):
         pass
-    with pytest.raises(ValueError, match="samples"), open_configurations(tmp_path / "two.npz", "b"):
+    with pytest.raises(ValueError, match="samples"), open_configurations(two, "b"):
         pass
     with pytest.raises(ValueError, match=r"\.npy, \.npz and HDF5"), open_configurations(tmp_path / "spins.txt"):
         pass

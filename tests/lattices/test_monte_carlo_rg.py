@@ -11,6 +11,8 @@ from kadanoff.lattices.blocking import block_packed, lattice_blocks, pack_spins
 from kadanoff.lattices.lattice import honeycomb, square, triangular
 from kadanoff.lattices.monte_carlo_rg import (
     LevelSums,
+    _potts_levels,
+    _sector,
     exponents,
     join_sums,
     level_sums,
@@ -56,7 +58,8 @@ def test_exponents_of_the_square_lattice_agree_with_the_published_table(result):
     # 32^2 start, 20,000 configurations in the published run: 0.972(6) -> 0.992(10), 1.8812(3) -> 1.8759(5)
     assert result.fate == "critical"
     assert result.bins <= 6000 / (10 * result.correlation_time)
-    for sector, rows in ((result.even, [(0.972, 0.006), (0.992, 0.010)]), (result.odd, [(1.8812, 3e-4), (1.8759, 5e-4)])):
+    published = ((result.even, [(0.972, 0.006), (0.992, 0.010)]), (result.odd, [(1.8812, 3e-4), (1.8759, 5e-4)]))
+    for sector, rows in published:
         for k, (value, error) in enumerate(rows):
             entry = sector.estimate(k)
             assert abs(entry.value - value) < 4 * math.hypot(entry.error, error)
@@ -85,7 +88,9 @@ def test_decimation_gives_the_dimension_for_an_exponent(critical):
     assert abs(entry.value - 15 / 8) > 20 * entry.error
 
 
-@pytest.mark.parametrize(("coupling", "fate", "words"), [(0.36, "disordered", "high temp"), (0.5, "ordered", "low temp")])
+@pytest.mark.parametrize(
+    ("coupling", "fate", "words"), [(0.36, "disordered", "high temp"), (0.5, "ordered", "low temp")]
+)
 def test_off_critical_spins_flow_to_a_trivial_fixed_point(coupling, fate, words):
     spins = sample(square(32), coupling, samples=1000, every=4, seed=3).configurations
     found = monte_carlo_rg(spins, torus("square", 32))
@@ -116,11 +121,8 @@ def test_pieces_joined_are_the_whole_and_the_seed_decides_the_coins(critical):
 def test_potts_with_two_states_is_the_ising_model(critical):
     lattice = torus("square", 32)
     ising = level_sums(critical[:500], lattice)[0]
-    from kadanoff.lattices.monte_carlo_rg import _potts_levels
-
-    potts = _potts_levels(
-        (critical[:500] + 1) // 2, lattice, 1, 2, 2, "coin", even_operators("square")[:2], odd_operators("square")[:1], 0
-    )[0]
+    operators = even_operators("square")[:2], odd_operators("square")[:1]
+    potts = _potts_levels((critical[:500] + 1) // 2, lattice, 1, 2, 2, "coin", *operators, 0)[0]
     assert np.array_equal(2 * potts.even - [2048, 2048], ising.even[:, :2])
     assert np.allclose(potts.odd[:, 0, 1] - potts.odd[:, 0, 0], ising.odd[:, 0, 0])
 
@@ -162,10 +164,8 @@ def test_complex_eigenvalues_are_reported_and_never_made_real():
     fine = generator.normal(size=(4000, 2))
     turn = np.array([[1.0, -1.5], [1.5, 1.0]])
     coarse = fine @ np.linalg.inv(turn)  # <S'S'>^-1 <S'S> is then the rotation
-    coarse_sums = LevelSums(torus("square", 8), 2.0, coarse, coarse[:, :, None], np.array([1, 1]), 0.0)
-    fine_sums = LevelSums(torus("square", 16), 1.0, fine, fine[:, :, None], np.array([1, 1]), 0.0)
-    from kadanoff.lattices.monte_carlo_rg import _sector
-
+    coarse_sums = LevelSums(torus("square", 8), even_operators("square")[:2], 2.0, coarse, coarse[:, :, None], np.array([1, 1]), 0.0)
+    fine_sums = LevelSums(torus("square", 16), even_operators("square")[:2], 1.0, fine, fine[:, :, None], np.array([1, 1]), 0.0)
     sector = _sector(
         even_operators("square")[:2], [(fine_sums.even[:, :, None], coarse_sums.even[:, :, None], 2.0)], 20, True
     )
@@ -181,10 +181,8 @@ def test_other_lattices_flow_to_the_same_exponents(name):
         "triangular": (72, triangular(72), math.log(3) / 4),
         "honeycomb": (64, honeycomb(64), math.acosh(2) / 2),
     }[name]
-    parts = [
-        level_sums(sample(lattice, coupling, samples=2000, every=8, seed=seed).configurations, torus(name, size), seed=seed)
-        for seed in range(4)
-    ]
+    drawn = (sample(lattice, coupling, samples=2000, every=8, seed=seed).configurations for seed in range(4))
+    parts = [level_sums(spins, torus(name, size), seed=seed) for seed, spins in enumerate(drawn)]
     found = exponents(join_sums(parts))
     for sector, exact in ((found.even, 1.0), (found.odd, 15 / 8)):
         last = len(sector.values) - 1
@@ -194,12 +192,8 @@ def test_other_lattices_flow_to_the_same_exponents(name):
 
 @pytest.mark.slow
 def test_a_large_lattice_gives_the_magnetic_exponent_to_two_thousandths():
-    parts = [
-        level_sums(
-            sample(square(256), CRITICAL, samples=500, every=10, seed=seed).configurations, torus("square", 256), seed=seed
-        )
-        for seed in range(4)
-    ]
+    drawn = (sample(square(256), CRITICAL, samples=500, every=10, seed=seed).configurations for seed in range(4))
+    parts = [level_sums(spins, torus("square", 256), seed=seed) for seed, spins in enumerate(drawn)]
     found = exponents(join_sums(parts))
     entry = found.odd.estimate(2)  # 64 -> 32
     assert abs(entry.value - 15 / 8) < 2e-3 + 4 * entry.error

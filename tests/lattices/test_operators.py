@@ -73,7 +73,7 @@ def test_potts_sums_of_two_states_are_ising_sums():
     assert np.array_equal(found[:, 1, 1] - found[:, 1, 0], ising[:, 1])
     three = np.random.default_rng(4).integers(0, 3, (65, 10, 10), dtype=np.int8)
     right, below = np.roll(three, -1, axis=2), np.roll(three, -1, axis=1)
-    plain = ((three == right).sum(axis=(1, 2)) + (three == below).sum(axis=(1, 2)))
+    plain = (three == right).sum(axis=(1, 2)) + (three == below).sum(axis=(1, 2))
     assert np.array_equal(potts_sums(three, lattice, operators, 3)[:, 0].sum(axis=1), plain)
 
 

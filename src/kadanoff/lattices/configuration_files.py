@@ -80,7 +80,7 @@ def spins_of(values: NDArray[Any], kind: SpinKind, states: int, first: int = 0) 
         expected = "real fields are finite and not 0: their sign is the spin"
     elif kind == "ising":
         wrong = (given != 1) & (given != -1)
-        expected = "Ising spins are +1 and -1; for 0 and 1 say spins = \"potts\" with potts = 2, or convert them"
+        expected = 'Ising spins are +1 and -1; for 0 and 1 say spins = "potts" with potts = 2, or convert them'
     else:
         wrong = (given < 0) | (given >= states) | (given != np.rint(given))
         expected = f"Potts states are 0 to {states - 1}"

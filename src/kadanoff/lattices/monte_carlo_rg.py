@@ -64,10 +64,12 @@ _DISORDERED, _ORDERED = 0.25, 0.95
 
 @dataclass(frozen=True, eq=False)
 class LevelSums:
-    """The operators of one level: sums ``even`` (samples, operators), ``odd`` (samples, operators, components), how
-    many clusters each has, the length ``ratio`` to the level below (1 at level 0), the share of tied blocks."""
+    """The operators of one level: ``operators``, the even ones first; their sums ``even`` (samples, operators) and
+    ``odd`` (samples, operators, components); how many clusters the even ones have; the length ``ratio`` to the level
+    below (1 at level 0); the share of tied blocks."""
 
     lattice: Torus
+    operators: tuple[Operator, ...]
     ratio: float
     even: NDArray[np.float64]
     odd: NDArray[np.float64]
@@ -252,7 +254,9 @@ def level_sums(
     for level in range(count + 1):
         sums = operator_sums(spins, here, even + odd).astype(np.float64)
         found.append(
-            LevelSums(here, ratio, sums[:, : len(even)], sums[:, len(even) :, None], _numbers(even, here), tied)
+            LevelSums(
+                here, even + odd, ratio, sums[:, : len(even)], sums[:, len(even) :, None], _numbers(even, here), tied
+            )
         )
         if level < count:
             blocks = lattice_blocks(here, edge)
@@ -266,7 +270,7 @@ def join_sums(parts: Sequence[list[LevelSums]]) -> list[LevelSums]:
     first = parts[0]
     return [
         LevelSums(
-            level.lattice, level.ratio,
+            level.lattice, level.operators, level.ratio,
             np.concatenate([part[k].even for part in parts]), np.concatenate([part[k].odd for part in parts]),
             level.even_clusters,
             float(np.average([part[k].tie_fraction for part in parts], weights=[len(part[k].even) for part in parts])),
@@ -325,8 +329,8 @@ def exponents(sums: list[LevelSums], *, bins: int | None = None) -> MonteCarloRG
     number = min(possible, _MOST_BINS) if bins is None else bins
     if not 2 <= number <= possible:
         raise ValueError(f"bins: {number} asked for, and 2 to {possible} are longer than {BIN:g} correlation times")
-    even_names = even_operators(sums[0].lattice.name)[: sums[0].even.shape[1]]
-    odd_names = odd_operators(sums[0].lattice.name)[: sums[0].odd.shape[1]]
+    width = sums[0].even.shape[1]
+    even_names, odd_names = sums[0].operators[:width], sums[0].operators[width:]
     order, correlations = _order(sums[0]), tuple(_correlation(level, number) for level in sums)
     fate = _fate(order, correlations[0])
     pairs = list(itertools.pairwise(sums)) if fate == "critical" else []
@@ -346,7 +350,8 @@ def _potts_levels(
     for level in range(count + 1):
         sums = potts_sums(states, here, even + odd, q).astype(np.float64)
         magnetic = sums[:, len(even) :] - sums[:, len(even) :].mean(axis=2, keepdims=True)
-        found.append(LevelSums(here, ratio, sums[:, : len(even)].sum(axis=2), magnetic, _numbers(even, here), 0.0))
+        total = sums[:, : len(even)].sum(axis=2)
+        found.append(LevelSums(here, even + odd, ratio, total, magnetic, _numbers(even, here), 0.0))
         if level < count:
             blocks = lattice_blocks(here, edge)
             states = block_potts(states, blocks, q, ties=ties, seed=seed, level=level)
@@ -457,7 +462,10 @@ def _require_rest(what: str, series: NDArray[np.float64]) -> None:
 
 
 def _correlation(level: LevelSums, bins: int) -> Estimate:
+    """Of nearest neighbours: <s s'>, or of Potts spins (q P(alike) - 1) / (q - 1)."""
     parts = _binned(level.even[:, 0], bins).mean(axis=1) / level.even_clusters[0]
+    if (q := level.odd.shape[2]) > 1:
+        parts = (q * parts - 1) / (q - 1)
     return Estimate(float(parts.mean()), float(parts.std(ddof=1) / math.sqrt(bins)), bins, "", "bins")
 
 

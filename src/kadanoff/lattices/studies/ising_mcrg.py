@@ -32,12 +32,8 @@ class IsingMCRG(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     lattice: LatticeName = Field("square", description='"square", "triangular", "honeycomb" or "cubic".')
     potts: int = Field(2, ge=2, le=10, description="States of a spin: 2 is the Ising model.")
-    size: int = Field(
-        0, ge=0, description="Cells along an edge; 0: 64 (triangular 72, cubic 32, Potts 128)."
-    )
-    samples: int = Field(
-        40_000, ge=2000, description="Configurations; a lattice of half the size gets half as many."
-    )
+    size: int = Field(0, ge=0, description="Cells along an edge; 0: 64 (triangular 72, cubic 32, Potts 128).")
+    samples: int = Field(40_000, ge=2000, description="Configurations; a lattice of half the size gets half as many.")
     every: int = Field(8, ge=1, description="Swendsen-Wang sweeps between configurations.")
     coupling: float = Field(0.0, ge=0, description="K = J/kT; 0: the known critical coupling.")
     blockings: int = Field(0, ge=0, description="How often to block; 0: to 8 cells along an edge.")
@@ -126,7 +122,8 @@ def draw_sums(
 def ising_mcrg(config: IsingMCRG, run: Run) -> Result:
     """Critical exponents from block spins: stability matrices of every blocking, with truncation and finite size
     judged."""
-    size = config.size or (128 if config.potts > 2 else {"triangular": 72, "cubic": 32}.get(config.lattice, 64))
+    config = _filled_in(config)
+    size = config.size
     coupling = config.coupling or critical_coupling(config.lattice, config.potts)
     if coupling is None:
         raise ValueError(
@@ -151,7 +148,8 @@ def ising_mcrg(config: IsingMCRG, run: Run) -> Result:
         matched = matched_couplings(large, small, coupling)
         moved = matched[-1].minus(matched[-2]).value
         estimates["critical_coupling"] = Reported(
-            matched[-1], critical_coupling(config.lattice, config.potts),
+            matched[-1],
+            critical_coupling(config.lattice, config.potts),
             tolerance=4.0 * (matched[-1].error or 0.0) + abs(moved),
             source="exact in two dimensions; Ferrenberg, Xu and Landau (2018) in three",
         )
@@ -169,6 +167,16 @@ def ising_mcrg(config: IsingMCRG, run: Run) -> Result:
     )  # fmt: skip
 
 
+def _filled_in(config: IsingMCRG) -> IsingMCRG:
+    size, samples, every = {
+        "square": (64, 40_000, 8), "triangular": (72, 20_000, 8), "honeycomb": (64, 20_000, 8), "cubic": (32, 6_000, 4),
+    }[config.lattice]  # fmt: skip
+    if config.potts > 2:
+        size, samples, every = 128, 6_000, 24
+    update = {"size": config.size or size, "samples": config.samples or samples, "every": config.every or every}
+    return config.model_copy(update=update)
+
+
 def _drawn(config: IsingMCRG, run: Run, name: str, size: int, coupling: float, weight: float) -> list[LevelSums]:
     """All samples in pieces that fit into memory, each a stage; the pieces do not depend on the number of workers."""
     samples = config.samples // 2 if name == "half" else config.samples
@@ -178,7 +186,9 @@ def _drawn(config: IsingMCRG, run: Run, name: str, size: int, coupling: float, w
     offset = 1000 * ["large", "odd", "half"].index(name)
     return join_sums(
         [
-            run.stage(f"{name}-{k}", draw_sums, config, size, coupling, count, run.seed + offset + k, weight, run.executor)
+            run.stage(
+                f"{name}-{k}", draw_sums, config, size, coupling, count, run.seed + offset + k, weight, run.executor
+            )
             for k, count in enumerate(pieces)
         ]
     )
@@ -256,7 +266,8 @@ def _text(
     text.append(
         "Limits: error bars are statistical. What operators outside the set, blockings not made and the last lattice's "
         "own size would change is not in them; the comparisons above are the only handle on it. The allowed distance "
-        "from the reference is four standard errors and the change made by the last blocking (of K_c: by the last match)."
+        "from the reference is four standard errors and the change made by the last blocking (of K_c: by "
+        "the last match)."
     )
     return "\n\n".join(text)
 

@@ -166,7 +166,8 @@ def _text(config: MCRG, found: MonteCarloRG, couplings: list[Couplings | str]) -
     if config.temperature is not None and known is not None and config.spins != "real":
         off = (1.0 / config.temperature / known - 1.0) * 100
         text.append(
-            f"With nearest neighbours alone the critical coupling is {known:.6g}; yours, {1 / config.temperature:.6g}, is "
+            f"With nearest neighbours alone the critical coupling is {known:.6g}; yours, "
+            f"{1 / config.temperature:.6g}, is "
             f"{off:+.2f} % off. Exponents near but not at it are those of a flow that is leaving."
         )
     first = couplings[0] if couplings else "not for Potts spins"
@@ -175,7 +176,8 @@ def _text(config: MCRG, found: MonteCarloRG, couplings: list[Couplings | str]) -
         text.append(
             "Couplings fitted at level 0: "
             + ", ".join(f"{name} {value}" for name, value in first.estimates().items())
-            + f"{given}. Where nn is not what you put in, or others are not zero, the model has further interactions, the "
+            + f"{given}. Where nn is not what you put in, or others are not zero, the model has further "
+            "interactions, the "
             "sites are not in the order this lattice expects, or the samples are not in equilibrium."
         )
     text.append(

@@ -106,9 +106,13 @@ def rg_flow(config: RGFlow, run: Run) -> Result:
         for n, (name, pair) in enumerate(starts.items())
     }
     more = config.critical_samples
-    flows["critical"] = run.stage("flow-critical", flow_from, (CRITICAL, 0.0), config.size, more, 8, run.seed + 20, run.executor)
+    flows["critical"] = run.stage(
+        "flow-critical", flow_from, (CRITICAL, 0.0), config.size, more, 8, run.seed + 20, run.executor
+    )
     count = config.universality_samples
-    flows["second_critical"] = run.stage("flow-second", flow_from, (k, k), config.size, count, 8, run.seed + 21, run.executor)
+    flows["second_critical"] = run.stage(
+        "flow-second", flow_from, (k, k), config.size, count, 8, run.seed + 21, run.executor
+    )
     sums = {
         "decimation": run.stage("decimation", decimated, config.size, count, run.seed + 30, run.executor),
         "random": run.stage("random", independent, config.size, 1000, run.seed + 31),
