@@ -1,5 +1,6 @@
 """Claim: blocking is free. A 2 x 2 majority with coins costs at most 0.05 ns a spin on packed spins, the eleven
-operators of a 64 x 64 lattice some microseconds a configuration, the couplings of 400 configurations less than half a second."""
+operators of a 64 x 64 lattice some microseconds a configuration, the couplings of 400
+configurations less than half a second."""
 
 from __future__ import annotations
 

@@ -114,3 +114,18 @@ def test_what_leaves_a_coupling_open_is_refused():
     cubic = even_operators("cubic") + odd_operators("cubic")
     with pytest.raises(ValueError, match="take fewer"):
         fit_couplings(np.ones((40, 8, 8, 8), dtype=np.int8), torus("cubic", 8), cubic)
+
+
+def test_weights_are_chosen_where_a_flow_stands_still():
+    from kadanoff.lattices.tuned_weight import level_change, tuned_weights
+
+    spins = pack_spins(sample(square(32), CRITICAL, samples=1500, every=4, seed=14).configurations)
+    lattice, weights = torus("square", 32), np.array([0.1, 0.8, 2.0])
+    even, odd, changes = tuned_weights(spins, lattice, weights)
+    assert even in weights
+    assert odd in weights
+    # a weight near zero makes noise of any spins: the correlations fall at each level
+    assert changes[0, 0] > 2 * changes[:, 0].min()
+    assert level_change(level_sums(spins, lattice, rule="weighted", weight=0.8))[0] == pytest.approx(changes[1, 0])
+    with pytest.raises(ValueError, match="two blockings"):
+        level_change(level_sums(spins, lattice, levels=1))

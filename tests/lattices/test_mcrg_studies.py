@@ -55,8 +55,10 @@ def test_off_critical_exponents_are_withheld_with_a_reason():
 
 
 def test_settings_that_make_no_sense_are_refused():
-    with pytest.raises(ValidationError, match="needs a weight"):
-        IsingMCRG(rule="weighted")
+    with pytest.raises(ValidationError, match="belongs to the rule"):
+        IsingMCRG(weight=0.4, weight_odd=0.5)
+    with pytest.raises(ValidationError, match="both weights"):
+        IsingMCRG(rule="weighted", weight=0.4)
     with pytest.raises(ValidationError, match="plurality"):
         IsingMCRG(potts=3, rule="decimation")
     with pytest.raises(ValueError, match="no critical coupling"):

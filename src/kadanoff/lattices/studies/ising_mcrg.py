@@ -14,9 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from kadanoff import plotting
 from kadanoff.estimates import Estimate
 from kadanoff.lattices import lattice as lattices
+from kadanoff.lattices.blocking import pack_spins
 from kadanoff.lattices.monte_carlo_rg import LevelSums, MonteCarloRG, Sector, exponents, join_sums, level_sums
 from kadanoff.lattices.sampling import sample
 from kadanoff.lattices.tori import LatticeName, torus
+from kadanoff.lattices.tuned_weight import tuned_weights
 from kadanoff.lattices.two_lattice import matched_couplings
 from kadanoff.losses import Ledger, Loss
 from kadanoff.study import Picture, Reported, Result, Run, judge
@@ -24,6 +26,8 @@ from kadanoff.study import Picture, Reported, Result, Run, judge
 __all__ = ["IsingMCRG", "allowed", "critical_coupling", "draw_exponents", "draw_sums", "ising_mcrg", "known_exponents"]
 
 _PIECE = 1 << 24  # spins drawn and blocked at once
+_WEIGHED = 600  # configurations by which weights are chosen
+_WEIGHTS = np.arange(0.20, 1.21, 0.05)
 
 
 class IsingMCRG(BaseModel):
@@ -33,22 +37,31 @@ class IsingMCRG(BaseModel):
     lattice: LatticeName = Field("square", description='"square", "triangular", "honeycomb" or "cubic".')
     potts: int = Field(2, ge=2, le=10, description="States of a spin: 2 is the Ising model.")
     size: int = Field(0, ge=0, description="Cells along an edge; 0: 64 (triangular 72, cubic 32, Potts 128).")
-    samples: int = Field(40_000, ge=2000, description="Configurations; a lattice of half the size gets half as many.")
-    every: int = Field(8, ge=1, description="Swendsen-Wang sweeps between configurations.")
+    samples: int = Field(
+        0,
+        ge=0,
+        description="Configurations; 0: 40,000 (triangular and honeycomb 20,000, Potts and cubic 6,000). A lattice of "
+        "half the size gets half as many.",
+    )
+    every: int = Field(0, ge=0, description="Swendsen-Wang sweeps between configurations; 0: 8 (Potts 24, cubic 4).")
     coupling: float = Field(0.0, ge=0, description="K = J/kT; 0: the known critical coupling.")
     blockings: int = Field(0, ge=0, description="How often to block; 0: to 8 cells along an edge.")
     rule: Literal["majority", "weighted", "decimation"] = Field(
         "majority", description="The block-spin rule (of Potts spins always the plurality)."
     )
-    weight: float = Field(0.0, ge=0, description='w of the rule "weighted", P(S) ~ exp(w S sum s), for y_t.')
-    weight_odd: float = Field(0.0, ge=0, description="w for y_h where it is another.")
+    weight: float = Field(
+        0.0,
+        ge=0,
+        description='w of the rule "weighted", P(S) ~ exp(w S sum s), for y_t; 0: where correlations change least.',
+    )
+    weight_odd: float = Field(0.0, ge=0, description="The same for y_h; 0: chosen likewise.")
 
     @model_validator(mode="after")
     def _one_rule(self) -> IsingMCRG:
-        if (self.rule == "weighted") != (self.weight > 0):
-            raise ValueError('the rule "weighted" needs a weight above 0, and no other rule has one')
-        if self.weight_odd and not self.weight:
-            raise ValueError('weight_odd belongs to the rule "weighted", beside weight')
+        if (self.weight or self.weight_odd) and self.rule != "weighted":
+            raise ValueError('a weight belongs to the rule "weighted"')
+        if bool(self.weight) != bool(self.weight_odd):
+            raise ValueError("give both weights, for y_t and y_h, or none")
         if self.potts > 2 and self.rule != "majority":
             raise ValueError("Potts spins are blocked by plurality only")
         return self
@@ -119,6 +132,13 @@ def draw_sums(
     )
 
 
+def choose_weights(name: LatticeName, size: int, coupling: float, seed: int) -> tuple[float, float]:
+    """Weights for the even and the odd sector, from samples of their own and before any exponent is known."""
+    drawn = sample(getattr(lattices, name)(size), coupling, samples=_WEIGHED, seed=seed)
+    even, odd, _ = tuned_weights(pack_spins(drawn.configurations), torus(name, size), _WEIGHTS, seed=seed)
+    return even, odd
+
+
 def ising_mcrg(config: IsingMCRG, run: Run) -> Result:
     """Critical exponents from block spins: stability matrices of every blocking, with truncation and finite size
     judged."""
@@ -129,21 +149,23 @@ def ising_mcrg(config: IsingMCRG, run: Run) -> Result:
         raise ValueError(
             f"no critical coupling is known for q = {config.potts} on the {config.lattice} lattice: set one"
         )
-    large = _drawn(config, run, "large", size, coupling, config.weight)
-    odd = large
-    if config.weight_odd not in (0.0, config.weight):
-        odd = _drawn(config, run, "odd", size, coupling, config.weight_odd)
+    weight, weight_odd = config.weight, config.weight_odd
+    if config.rule == "weighted" and not weight:
+        weight, weight_odd = run.stage("weights", choose_weights, config.lattice, size, coupling, run.seed + 5000)
+    large = _drawn(config, run, "large", size, coupling, weight)
+    odd = large if weight_odd == weight else _drawn(config, run, "odd", size, coupling, weight_odd)
     found = exponents(_first(large, config.blockings))
     found_odd = found if odd is large else exponents(_first(odd, config.blockings))
     small = None
     if large[-1].ratio == 2.0 and size % 2 == 0 and len(large) > 2:
-        small = _drawn(config, run, "half", size // 2, coupling, config.weight)
+        small = _drawn(config, run, "half", size // 2, coupling, weight)
     half = None if small is None else exponents(small)
+    half = half if half is not None and half.fate == found.fate == "critical" else None
     known = known_exponents(config.lattice, config.potts)
     estimates: dict[str, Reported | Estimate] = {}
     ledger = Ledger()
     for name, result in (("y_t", found), ("y_h", found_odd)):
-        _report(estimates, ledger, name, result, half, known)
+        _report(estimates, ledger, name, result, half if result is found else None, known)
     if small is not None and found.fate == "critical":
         matched = matched_couplings(large, small, coupling)
         moved = matched[-1].minus(matched[-2]).value
@@ -154,6 +176,9 @@ def ising_mcrg(config: IsingMCRG, run: Run) -> Result:
             source="exact in two dimensions; Ferrenberg, Xu and Landau (2018) in three",
         )
     text = _text(config, size, coupling, found, found_odd, half)
+    if config.rule == "weighted":
+        chosen = "as given" if config.weight else "chosen where correlations change least from level to level"
+        text = f"Weights w = {weight:.3g} for y_t and {weight_odd:.3g} for y_h, {chosen}.\n\n{text}"
     pictures = {}
     if found.fate == "critical":
         pictures["exponents"] = draw_exponents({config.lattice: (found, found_odd)}, known)
@@ -247,8 +272,8 @@ def _text(
         f"{found.correlation_time:.3g} samples."
     ]
     text.append(found.verdict() if odd is found else f"Even: {found.verdict()} Odd: {odd.verdict()}")
-    if half is not None and found.fate == "critical" and half.fate == "critical":
-        k = len(half.even.values) - 1
+    if half is not None:
+        k = min(len(found.even.values), len(half.even.values)) - 1
         parts = []
         for name, wide, narrow in (("y_t", found.even, half.even), ("y_h", found.odd, half.odd)):
             one, two = wide.estimate(k), narrow.estimate(k)
