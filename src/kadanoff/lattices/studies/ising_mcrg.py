@@ -157,16 +157,16 @@ def ising_mcrg(config: IsingMCRG, run: Run) -> Result:
     found = exponents(_first(large, config.blockings))
     found_odd = found if odd is large else exponents(_first(odd, config.blockings))
     small = None
-    if large[-1].ratio == 2.0 and size % 2 == 0 and len(large) > 2:
+    if found.fate == "critical" and large[-1].ratio == 2.0 and size % 2 == 0 and len(large) > 2:
         small = _drawn(config, run, "half", size // 2, coupling, weight)
     half = None if small is None else exponents(small)
-    half = half if half is not None and half.fate == found.fate == "critical" else None
+    half = half if half is not None and half.fate == "critical" else None
     known = known_exponents(config.lattice, config.potts)
     estimates: dict[str, Reported | Estimate] = {}
     ledger = Ledger()
     for name, result in (("y_t", found), ("y_h", found_odd)):
         _report(estimates, ledger, name, result, half if result is found else None, known)
-    if small is not None and found.fate == "critical":
+    if small is not None:
         matched = matched_couplings(large, small, coupling)
         moved = matched[-1].minus(matched[-2]).value
         estimates["critical_coupling"] = Reported(
