@@ -10,14 +10,15 @@ from scipy.sparse.csgraph import connected_components
 
 from kadanoff.estimates import mean
 from kadanoff.lattices._kernels import chains as kernels
-from kadanoff.lattices._kernels import cluster
+from kadanoff.lattices._kernels import cluster, sfc64
 from kadanoff.lattices.enumeration import spectrum
+from kadanoff.lattices.kaufman import torus_energy
 from kadanoff.lattices.lattice import cubic, honeycomb, square, triangular
 from kadanoff.lattices.sampling import sample
 
 CRITICAL = math.log1p(math.sqrt(2.0)) / 2
 CASES = {
-    "square": (square(4), CRITICAL, {}),
+    "square": (square(4), CRITICAL, {"algorithm": "swendsen-wang"}),
     "square, Wolff": (square(4), CRITICAL, {"algorithm": "wolff"}),
     "square, Metropolis": (square(4), CRITICAL, {"algorithm": "metropolis"}),
     "square, antiferromagnet": (square(4), -0.4, {}),
@@ -36,6 +37,8 @@ CASES = {
     "Potts, Wolff": (square(3), math.log1p(math.sqrt(3)), {"model": "potts", "states": 3, "algorithm": "wolff"}),
     "Potts, Metropolis": (square(3), 0.9, {"model": "potts", "states": 3, "algorithm": "metropolis"}),
     "Potts, field": (square(3), 0.9, {"model": "potts", "states": 3, "field": 0.1}),
+    "square, multispin": (square(4), CRITICAL, {"algorithm": "multispin"}),
+    "oblong, multispin": (square(2, 8), 0.3, {"algorithm": "multispin"}),
     "no coupling": (square(4), 0.0, {}),
 }
 
@@ -78,12 +81,13 @@ def test_what_is_reported_belongs_to_the_configurations():
         assert drawn.energies == pytest.approx(-(0.2 * sums[0] + 0.1 * sums[1] + 0.02 * along) / 36)
 
 
-@pytest.mark.parametrize("algorithm", ["swendsen-wang", "wolff", "metropolis"])
+@pytest.mark.parametrize("algorithm", ["swendsen-wang", "wolff", "metropolis", "multispin"])
 def test_workers_change_no_bit(algorithm):
-    alone = sample(square(6), 0.4, samples=33, seed=5, algorithm=algorithm)
+    count = 600 if algorithm == "multispin" else 33
+    alone = sample(square(6), 0.4, samples=count, seed=5, algorithm=algorithm)
     with ThreadPoolExecutor(3) as pool:
-        shared = sample(square(6), 0.4, samples=33, seed=5, algorithm=algorithm, executor=pool)
-    other = sample(square(6), 0.4, samples=33, seed=6, algorithm=algorithm)
+        shared = sample(square(6), 0.4, samples=count, seed=5, algorithm=algorithm, executor=pool)
+    other = sample(square(6), 0.4, samples=count, seed=6, algorithm=algorithm)
     assert np.array_equal(alone.configurations, shared.configurations)
     assert np.array_equal(alone.energies, shared.energies)
     assert alone.autocorrelation_time == shared.autocorrelation_time
@@ -105,21 +109,31 @@ def test_bernoulli_words_have_their_probability():
     assert not out[:10].any()
 
 
+def numpys_sfc64(state):
+    """numpy's generator in a state of ours: an independent twin."""
+    generator = np.random.SFC64()
+    told = generator.state
+    told["state"]["state"] = np.array(state, np.uint64)
+    generator.state = told
+    return generator
+
+
 def test_bernoulli_words_are_the_comparison_of_binary_fractions():
     """Each lane reads one digit of u from each random word, the first digit first: bit set where u < p."""
-    from kadanoff.random import philox
-
-    p, seed, stream, step = 0b1011 << 60, 5, 6, 7
-    out = np.empty(3, np.uint64)
-    cluster.bernoulli_words(np.uint64(p), seed, stream, step, 3, out)
-    for w in range(3):
-        digits = []
-        for call in range(2):
-            a, b, c, d = (int(x) for x in philox(w * 32 + call, step, 0, stream, seed, 0))
-            digits += [(a << 32) | b, (c << 32) | d]
-        for lane in range(64):
-            u = sum(((digits[k] >> lane) & 1) << (63 - k) for k in range(4))
-            assert (int(out[w]) >> lane) & 1 == (u < p)
+    p, stream, step = 0xB3C5 << 48, 6, 7
+    out = np.empty(40, np.uint64)
+    cluster.bernoulli_words(np.uint64(p), 5, stream, step, len(out), out)
+    generator = numpys_sfc64(sfc64.seed_sfc64(5, stream, step))
+    for word in out:
+        undecided, expected = set(range(64)), 0
+        for digit in (p >> (63 - k) & 1 for k in range(16)):
+            if not undecided:
+                break
+            r = int(generator.random_raw())
+            differ = {lane for lane in undecided if r >> lane & 1 != digit}
+            expected |= sum(digit << lane for lane in differ)
+            undecided -= differ
+        assert int(word) == expected
 
 
 def bits_of(threshold, seed, stream, step, count):
@@ -144,12 +158,13 @@ def test_a_sweep_of_swendsen_and_wang_is_that_of_a_plain_graph(shape, states, fi
     lattice = square(*shape)
     n, seed, step = lattice.sites, 12, (3 << 40) + 5
     threshold = np.uint64(int(0.55 * 2.0**64))
-    kept = np.concatenate([bits_of(threshold, seed, cluster.BONDS + k, step, n) for k in (0, 1)])
+    up, left = (bits_of(threshold, seed, cluster.BONDS + k, step, n) for k in (0, 1))
+    kept = np.concatenate([up[lattice.bonds[:n, 1]], left[lattice.bonds[n:, 1]]])
     before = np.where(rng.random(n) < 0.8, 0, rng.integers(states, size=n)).astype(np.int8)
     cells, active = clusters_of(before, lattice.bonds, kept)
     fast, words = before.reshape(shape).copy(), np.empty((2, n // 64 + 1), np.uint64)
-    parent, size, fresh = np.empty(n, np.int32), np.empty(n, np.int64), np.empty(n, np.int8)
-    labels = np.empty(shape, np.int32)
+    parent, size, fresh = np.empty(n, np.uint32), np.empty(n, np.int64), np.empty(n, np.int8)
+    labels = np.empty(shape, np.uint32)
     cluster.swendsen_wang_square(fast, threshold, states, field, seed, step, words, labels, parent, size, fresh)
     # a label is new where neither the bond to the left nor that above is active
     down, right = active[:n].reshape(shape), active[n:].reshape(shape)
@@ -160,6 +175,9 @@ def test_a_sweep_of_swendsen_and_wang_is_that_of_a_plain_graph(shape, states, fi
     first = np.array([np.flatnonzero(cells == c)[0] for c in range(cells.max() + 1)])
     assert np.array_equal(fast.ravel(), twin_states(number[first], cells, states, field, seed, step))
 
+    kept = np.concatenate([up, left])  # bit k of a shell: its bond k
+    cells, _ = clusters_of(before, lattice.bonds, kept)
+    first = np.array([np.flatnonzero(cells == c)[0] for c in range(cells.max() + 1)])
     slow, words = before.copy(), np.empty(2 * n // 64 + 1, np.uint64)
     starts, thresholds = np.array([0, n, 2 * n]), np.array([threshold, threshold])
     cluster.swendsen_wang(
@@ -251,9 +269,35 @@ def test_slow_chains_are_not_taken_for_equilibrium():
     assert sample(square(32), CRITICAL, samples=8, seed=1, longest=2048).dropped <= 1024
 
 
+@pytest.mark.parametrize("algorithm", ["swendsen-wang", "wolff", "multispin"])
+@pytest.mark.parametrize(("side", "coupling"), [(16, CRITICAL), (24, 0.4), (24, 0.47)])
+def test_against_kaufman(side, coupling, algorithm):
+    """Energy of a torus too large to count, within 4 standard errors."""
+    drawn = sample(square(side), coupling, samples=4000, seed=21, algorithm=algorithm)
+    energy = mean(drawn.energies).scaled(1 / coupling)
+    assert abs(energy.value - torus_energy(coupling, (side, side))) < 4 * energy.error
+    assert energy.error < 0.005
+
+
+def test_which_algorithm_is_chosen():
+    assert sample(square(8), CRITICAL, samples=64, seed=1).algorithm == "multispin"
+    for lattice, coupling, options in [
+        (square(8), CRITICAL, {"samples": 10}),
+        (square(9), CRITICAL, {}),
+        (square(8), 0.01, {}),
+        (square(8), CRITICAL, {"field": 0.1}),
+        (triangular(6), 0.2, {}),
+        (square(8), 0.4, {"model": "potts"}),
+    ]:
+        drawn = sample(lattice, coupling, **{"samples": 64, "seed": 1, "every": 1, "equilibration": 1, **options})
+        assert drawn.algorithm == "swendsen-wang"
+    assert sample(square(128), CRITICAL, samples=64, seed=1, every=1, equilibration=1).algorithm == "swendsen-wang"
+    assert sample(square(8), -0.2, samples=64, seed=1).algorithm == "metropolis"
+
+
 def test_ground_states():
     """So cold that nothing moves but the sign: no drift, and both signs are seen."""
-    drawn = sample(square(4), 12.0, samples=200, seed=1)
+    drawn = sample(square(4), 12.0, samples=200, seed=1, algorithm="swendsen-wang")
     assert np.all(np.abs(drawn.magnetisations) == 1)
     assert abs(drawn.magnetisations.mean()) < 4.5 / math.sqrt(200)
     assert drawn.autocorrelation_time.value == 1
@@ -272,6 +316,9 @@ def test_ground_states():
         ({"samples": 0}, "at least one"),
         ({"every": 0}, "at least one sweep"),
         ({"algorithm": "heat"}, "none of"),
+        ({"algorithm": "multispin", "field": 0.1}, "even sides"),
+        ({"algorithm": "multispin", "coupling": -0.1}, "even sides"),
+        ({"equilibration": -1}, "dropped"),
     ],
 )
 def test_refusals(options, words):

@@ -19,8 +19,9 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import entr, logsumexp
+from scipy.special import entr
 
+from kadanoff.lattices.kaufman import log_partition
 from kadanoff.maps import Map
 
 __all__ = [
@@ -123,25 +124,3 @@ def information(states: Enumeration, coupling: float, blocks: int) -> BlockInfor
     return BlockInformation(
         float(fine) / blocks, float(entr(each @ states.blocks).sum()) / blocks, float(each @ states.noise) / blocks
     )
-
-
-def log_partition(coupling: float, shape: tuple[int, int]) -> float:
-    """ln Z of the Ising torus of ``shape`` (rows, columns) in closed form, for K > 0.
-
-    Z = (2 sinh 2K)^(mn/2) / 2 [prod 2 cosh(m g_{2r+1}/2) + prod 2 sinh(m g_{2r+1}/2) + prod 2 cosh(m g_{2r}/2) + prod 2
-    sinh(m g_{2r}/2)], cosh g_r = cosh 2K coth 2K - cos(pi r / n), g_0 = 2K + ln tanh K. B. Kaufman, Phys. Rev. 76, 1232
-    (1949), eq. 39.
-    """
-    if coupling <= 0:
-        raise ValueError(f"the closed form needs K > 0, not {coupling}")
-    m, n = shape
-    order = np.arange(2 * n)
-    gamma = np.arccosh(np.maximum(np.cosh(2 * coupling) / np.tanh(2 * coupling) - np.cos(np.pi * order / n), 1.0))
-    gamma[0] = 2 * coupling + math.log(math.tanh(coupling))
-    half = m * gamma / 2
-    logs, signs = [], []
-    for parity in (1, 0):
-        x = half[parity::2]
-        logs += [float(np.sum(np.logaddexp(x, -x))), float(np.sum(np.log(np.abs(2 * np.sinh(x)) + 1e-300)))]
-        signs += [1.0, float(np.prod(np.sign(x)))]
-    return m * n / 2 * math.log(2 * math.sinh(2 * coupling)) - math.log(2) + float(logsumexp(logs, b=signs))

@@ -14,26 +14,29 @@ import math
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kadanoff.estimates import Estimate, integrated_time, means
-from kadanoff.lattices._kernels import chains as kernels
-from kadanoff.lattices.lattice import Lattice, colours
+from kadanoff.lattices.chains import REPLICAS, Leg, Record, System, run, start
+from kadanoff.lattices.lattice import Lattice
 from kadanoff.parallel import map_ordered
 
 __all__ = ["Algorithm", "Configurations", "sample"]
 
-Algorithm = Literal["auto", "swendsen-wang", "wolff", "metropolis"]
+Algorithm = Literal["auto", "swendsen-wang", "wolff", "metropolis", "multispin"]
 Model = Literal["ising", "potts"]
 
-_START = 0x5374_0000  # stream of disordered starts
 _CHAINS = 8  # of one site at a time: the same whatever the number of workers
-_FIRST = 64  # sweeps, after which equilibrium is first looked for
+_GROUPS = 4  # most words of 64 chains, of the multi-spin code
+_FIRST = 64  # records, after which equilibrium is first looked for
 _TIMES = 20  # autocorrelation times that the kept half of a chain must hold
+_SHORTEST = 4  # records that have an autocorrelation time at all
 _AGREE = 3.0  # standard errors
+_WEAK = 0.1  # coupling, below which Metropolis flips nearly all spins at every sweep and forgets slowly
+_LENGTHS, _LOCAL_REACH = 3.0, 80.0  # correlation lengths of a reach; the reach up to which local moves win
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,73 +65,6 @@ class Configurations:
     every: int
     chains: int
     algorithm: str
-
-
-@dataclass(frozen=True, eq=False)
-class _System:
-    """A model in the words of the kernels: like couplings J, a field for each state."""
-
-    lattices: tuple[Lattice, ...]
-    model: str
-    states: int
-    couplings: tuple[float, ...]
-    field: float
-    algorithm: str
-    seed: int
-    clusters: int = 1
-
-    @property
-    def like(self) -> NDArray[np.float64]:
-        return np.array(self.couplings) * (2.0 if self.model == "ising" else 1.0)
-
-    @property
-    def fields(self) -> NDArray[np.float64]:
-        if self.model == "ising":
-            return np.array([-self.field, self.field])
-        return np.where(np.arange(self.states) == 0, self.field, 0.0)
-
-    @property
-    def starts(self) -> NDArray[np.int64]:
-        return np.cumsum([0, *(len(lattice.bonds) for lattice in self.lattices)])
-
-    def sums(self, like: NDArray[np.int64]) -> NDArray[np.int64]:
-        """S_a from numbers of like bonds (..., couplings)."""
-        return 2 * like - np.diff(self.starts) if self.model == "ising" else like
-
-    def energies(self, sums: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray[np.float64]:
-        return np.asarray(-(sums @ np.array(self.couplings) + counts @ self.fields) / self.lattices[0].sites)
-
-    def magnetisations(self, counts: NDArray[np.int64]) -> NDArray[np.float64]:
-        """From numbers of sites in each state (..., q)."""
-        n = self.lattices[0].sites
-        if self.model == "ising":
-            return np.asarray((counts[..., 1] - counts[..., 0]) / n)
-        return np.asarray((self.states * counts.max(axis=-1) / n - 1) / (self.states - 1))
-
-
-@dataclass(frozen=True, eq=False)
-class _Leg:
-    """A stretch of one chain: from ``spins`` at sweep ``first``, ``sweeps`` more, ``keep`` configurations."""
-
-    system: _System
-    chain: int
-    spins: NDArray[np.int8]
-    first: int
-    sweeps: int
-    every: int = 1
-    keep: int = 0
-
-
-@dataclass(frozen=True, eq=False)
-class _Record:
-    """What a leg leaves: its last spins, like bonds (sweeps, couplings) and states (sweeps, q), configurations (keep,
-    n), and how many sites Wolff's clusters had."""
-
-    spins: NDArray[np.int8]
-    like: NDArray[np.int64]
-    counts: NDArray[np.int64]
-    stored: NDArray[np.int8]
-    flipped: int = 0
 
 
 def sample(
@@ -161,7 +97,9 @@ def sample(
         model, states: "ising", or "potts" with q = states.
         field: h.
         algorithm: "swendsen-wang" (couplings >= 0, any field), "wolff" (couplings >= 0, no field), "metropolis" (any),
-            or "auto": Swendsen-Wang where it can be had.
+            "multispin" (Metropolis of 64 chains at once: Ising, square lattices of even sides, one coupling > 0, no
+            field). "auto" takes multispin for 64 samples and more where the lattice or the correlation length is
+            small, else Swendsen-Wang where it can be had.
         every: sweeps between samples; by default the autocorrelation time.
         equilibration: sweeps to drop without a test; by default found as above.
         longest: sweeps, after which the search for equilibrium is given up.
@@ -170,56 +108,61 @@ def sample(
     Raises:
         ValueError: for what an algorithm cannot do, and where no equilibrium is found within ``longest`` sweeps.
     """
-    system = _system(lattice, coupling, model, states, field, algorithm, seed)
     if samples < 1:
         raise ValueError(f"sample: at least one configuration, not {samples}")
     if every is not None and every < 1:
         raise ValueError(f"sample: every = {every} sweeps; at least one sweep lies between samples")
-    chains = min(_CHAINS, samples)
-    records = [_Record(_start(system, chain), *_nothing(system)) for chain in range(chains)]
+    if equilibration is not None and equilibration < 0:
+        raise ValueError(f"sample: {equilibration} sweeps cannot be dropped")
+    system = _system(lattice, coupling, model, states, field, algorithm, samples, seed)
+    stride = system.stride
+    # numbers of chains follow from the number of samples alone, so that workers change no bit
+    legs = min(_CHAINS, samples) if system.chains == 1 else min(_GROUPS, -(-samples // (4 * system.chains)))
+    # local moves need ages to rid a cold lattice of the stripes that a random start leaves
+    mixed = system.algorithm in ("swendsen-wang", "wolff")
+    spins = [start(system, number, mixed and number % 2 == 1) for number in range(legs)]
     if system.algorithm == "wolff":
-        system = replace(system, clusters=_clusters(system, records))
-    series, dropped = np.empty((chains, 0, 2)), 0
-    if equilibration is not None:
-        records, series = _go_on(system, records, series, 0, max(int(equilibration), 4), executor)
-        dropped, spacing = int(equilibration), every or _spacing(_times(series)[0])
-    else:
-        length = _FIRST
-        while True:
-            records, series = _go_on(system, records, series, series.shape[1], length, executor)
-            dropped = series.shape[1] // 2
-            trouble, tau = _trouble(series[:, dropped:], _random_starts(system))
-            if not trouble:
-                break
-            if 2 * series.shape[1] > longest:
-                raise ValueError(
-                    f"sample: no equilibrium after {series.shape[1]} sweeps of {system.algorithm}: {trouble}. Take "
-                    "another algorithm, a smaller lattice, or a larger `longest`"
-                )
-            length = series.shape[1]
-        spacing = every or _spacing(tau)
-    share = -(-samples // chains)
-    first = series.shape[1]
-    legs = [
-        _Leg(system, chain, record.spins, first, share * spacing, spacing, share)
-        for chain, record in enumerate(records)
-    ]
-    records = list(map_ordered(_run, legs, executor))
-    series = np.concatenate([series[:, dropped:], np.stack([_observed(system, record) for record in records])], axis=1)
+        system = replace(system, clusters=_clusters(system, spins))
+    series, dropped = np.empty((legs * system.chains, 0, 2)), 0
+    length = _FIRST if equilibration is None else max(-(-equilibration // stride), 0 if every else _FIRST)
+    tau = 1.0
+    while length:
+        spins, later = _go_on(system, spins, series.shape[1], length, executor)
+        series = np.concatenate([series, later], axis=1)
+        dropped = series.shape[1] if equilibration is not None else series.shape[1] // 2
+        if equilibration is not None:
+            tau = _times(series)[0] if every is None else 1.0
+            break
+        trouble, tau = _trouble(series[:, dropped:], mixed)
+        if not trouble:
+            break
+        length = series.shape[1]
+        if 2 * length * stride > longest:
+            raise ValueError(
+                f"sample: no equilibrium after {length * stride} sweeps of {system.algorithm}: {trouble}. Take another "
+                "algorithm, a smaller lattice, or a larger `longest`"
+            )
+    spacing = math.ceil(tau) if every is None else -(-every // stride)
+    share = -(-samples // (legs * system.chains))
+    long = max(share * spacing, _SHORTEST)
+    tasks = [Leg(system, number, state, series.shape[1], long, spacing, share) for number, state in enumerate(spins)]
+    records = list(map_ordered(run, tasks, executor))
+    series = np.concatenate([series[:, dropped:], _observed(system, records)], axis=1)
     tau, error = _times(series)
-    at = slice(spacing - 1, None, spacing)
-    sums = system.sums(np.concatenate([record.like[at] for record in records])[:samples])
-    counts = np.concatenate([record.counts[at] for record in records])[:samples]
-    stored = np.concatenate([record.stored for record in records])[:samples]
+    at = slice(spacing - 1, share * spacing, spacing)
+    like = np.concatenate([record.like[:, at] for record in records]).reshape(-1, len(system.couplings))
+    counts = np.concatenate([record.counts[:, at] for record in records]).reshape(-1, states)[:samples]
+    stored = np.concatenate([record.stored for record in records]).reshape(-1, *lattice.shape)[:samples]
+    sums = system.sums(like[:samples])
     return Configurations(
-        (2 * stored - 1 if model == "ising" else stored).astype(np.int8, copy=False).reshape(samples, *lattice.shape),
+        2 * stored - 1 if model == "ising" else stored,
         sums,
         system.energies(sums, counts),
         system.magnetisations(counts),
-        Estimate(tau, error, chains * series.shape[1] / tau, "sweep", "autocorrelation window"),
-        dropped,
-        spacing,
-        chains,
+        Estimate(tau * stride, error * stride, series[..., 0].size / tau, "sweep", "autocorrelation window"),
+        dropped * stride,
+        spacing * stride,
+        legs * system.chains,
         system.algorithm,
     )
 
@@ -231,8 +174,9 @@ def _system(
     states: int,
     field: float,
     algorithm: str,
+    samples: int,
     seed: int,
-) -> _System:
+) -> System:
     couplings = tuple(float(k) for k in np.atleast_1d(np.asarray(coupling, dtype=np.float64)))
     if not couplings or not all(map(math.isfinite, (*couplings, field))):
         raise ValueError(f"sample: couplings and field are finite numbers, got {couplings} and {field}")
@@ -242,113 +186,76 @@ def _system(
         raise ValueError(f'sample: an Ising spin has 2 states; {states} states are model="potts"')
     if not 2 <= states <= 127:
         raise ValueError(f"sample: 2 to 127 states, not {states}")
+    if algorithm not in ("auto", "swendsen-wang", "wolff", "metropolis", "multispin"):
+        raise ValueError(
+            f'sample: {algorithm!r} is none of "auto", "swendsen-wang", "wolff", "metropolis", "multispin"'
+        )
+    lattices = tuple(lattice if k == 0 else lattice.shell(k + 1) for k in range(len(couplings)))
+    system = System(lattices, model, states, couplings, float(field), algorithm, seed)
     clusters = min(couplings) >= 0
+    packable = (
+        system.is_square
+        and model == "ising"
+        and field == 0
+        and couplings[0] > 0
+        and not any(m % 2 for m in lattice.cells)
+    )
     if algorithm == "auto":
-        algorithm = "swendsen-wang" if clusters else "metropolis"
-    if algorithm not in ("swendsen-wang", "wolff", "metropolis"):
-        raise ValueError(f'sample: {algorithm!r} is none of "auto", "swendsen-wang", "wolff", "metropolis"')
-    if algorithm != "metropolis" and not clusters:
+        local = packable and samples >= REPLICAS and _multispin_wins(couplings[0], min(lattice.cells))
+        algorithm = "multispin" if local else "swendsen-wang" if clusters else "metropolis"
+    if algorithm in ("swendsen-wang", "wolff") and not clusters:
         raise ValueError(
             f"sample: {algorithm} joins like spins and needs couplings >= 0, got {couplings}; take metropolis"
         )
     if algorithm == "wolff" and field != 0:
         raise ValueError("sample: Wolff's clusters know no field; take swendsen-wang or metropolis")
+    if algorithm == "multispin" and not packable:
+        raise ValueError(
+            "sample: multispin is for Ising spins on the square lattice of even sides, one coupling > 0 and no field; "
+            "take metropolis"
+        )
     if algorithm == "metropolis" and states == 2 and field == 0 and not any(couplings):
         raise ValueError(
             "sample: at K = 0 Metropolis flips every spin at every sweep and forgets nothing; take swendsen-wang"
         )
-    lattices = tuple(lattice if k == 0 else lattice.shell(k + 1) for k in range(len(couplings)))
-    return _System(lattices, model, states, couplings, float(field), algorithm, seed)
+    return replace(system, algorithm=algorithm)
 
 
-def _random_starts(system: _System) -> bool:
-    """Local moves need ages to rid a cold lattice of the stripes that a random start leaves."""
-    return system.algorithm != "metropolis"
+def _multispin_wins(coupling: float, side: int) -> bool:
+    """Whether multi-spin Metropolis draws independent configurations of the square lattice faster than clusters.
+
+    Its sweep costs some hundred times less, but takes about reach^2.17 sweeps to forget, the reach being the smaller
+    one of side and three correlation lengths (1/xi = ln coth K - 2 K above the critical temperature, twice as much
+    below it: Onsager, 1944). Both were timed at a dozen sizes and couplings; they break even at a reach near 100.
+    """
+    if coupling < _WEAK:
+        return False
+    rate = -math.log(math.tanh(coupling)) - 2 * coupling
+    rate = rate if rate > 0 else -2 * rate
+    return min(side, _LENGTHS / rate if rate else math.inf) <= _LOCAL_REACH
 
 
-def _start(system: _System, chain: int) -> NDArray[np.int8]:
-    """Chains 0, 2, ... begin ordered, in the state that the field favours; the others at random where that helps."""
-    n = system.lattices[0].sites
-    if chain % 2 == 0 or not _random_starts(system):
-        return np.full(n, int(np.argmax(system.fields)), np.int8)
-    drawn = np.random.Generator(np.random.Philox(key=[system.seed & (2**64 - 1), _START + chain]))
-    return drawn.integers(system.states, size=n, dtype=np.int8)
-
-
-def _nothing(system: _System) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int8]]:
-    n = system.lattices[0].sites
-    return (
-        np.empty((0, len(system.couplings)), np.int64),
-        np.empty((0, system.states), np.int64),
-        np.empty((0, n), np.int8),
-    )
-
-
-def _run(leg: _Leg) -> _Record:
-    """Run a leg; spins of the leg stay as they are."""
-    system = leg.system
-    spins, n = leg.spins.copy(), leg.spins.size
-    like = np.empty((leg.sweeps, len(system.couplings)), np.int64)
-    counts = np.empty((leg.sweeps, system.states), np.int64)
-    stored = np.empty((leg.keep, n), np.int8)
-    bonds = np.concatenate([lattice.bonds for lattice in system.lattices])
-    thresholds = np.array([_threshold(-math.expm1(-k)) if k > 0 else 0 for k in system.like], np.uint64)
-    tail = (system.seed & (2**64 - 1), leg.chain, leg.first, leg.every, like, counts, stored)
-    field, flipped = system.field, 0
-    columns = np.concatenate([np.full(lattice.coordination, k) for k, lattice in enumerate(system.lattices)])
-    if system.algorithm == "swendsen-wang" and _is_square(system):
-        kernels.run_swendsen_wang_square(spins.reshape(system.lattices[0].cells), thresholds[0], field, *tail)
-    elif system.algorithm == "swendsen-wang":
-        kernels.run_swendsen_wang(spins, bonds, system.starts, thresholds, field, *tail)
-    else:
-        neighbours = np.hstack([lattice.neighbours for lattice in system.lattices])
-        if system.algorithm == "wolff":
-            flipped = kernels.run_wolff(
-                spins, neighbours, thresholds[columns], system.clusters, bonds, system.starts, *tail
-            )
-        else:
-            tint = colours(*system.lattices)
-            order = np.argsort(tint, kind="stable").astype(np.int32)
-            begins = np.concatenate([[0], np.cumsum(np.bincount(tint))])
-            kernels.run_metropolis(
-                spins, neighbours, system.like[columns], system.fields, order, begins, bonds, system.starts, *tail
-            )
-    return _Record(spins, like, counts, stored, int(flipped))
-
-
-def _is_square(system: _System) -> bool:
-    return len(system.lattices) == 1 and system.lattices[0].table == ((0, 0, (1, 0)), (0, 0, (0, 1)))
-
-
-def _threshold(probability: float) -> int:
-    """A probability as a fraction of 2^64, exact to its last binary digit, 1 - 2^-64 for 1."""
-    return min(int(math.ldexp(probability, 64)), 2**64 - 1)
-
-
-def _clusters(system: _System, records: list[_Record]) -> int:
+def _clusters(system: System, spins: list[Any]) -> int:
     """How many clusters of Wolff make up about one lattice: a number fixed once, from an ordered and a random start."""
-    grown = [_run(_Leg(system, chain, record.spins, 0, 64)).flipped / 64 for chain, record in enumerate(records[:2])]
+    grown = [run(Leg(system, number, state, 0, 64)).flipped / 64 for number, state in enumerate(spins[:2])]
     return max(1, round(system.lattices[0].sites / max(grown)))
 
 
 def _go_on(
-    system: _System,
-    records: list[_Record],
-    series: NDArray[np.float64],
-    first: int,
-    sweeps: int,
-    executor: Executor | None,
-) -> tuple[list[_Record], NDArray[np.float64]]:
-    legs = [_Leg(system, chain, record.spins, first, sweeps) for chain, record in enumerate(records)]
-    records = list(map_ordered(_run, legs, executor))
-    return records, np.concatenate([series, np.stack([_observed(system, record) for record in records])], axis=1)
+    system: System, spins: list[Any], first: int, records: int, executor: Executor | None
+) -> tuple[list[Any], NDArray[np.float64]]:
+    """``records`` more of every chain: where the chains then are, and what was observed."""
+    legs = [Leg(system, number, state, first, records) for number, state in enumerate(spins)]
+    found = list(map_ordered(run, legs, executor))
+    return [record.spins for record in found], _observed(system, found)
 
 
-def _observed(system: _System, record: _Record) -> NDArray[np.float64]:
-    """(sweeps, 2): energy and magnetisation, without its sign where no field tells it."""
-    order = system.magnetisations(record.counts)
+def _observed(system: System, records: list[Record]) -> NDArray[np.float64]:
+    """(chains, records, 2): energy and magnetisation, without its sign where no field tells it."""
+    like, counts = (np.concatenate([getattr(one, name) for one in records]) for name in ("like", "counts"))
+    order = system.magnetisations(counts)
     order = order if system.field else np.abs(order)
-    return np.stack([system.energies(system.sums(record.like), record.counts), order], axis=1)
+    return np.stack([system.energies(system.sums(like), counts), order], axis=2)
 
 
 def _trouble(series: NDArray[np.float64], random_starts: bool) -> tuple[str, float]:
@@ -386,7 +293,3 @@ def _times(series: NDArray[np.float64]) -> tuple[float, float]:
             error = math.sqrt(sum((one.error or 0.0) ** 2 for one in each)) / len(each)
             found.append((float(np.mean([one.value for one in each])), error))
     return max(found, default=(1.0, 0.0))
-
-
-def _spacing(tau: float) -> int:
-    return max(1, math.ceil(tau))

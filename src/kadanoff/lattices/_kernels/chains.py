@@ -120,8 +120,8 @@ def run_swendsen_wang_square(
     """Sweeps first, first + 1, ...: as many as ``like`` (sweeps, 1) and ``counts`` (sweeps, q) have rows; spins (rows,
     columns) go into stored (m, n) after every ``every`` sweeps."""
     n = spins.size
-    words, labels = np.empty((2, n // 64 + 1), np.uint64), np.empty(spins.shape, np.int32)
-    parent, size, fresh = np.empty(n, np.int32), np.empty(n, np.int64), np.empty(n, np.int8)
+    words, labels = np.empty((2, n // 64 + 1), np.uint64), np.empty(spins.shape, np.uint32)
+    parent, size, fresh = np.empty(n, np.uint32), np.empty(n, np.int64), np.empty(n, np.int8)
     states = counts.shape[1]
     for t in range(len(like)):
         step = (np.uint64(chain) << _CHAIN) + np.uint64(first + t)
@@ -148,7 +148,7 @@ def run_swendsen_wang(
 ) -> None:
     """As `run_swendsen_wang_square` for any lattice, spins (n,)."""
     n = len(spins)
-    words, parent = np.empty(len(bonds) // 64 + 1, np.uint64), np.empty(n, np.int32)
+    words, parent = np.empty(len(bonds) // 64 + 1, np.uint64), np.empty(n, np.uint32)
     size, fresh = np.empty(n, np.int64), np.empty(n, np.int8)
     states = counts.shape[1]
     for t in range(len(like)):

@@ -14,13 +14,13 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from kadanoff.lattices._kernels.sfc64 import next_sfc64, seed_sfc64
 from kadanoff.random import Integer, philox
 
 BONDS, STATES, SEEDS, GROWTH = 0x5357_0000, 0x5357_1000, 0x5746_0000, 0x5746_1000  # streams; BONDS + k for shell k
 
 _ONE, _ALL = np.uint64(1), np.uint64(0xFFFFFFFFFFFFFFFF)
 _SIX, _LOW_SIX, _HALF, _TOP = np.uint64(6), np.uint64(63), np.uint64(32), np.uint64(63)
-_CALLS = 32  # of philox for the 64 binary digits of one word, two digits a call
 _STEP_32 = 2.0**-32
 
 
@@ -34,30 +34,21 @@ def bernoulli_words(
     a 0 it is not, and where the digits agree the next ones decide. 64 lanes are decided after some 8 random words.
     """
     p = np.uint64(threshold)
+    a, b, c, counter = seed_sfc64(seed, stream, step)
     for w in range(count):
         undecided, result = _ALL, np.uint64(0)
         digits = p
-        for call in range(_CALLS):
-            a, b, c, d = philox(
-                w * _CALLS + call, step, np.uint64(step) >> _HALF, stream, seed, np.uint64(seed) >> _HALF
-            )
-            u = (a << _HALF) | b
+        while undecided != 0 and digits != 0:
+            u, a, b, c, counter = next_sfc64(a, b, c, counter)
             one = np.uint64(0) - (digits >> _TOP)  # all ones where the digit of p is one
             result |= undecided & one & ~u
             undecided &= ~(u ^ one)
             digits <<= _ONE
-            u = (c << _HALF) | d
-            one = np.uint64(0) - (digits >> _TOP)
-            result |= undecided & one & ~u
-            undecided &= ~(u ^ one)
-            digits <<= _ONE
-            if undecided == 0 or digits == 0:
-                break
         out[w] = result
 
 
 @njit(cache=True, nogil=True)
-def _root(parent: NDArray[np.int32], a: Integer) -> Any:
+def _root(parent: NDArray[np.uint32], a: Integer) -> Any:
     while parent[a] != a:
         parent[a] = parent[parent[a]]
         a = parent[a]
@@ -65,7 +56,7 @@ def _root(parent: NDArray[np.int32], a: Integer) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def _join(parent: NDArray[np.int32], a: Integer, b: Integer) -> Any:
+def _join(parent: NDArray[np.uint32], a: Integer, b: Integer) -> Any:
     """Join the clusters of a and b; the smaller root becomes the root of both, and is returned."""
     a, b = _root(parent, a), _root(parent, b)
     if a < b:
@@ -77,7 +68,7 @@ def _join(parent: NDArray[np.int32], a: Integer, b: Integer) -> Any:
 
 @njit(cache=True, nogil=True)
 def _draw_states(
-    parent: NDArray[np.int32],
+    parent: NDArray[np.uint32],
     size: NDArray[np.int64],
     labels: int | np.integer[Any],
     states: int,
@@ -96,7 +87,10 @@ def _draw_states(
                 low, high = (a << _HALF) | b, (c << _HALF) | d
             if k & 63 == 0 and k & 127:
                 low = high
-            fresh[k] = fresh[parent[k]] if parent[k] != k else np.int8((low >> np.uint64(k & 63)) & _ONE)
+            above = np.uint64(parent[k])
+            coin = np.int8((low >> np.uint64(k & 63)) & _ONE)
+            inherited = fresh[above]  # read in any case: a choice without a branch
+            fresh[k] = coin if above == np.uint64(k) else inherited
         return
     if field != 0.0:
         for k in range(labels - 1, -1, -1):
@@ -131,8 +125,8 @@ def swendsen_wang_square(
     seed: Integer,
     step: Integer,
     words: NDArray[np.uint64],
-    labels: NDArray[np.int32],
-    parent: NDArray[np.int32],
+    labels: NDArray[np.uint32],
+    parent: NDArray[np.uint32],
     size: NDArray[np.int64],
     fresh: NDArray[np.int8],
 ) -> None:
@@ -145,42 +139,38 @@ def swendsen_wang_square(
     """
     rows, columns = spins.shape
     count = (rows * columns + 63) >> 6
-    bernoulli_words(threshold, seed, BONDS, step, count, words[0])  # bond to the row below
-    bernoulli_words(threshold, seed, BONDS + 1, step, count, words[1])  # bond to the right
-    down, right = words[0], words[1]
-    new = np.int32(0)
+    bernoulli_words(threshold, seed, BONDS, step, count, words[0])  # bit k: the bond of site k to the site above
+    bernoulli_words(threshold, seed, BONDS + 1, step, count, words[1])  # to the site on the left
+    upward, leftward = words[0], words[1]
+    new = np.uint32(0)
     for i in range(rows):
-        label, before = np.int32(0), np.int8(-1)
+        here, over = spins[i], spins[i - 1]
+        mine, others = labels[i], labels[i - 1]
+        inner = np.uint64(i > 0)
+        label, before = np.uint32(0), np.int8(-1)
         for j in range(columns):
             k = np.uint64(i * columns + j)
-            s = spins[i, j]
-            left = s == before
-            if left:
-                last = k - _ONE
-                left = ((right[last >> _SIX] >> (last & _LOW_SIX)) & _ONE) != 0
-            up = False
-            above = np.int32(0)
-            if i > 0:
-                over = k - np.uint64(columns)
-                up = (s == spins[i - 1, j]) & (((down[over >> _SIX] >> (over & _LOW_SIX)) & _ONE) != 0)
-                above = labels[i - 1, j]
-            if left:
-                if up and above != label:
-                    label = np.int32(_join(parent, label, above))
-            elif up:
-                label = above
-            else:
-                label = new
-                parent[new] = new
-                new += np.int32(1)
-            labels[i, j] = label
+            word, shift = k >> _SIX, k & _LOW_SIX
+            s, above = here[j], others[j]
+            left = np.uint64(s == before) & (leftward[word] >> shift)
+            up = np.uint64(s == over[j]) & inner & (upward[word] >> shift)
+            # no branch where a coin decides: the label on the left, else that above, else a new one
+            parent[new] = new
+            from_left, from_above = np.uint32(0) - np.uint32(left), np.uint32(0) - np.uint32(up)
+            found = (above & from_above) | (new & ~from_above)
+            found = (label & from_left) | (found & ~from_left)
+            if (left & up) != 0 and above != label:
+                found = _join(parent, label, above)
+            label = np.uint32(found)
+            mine[j] = label
+            new = np.uint32(new + np.uint32((left | up) ^ _ONE))
             before = s
-        last = np.uint64(i * columns + columns - 1)
-        if spins[i, 0] == before and (right[last >> _SIX] >> (last & _LOW_SIX)) & _ONE:
-            _join(parent, label, labels[i, 0])
+        k = np.uint64(i * columns)
+        if here[0] == before and (leftward[k >> _SIX] >> (k & _LOW_SIX)) & _ONE:
+            _join(parent, label, mine[0])
     for j in range(columns):
-        k = np.uint64((rows - 1) * columns + j)
-        if spins[rows - 1, j] == spins[0, j] and (down[k >> _SIX] >> (k & _LOW_SIX)) & _ONE:
+        k = np.uint64(j)
+        if spins[rows - 1, j] == spins[0, j] and (upward[k >> _SIX] >> (k & _LOW_SIX)) & _ONE:
             _join(parent, labels[rows - 1, j], labels[0, j])
     if field != 0.0:
         size[:new] = 0
@@ -204,7 +194,7 @@ def swendsen_wang(
     seed: Integer,
     step: Integer,
     words: NDArray[np.uint64],
-    parent: NDArray[np.int32],
+    parent: NDArray[np.uint32],
     size: NDArray[np.int64],
     fresh: NDArray[np.int8],
 ) -> None:
