@@ -6,7 +6,6 @@ Peers: mcising and peapods (pip install mcising peapods), CPU time of the differ
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 

@@ -19,21 +19,13 @@ from kadanoff.lattices.information_lost import (
     entropy_per_spin,
     information_kept,
     magnetization_entropy,
-    torus_entropy,
 )
+from kadanoff.lattices.kaufman import torus_entropy
 from kadanoff.lattices.lattice import square
 from kadanoff.lattices.sampling import sample
 from kadanoff.lattices.tori import torus
 
 CRITICAL = math.log1p(math.sqrt(2.0)) / 2
-
-
-def test_entropy_of_the_torus_is_exact():
-    for size, published in ((64, 0.302341), (128, 0.304366), (256, 0.305408)):
-        assert torus_entropy(CRITICAL, (size, size)) == pytest.approx(published, abs=8e-6)
-    for coupling in (0.1, CRITICAL, 0.8):
-        counted = information(enumerate_states(bond_sum(spin_states(16), (4, 4)), channel((4, 4), 2)), coupling, 16)
-        assert torus_entropy(coupling, (4, 4)) == pytest.approx(counted.fine, abs=1e-8)
 
 
 def test_critical_entropy_falls_with_the_context_to_a_percent_above_the_exact_one():

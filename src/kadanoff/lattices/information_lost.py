@@ -23,7 +23,6 @@ from scipy.special import gammaln, xlogy
 
 from kadanoff.estimates import Estimate
 from kadanoff.lattices._kernels import contexts
-from kadanoff.lattices.block_spins import log_partition
 from kadanoff.lattices.blocking import Level, Ties
 
 __all__ = [
@@ -33,7 +32,6 @@ __all__ = [
     "entropy_per_spin",
     "information_kept",
     "magnetization_entropy",
-    "torus_entropy",
 ]
 
 NAT = "nat"
@@ -124,17 +122,6 @@ def information_kept(level: Level, entropy: Estimate, ties: Ties = "coin") -> Es
     return Estimate(
         share * (entropy.value - noise), share * (entropy.error or 0.0), entropy.samples, NAT, entropy.method
     )
-
-
-def torus_entropy(coupling: float, shape: tuple[int, int]) -> float:
-    """The exact entropy per spin of the square Ising torus, (ln Z - K dln Z / dK) / N, from Kaufman's ln Z (1949)."""
-    # ln Z is analytic in K: the slope by central differences of order six, to 1e-9
-    h = 1e-3
-    weights = ((1, 3 / 4), (2, -3 / 20), (3, 1 / 60))
-    slope = sum(
-        w * (log_partition(coupling + n * h, shape) - log_partition(coupling - n * h, shape)) for n, w in weights
-    )
-    return (log_partition(coupling, shape) - coupling * slope / h) / math.prod(shape)
 
 
 def block_microstates(spins: int) -> tuple[float, float]:

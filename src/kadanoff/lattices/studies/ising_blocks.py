@@ -22,8 +22,8 @@ from kadanoff.lattices.information_lost import (
     entropy_per_spin,
     information_kept,
     magnetization_entropy,
-    torus_entropy,
 )
+from kadanoff.lattices.kaufman import torus_entropy
 from kadanoff.lattices.lattice import square
 from kadanoff.lattices.sampling import sample
 from kadanoff.lattices.tori import torus
