@@ -74,6 +74,9 @@ def test_blocks_study_bounds_the_exact_entropy():
     assert broken(result) == []
     entropy = result.reported["entropy_per_spin.level0"]
     assert entropy.value > entropy.reference - 2 * entropy.error
+    page = result.files["zoom.html"]
+    assert "http" not in page  # offline
+    assert '"width": 512' in page
     hot = [result.reported[f"entropy_per_spin.hot.level{k}"].value for k in range(3)]
     cold = [result.reported[f"entropy_per_spin.cold.level{k}"].value for k in range(3)]
     assert hot == sorted(hot)

@@ -26,6 +26,7 @@ from kadanoff.lattices.information_lost import (
 from kadanoff.lattices.kaufman import torus_entropy
 from kadanoff.lattices.lattice import square
 from kadanoff.lattices.sampling import sample
+from kadanoff.lattices.studies.block_zoom import zoom_page
 from kadanoff.lattices.tori import torus
 from kadanoff.losses import Ledger, Loss
 from kadanoff.study import Picture, Reported, Result, Run, judge
@@ -33,6 +34,7 @@ from kadanoff.study import Picture, Reported, Result, Run, judge
 __all__ = ["IsingBlocks", "ising_blocks"]
 
 CRITICAL = math.log1p(math.sqrt(2.0)) / 2
+_ZOOM, _ZOOM_SWEEPS = 512, 400  # some twenty autocorrelation times
 _ROWS = {"cold": "T < $T_c$", "critical": "$T_c$", "hot": "T > $T_c$"}
 
 
@@ -82,6 +84,13 @@ def blocked(
     return Pyramid(coupling, entropies, [level.tie_fraction for level in found], kept, pictures)
 
 
+def zoom_levels(ties: Ties, seed: int) -> list[NDArray[np.int8]]:
+    """One critical configuration of 512 x 512 spins and its five blockings."""
+    drawn = sample(square(_ZOOM), CRITICAL, samples=1, every=1, equilibration=_ZOOM_SWEEPS, seed=seed)
+    levels = pyramid(drawn.configurations, torus("square", _ZOOM), levels=5, ties=ties, seed=seed)
+    return [level.configurations[0] for level in levels]
+
+
 def exact_steps(ties: Ties) -> tuple[float, float, float]:
     """Entropy, and nats kept by one and by two blockings of 4 x 4 critical spins, per original spin, by enumeration."""
     bonds = bond_sum(spin_states(16), (4, 4))
@@ -104,12 +113,20 @@ def ising_blocks(config: IsingBlocks, run: Run) -> Result:
         for n, (name, coupling) in enumerate(couplings.items())
     }  # fmt: skip
     exact = {name: torus_entropy(coupling, (config.size,) * 2) for name, coupling in couplings.items()}
+    zoomed = run.stage("zoom", zoom_levels, config.ties, run.seed + 10)
     steps = exact_steps(config.ties)
     estimates = _estimates(found, exact)
     ledger = _ledger(found, exact, steps)
     return Result(
         estimates, ledger, judge(estimates, ledger, _text(config, found, exact)), _data(found),
         {"pyramid": _draw_pyramid(found), "information": _draw_information(found, exact)},
+        files={
+            "zoom.html": zoom_page(
+                zoomed, "Critical Ising spins, blocked again and again",
+                "Move the slider: each step replaces 2 x 2 spins by their majority. With a window of as many spins at "
+                "every level, no level can be told from another: that is the critical point.",
+            )
+        },
         cite=[
             "L. P. Kadanoff, Scaling laws for Ising models near T_c, Physics Physique Fizika 2, 263 (1966)",
             "B. Kaufman, Crystal statistics II, Physical Review 76, 1232 (1949)",
