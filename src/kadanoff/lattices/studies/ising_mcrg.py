@@ -15,7 +15,7 @@ from kadanoff import plotting
 from kadanoff.estimates import Estimate
 from kadanoff.lattices import lattice as lattices
 from kadanoff.lattices.blocking import pack_spins
-from kadanoff.lattices.monte_carlo_rg import LevelSums, MonteCarloRG, Sector, exponents, join_sums, level_sums
+from kadanoff.lattices.monte_carlo_rg import SMALLEST, LevelSums, MonteCarloRG, Sector, exponents, join_sums, level_sums
 from kadanoff.lattices.sampling import sample
 from kadanoff.lattices.tori import LatticeName, torus
 from kadanoff.lattices.tuned_weight import tuned_weights
@@ -333,7 +333,8 @@ def draw_exponents(results: dict[str, tuple[MonteCarloRG, MonteCarloRG]], known:
         if known is not None:
             axis.axhline(getattr(known, name), color=plotting.BLACK, linewidth=0.9, linestyle="--")
         axis.set_xscale("log", base=2)
-        axis.invert_xaxis()
+        widest = max(result.lengths[0] for result, _ in results.values())
+        axis.set_xlim(1.1 * widest, SMALLEST)
         axis.set_xlabel(plotting.label("width before the blocking", "cells"))
         axis.set_ylabel(f"${name}$")
         axis.set_title("thermal exponent" if name == "y_t" else "magnetic exponent")
