@@ -31,7 +31,7 @@ def agree(found, expected):
 
 
 def test_couplings_put_in_come_out_at_level_zero():
-    spins = sample(square(32), CRITICAL, samples=800, every=8, seed=4).configurations
+    spins = sample(square(32), CRITICAL, samples=800, algorithm="swendsen-wang", every=8, seed=4).configurations
     found = fit_couplings(spins, torus("square", 32))
     assert agree(found, CRITICAL * np.eye(5)[0]) > 1e-4
     assert found["nn"].error < 0.01
@@ -42,10 +42,12 @@ def test_couplings_put_in_come_out_at_level_zero():
 
 def test_two_couplings_a_field_and_another_lattice_come_out():
     lattice = torus("square", 16)
-    spins = sample(square(16), (0.2, 0.1), samples=3000, every=4, field=0.05, seed=6).configurations
+    spins = sample(
+        square(16), (0.2, 0.1), samples=3000, algorithm="swendsen-wang", every=4, field=0.05, seed=6
+    ).configurations
     operators = even_operators("square")[:3] + odd_operators("square")[:1]
     assert agree(fit_couplings(spins, lattice, operators), np.array([0.2, 0.1, 0.0, 0.05])) > 1e-4
-    spins = sample(triangular(12), 0.2, samples=3000, every=4, seed=7).configurations
+    spins = sample(triangular(12), 0.2, samples=3000, algorithm="swendsen-wang", every=4, seed=7).configurations
     operators = even_operators("triangular")[:2] + odd_operators("triangular")[1:2]
     assert agree(fit_couplings(spins, torus("triangular", 12), operators), np.array([0.2, 0.0, 0.0])) > 1e-4
 
@@ -69,7 +71,7 @@ def test_the_fit_is_the_maximum_of_the_plain_pseudo_likelihood():
 def test_sandwich_errors_are_those_of_repeated_runs():
     values, errors = [], []
     for seed in range(20):
-        spins = sample(square(16), 0.4, samples=300, every=6, seed=40 + seed).configurations
+        spins = sample(square(16), 0.4, samples=300, algorithm="swendsen-wang", every=6, seed=40 + seed).configurations
         found = fit_couplings(spins, torus("square", 16), even_operators("square")[:2])
         values.append(found.values)
         errors.append(np.sqrt(np.diag(found.covariance)))
@@ -86,7 +88,9 @@ def test_random_spins_have_no_couplings_and_stay_there():
 
 
 def test_the_critical_tangent_is_the_root_of_two_and_the_fixed_point_stays_put():
-    spins = pack_spins(sample(square(32), CRITICAL, samples=6000, every=4, seed=12).configurations)
+    spins = pack_spins(
+        sample(square(32), CRITICAL, samples=6000, algorithm="swendsen-wang", every=4, seed=12).configurations
+    )
     sums = level_sums(spins, torus("square", 32))
     tangent = critical_tangent(sums, 1)
     assert abs(tangent.value - math.sqrt(2)) < 4 * tangent.error
@@ -119,7 +123,9 @@ def test_what_leaves_a_coupling_open_is_refused():
 def test_weights_are_chosen_where_a_flow_stands_still():
     from kadanoff.lattices.tuned_weight import level_change, tuned_weights
 
-    spins = pack_spins(sample(square(32), CRITICAL, samples=1500, every=4, seed=14).configurations)
+    spins = pack_spins(
+        sample(square(32), CRITICAL, samples=1500, algorithm="swendsen-wang", every=4, seed=14).configurations
+    )
     lattice, weights = torus("square", 32), np.array([0.1, 0.8, 2.0])
     even, odd, changes = tuned_weights(spins, lattice, weights)
     assert even in weights

@@ -29,7 +29,7 @@ CRITICAL = math.log1p(math.sqrt(2.0)) / 2
 
 
 def test_critical_entropy_falls_with_the_context_to_a_percent_above_the_exact_one():
-    spins = sample(square(64), CRITICAL, samples=600, every=8, seed=3).configurations
+    spins = sample(square(64), CRITICAL, samples=600, algorithm="swendsen-wang", every=8, seed=3).configurations
     found = entropy_per_spin(spins)
     assert list(found.contexts) == sorted(found.contexts)
     assert np.all(np.diff(found.values) < 0)
@@ -57,7 +57,7 @@ def test_free_spins_have_ln_2_and_a_chain_its_exact_entropy():
 
 
 def test_information_kept_of_a_small_torus_is_that_of_the_enumeration():
-    spins = sample(square(4), CRITICAL, samples=40_000, every=2, seed=5).configurations
+    spins = sample(square(4), CRITICAL, samples=40_000, algorithm="swendsen-wang", every=2, seed=5).configurations
     counted = information(enumerate_states(bond_sum(spin_states(16), (4, 4)), channel((4, 4), 2)), CRITICAL, 16)
     level = pyramid(spins, torus("square", 4), levels=1)[1]
     share = np.bincount(((level.configurations.reshape(-1, 4) > 0) * [1, 2, 4, 8]).sum(axis=1), minlength=16) / len(
@@ -71,7 +71,7 @@ def test_information_kept_of_a_small_torus_is_that_of_the_enumeration():
 
 
 def test_kept_at_the_critical_point_is_a_fifth_at_every_level():
-    spins = sample(square(64), CRITICAL, samples=800, every=8, seed=8).configurations
+    spins = sample(square(64), CRITICAL, samples=800, algorithm="swendsen-wang", every=8, seed=8).configurations
     levels = pyramid(spins, torus("square", 64), levels=2)
     entropies = [entropy_per_spin(level.configurations).estimate for level in levels]
     # published, 256^2: 0.257 and 0.259 nats a block of four; ties 0.084 and 0.080

@@ -30,7 +30,7 @@ def broken(result):
 
 @pytest.fixture(scope="module")
 def spins():
-    return sample(square(32), CRITICAL, samples=2000, every=5, seed=4).configurations
+    return sample(square(32), CRITICAL, samples=2000, algorithm="swendsen-wang", every=5, seed=4).configurations
 
 
 def test_exponents_study_names_its_results_and_passes(tmp_path):

@@ -28,7 +28,7 @@ CRITICAL = math.log1p(math.sqrt(2.0)) / 2
 
 @pytest.fixture(scope="module")
 def critical():
-    return sample(square(32), CRITICAL, samples=6000, every=4, seed=11).configurations
+    return sample(square(32), CRITICAL, samples=6000, algorithm="swendsen-wang", every=4, seed=11).configurations
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +72,9 @@ def test_jackknife_errors_are_those_of_repeated_runs():
     lattice = torus("square", 16)
     values, errors = [], []
     for seed in range(16):
-        spins = sample(square(16), CRITICAL, samples=1000, every=3, seed=100 + seed).configurations
+        spins = sample(
+            square(16), CRITICAL, samples=1000, algorithm="swendsen-wang", every=3, seed=100 + seed
+        ).configurations
         entry = monte_carlo_rg(spins, lattice).even.estimate(0, 2)
         values.append(entry.value)
         errors.append(entry.error)
@@ -91,7 +93,7 @@ def test_decimation_gives_the_dimension_for_an_exponent(critical):
     ("coupling", "fate", "words"), [(0.36, "disordered", "high temp"), (0.5, "ordered", "low temp")]
 )
 def test_off_critical_spins_flow_to_a_trivial_fixed_point(coupling, fate, words):
-    spins = sample(square(32), coupling, samples=1000, every=4, seed=3).configurations
+    spins = sample(square(32), coupling, samples=1000, algorithm="swendsen-wang", every=4, seed=3).configurations
     found = monte_carlo_rg(spins, torus("square", 32))
     assert found.fate == fate
     assert words in found.verdict()
@@ -128,8 +130,14 @@ def test_potts_with_two_states_is_the_ising_model(critical):
 
 def test_two_lattices_match_at_the_critical_coupling():
     start = 0.436  # one percent below
-    large = level_sums(sample(square(32), start, samples=4000, every=4, seed=21).configurations, torus("square", 32))
-    small = level_sums(sample(square(16), start, samples=4000, every=4, seed=22).configurations, torus("square", 16))
+    large = level_sums(
+        sample(square(32), start, samples=4000, algorithm="swendsen-wang", every=4, seed=21).configurations,
+        torus("square", 32),
+    )
+    small = level_sums(
+        sample(square(16), start, samples=4000, algorithm="swendsen-wang", every=4, seed=22).configurations,
+        torus("square", 16),
+    )
     found = matched_couplings(large, small, start)
     assert abs(found[-1].value - CRITICAL) < 4 * found[-1].error + 0.001  # a Newton step of 0.005 leaves its square
     assert found[-1].error < 0.002
@@ -143,7 +151,12 @@ def test_bad_data_are_refused_with_what_to_do(critical):
         monte_carlo_rg(critical[:100], lattice)
     with pytest.raises(ValueError, match="nothing fluctuates"):
         monte_carlo_rg(np.ones((1000, 32, 32), dtype=np.int8), lattice)
-    drifting = np.concatenate([sample(square(32), 0.6, samples=600, every=1, seed=1).configurations, critical[:2400]])
+    drifting = np.concatenate(
+        [
+            sample(square(32), 0.6, samples=600, algorithm="swendsen-wang", every=1, seed=1).configurations,
+            critical[:2400],
+        ]
+    )
     with pytest.raises(ValueError, match=r"not in equilibrium.*leave out the first \d+"):
         monte_carlo_rg(drifting, lattice)
     with pytest.raises(ValueError, match="use a larger lattice"):
@@ -176,7 +189,10 @@ def test_other_lattices_flow_to_the_same_exponents(name):
         "triangular": (72, triangular(72), math.log(3) / 4),
         "honeycomb": (64, honeycomb(64), math.acosh(2) / 2),
     }[name]
-    drawn = (sample(lattice, coupling, samples=2000, every=8, seed=seed).configurations for seed in range(4))
+    drawn = (
+        sample(lattice, coupling, samples=2000, algorithm="swendsen-wang", every=8, seed=seed).configurations
+        for seed in range(4)
+    )
     parts = [level_sums(spins, torus(name, size), seed=seed) for seed, spins in enumerate(drawn)]
     found = exponents(join_sums(parts))
     for sector, exact in ((found.even, 1.0), (found.odd, 15 / 8)):
@@ -187,7 +203,10 @@ def test_other_lattices_flow_to_the_same_exponents(name):
 
 @pytest.mark.slow
 def test_a_large_lattice_gives_the_magnetic_exponent_to_two_thousandths():
-    drawn = (sample(square(256), CRITICAL, samples=500, every=10, seed=seed).configurations for seed in range(4))
+    drawn = (
+        sample(square(256), CRITICAL, samples=500, algorithm="swendsen-wang", every=10, seed=seed).configurations
+        for seed in range(4)
+    )
     parts = [level_sums(spins, torus("square", 256), seed=seed) for seed, spins in enumerate(drawn)]
     found = exponents(join_sums(parts))
     entry = found.odd.estimate(2)  # 64 -> 32

@@ -37,7 +37,7 @@ def open_configurations(path: Path, dataset: str | None = None) -> Iterator[Any]
         with np.load(path, allow_pickle=False) as archive:
             yield _checked(archive[_chosen(list(archive.files), dataset, path)], path)
     elif suffix in _HDF5:
-        import h5py
+        import h5py  # type: ignore[import-untyped]
 
         with h5py.File(path, "r") as file:
             names: list[str] = []

@@ -74,7 +74,9 @@ def blocked(
     executor: Executor | None = None,
 ) -> Pyramid:
     """Draw configurations, block them, and measure every level."""
-    drawn = sample(square(size), coupling, samples=samples, every=every, seed=seed, executor=executor)
+    drawn = sample(
+        square(size), coupling, samples=samples, algorithm="swendsen-wang", every=every, seed=seed, executor=executor
+    )
     found = pyramid(drawn.configurations, torus("square", size), levels=levels, ties=ties, seed=seed)
     entropies = [entropy_per_spin(level.configurations) for level in found]
     kept = [
@@ -86,7 +88,9 @@ def blocked(
 
 def zoom_levels(ties: Ties, seed: int) -> list[NDArray[np.int8]]:
     """One critical configuration of 512 x 512 spins and its five blockings."""
-    drawn = sample(square(_ZOOM), CRITICAL, samples=1, every=1, equilibration=_ZOOM_SWEEPS, seed=seed)
+    drawn = sample(
+        square(_ZOOM), CRITICAL, samples=1, algorithm="swendsen-wang", every=1, equilibration=_ZOOM_SWEEPS, seed=seed
+    )
     levels = pyramid(drawn.configurations, torus("square", _ZOOM), levels=5, ties=ties, seed=seed)
     return [level.configurations[0] for level in levels]
 

@@ -119,6 +119,7 @@ def draw_sums(
         seed=seed,
         model=model,
         states=config.potts,
+        algorithm="swendsen-wang",
         every=config.every,
         executor=executor,
     )
@@ -134,7 +135,7 @@ def draw_sums(
 
 def choose_weights(name: LatticeName, size: int, coupling: float, seed: int) -> tuple[float, float]:
     """Weights for the even and the odd sector, from samples of their own and before any exponent is known."""
-    drawn = sample(getattr(lattices, name)(size), coupling, samples=_WEIGHED, seed=seed)
+    drawn = sample(getattr(lattices, name)(size), coupling, samples=_WEIGHED, algorithm="swendsen-wang", seed=seed)
     even, odd, _ = tuned_weights(pack_spins(drawn.configurations), torus(name, size), _WEIGHTS, seed=seed)
     return even, odd
 

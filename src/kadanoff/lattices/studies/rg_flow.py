@@ -55,7 +55,7 @@ def flow_from(
     couplings: tuple[float, float], size: int, samples: int, every: int, seed: int, executor: Executor | None = None
 ) -> Start:
     """Draw, block and fit the couplings of every level whose spins leave them open to a fit."""
-    drawn = sample(square(size), couplings if couplings[1] else couplings[0], samples=samples, seed=seed, every=every,
+    drawn = sample(square(size), couplings if couplings[1] else couplings[0], samples=samples, algorithm="swendsen-wang", seed=seed, every=every,
         executor=executor,
     )  # fmt: skip
     spins = pack_spins(drawn.configurations)
@@ -71,7 +71,9 @@ def flow_from(
 
 def decimated(size: int, samples: int, seed: int, executor: Executor | None = None) -> list[LevelSums]:
     """Critical spins blocked by keeping one of four."""
-    drawn = sample(square(size), CRITICAL, samples=samples, seed=seed, every=8, executor=executor)
+    drawn = sample(
+        square(size), CRITICAL, samples=samples, algorithm="swendsen-wang", seed=seed, every=8, executor=executor
+    )
     return level_sums(drawn.configurations, torus("square", size), rule="decimation", seed=seed)
 
 
@@ -89,7 +91,7 @@ def other_lattice(
     lattice = triangular(size) if name == "triangular" else honeycomb(size)
     coupling = critical_coupling(name)
     assert coupling is not None
-    drawn = sample(lattice, coupling, samples=samples, seed=seed, every=8, executor=executor)
+    drawn = sample(lattice, coupling, samples=samples, algorithm="swendsen-wang", seed=seed, every=8, executor=executor)
     return level_sums(drawn.configurations, torus(name, size), seed=seed)
 
 
