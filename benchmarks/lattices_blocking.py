@@ -50,7 +50,8 @@ def plain_operators(spins: np.ndarray) -> np.ndarray:
 
 def main() -> None:
     lattice = torus("square", 64)
-    drawn = sample(square(64), np.log1p(np.sqrt(2)) / 2, samples=6400, algorithm="swendsen-wang", every=2, seed=0).configurations
+    critical = float(np.log1p(np.sqrt(2)) / 2)
+    drawn = sample(square(64), critical, samples=6400, algorithm="swendsen-wang", every=2, seed=0).configurations
     packed, blocks = pack_spins(drawn), lattice_blocks(lattice)
     even = even_operators("square")
     assert np.array_equal(operator_sums(drawn[:64], lattice, even), plain_operators(drawn[:64]))

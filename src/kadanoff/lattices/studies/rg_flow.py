@@ -55,9 +55,15 @@ def flow_from(
     couplings: tuple[float, float], size: int, samples: int, every: int, seed: int, executor: Executor | None = None
 ) -> Start:
     """Draw, block and fit the couplings of every level whose spins leave them open to a fit."""
-    drawn = sample(square(size), couplings if couplings[1] else couplings[0], samples=samples, algorithm="swendsen-wang", seed=seed, every=every,
+    drawn = sample(
+        square(size),
+        couplings if couplings[1] else couplings[0],
+        samples=samples,
+        algorithm="swendsen-wang",
+        seed=seed,
+        every=every,
         executor=executor,
-    )  # fmt: skip
+    )
     spins = pack_spins(drawn.configurations)
     sums = level_sums(spins, torus("square", size), seed=seed)
     fitted = []
