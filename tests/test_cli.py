@@ -29,7 +29,12 @@ HEAVY = {
     "asyncio",
     "pandas",
 }
-OWN_FILES = ("dynamics.langevin", "dynamics.markov", "dynamics.entropy-production")  # ask for a file of the user's
+OWN_FILES = (  # ask for a file of the user's
+    "dynamics.langevin",
+    "dynamics.markov",
+    "dynamics.entropy-production",
+    "lattices.mcrg",
+)
 INSTALLED = [kind for kind in KINDS if not kind.startswith("molecules") and kind not in OWN_FILES]
 
 

@@ -35,6 +35,10 @@ KINDS: dict[str, str] = {
     "lattices.fixed-points": "kadanoff.lattices.studies.fixed_points:fixed_points_study",
     "lattices.information-optimal": "kadanoff.lattices.studies.information_optimal:information_optimal",
     "lattices.transferred-coupling": "kadanoff.lattices.studies.transferred_coupling:transferred_coupling",
+    "lattices.ising-blocks": "kadanoff.lattices.studies.ising_blocks:ising_blocks",
+    "lattices.ising-mcrg": "kadanoff.lattices.studies.ising_mcrg:ising_mcrg",
+    "lattices.mcrg": "kadanoff.lattices.studies.mcrg:mcrg",
+    "lattices.rg-flow": "kadanoff.lattices.studies.rg_flow:rg_flow",
     "dynamics.hidden-cycle": "kadanoff.dynamics.studies.hidden_cycle:hidden_cycle",
     "dynamics.piston": "kadanoff.dynamics.studies.piston:piston",
     "dynamics.heat-bath": "kadanoff.dynamics.studies.heat_bath:heat_bath",
@@ -110,6 +114,26 @@ STUDIES: tuple[Study, ...] = (
         "lattices.transferred-coupling",
         "a coupling fitted at one temperature, frozen: the phase transition it misses, exactly and from samples",
         25,
+    ),
+    Study(
+    ),
+    Study(
+        "ising-blocks",
+        "lattices.ising-blocks",
+        "spins blocked again and again below, at and above T_c: entropy per spin and information kept by each step",
+        25,
+    ),
+    Study(
+        "ising-mcrg",
+        "lattices.ising-mcrg",
+        "critical exponents by blocking spins again and again: y_t and y_h with errors, truncation and size judged",
+        30,
+    ),
+    Study(
+        "rg-flow",
+        "lattices.rg-flow",
+        "couplings level by level below, at and above the critical point; the fixed point; what flows nowhere",
+        60,
     ),
     Study(
         "piston",

@@ -1,0 +1,487 @@
+"""Monte Carlo renormalization group: critical exponents from configurations, blocked again and again.
+
+    T = A^-1 B      A_ab = <S'_a S'_b>c      B_ab = <S'_a S_b>c      y = ln lambda / ln b
+
+with S the operators of one level and S' those of the next (Swendsen, Phys. Rev. Lett. 42, 859, 1979). T is the
+linearised flow dK'/dK; its largest eigenvalue in the even sector gives y_t = 1 / nu, in the odd sector y_h. Odd means
+vanish by symmetry and are not subtracted. Of Potts spins the odd sector is the magnetic one, with q - 1 components that
+are summed over. Errors are a jackknife over bins of ten correlation times at least.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from kadanoff.estimates import Estimate, integrated_time
+from kadanoff.lattices.blocking import (
+    PackedSpins,
+    SpinRule,
+    Ties,
+    block_packed,
+    block_potts,
+    lattice_blocks,
+    pack_spins,
+)
+from kadanoff.lattices.operators import (
+    Operator,
+    clusters,
+    even_operators,
+    odd_operators,
+    operator_sums,
+    potts_sums,
+)
+from kadanoff.lattices.tori import Torus
+
+__all__ = [
+    "Fate",
+    "LevelSums",
+    "MonteCarloRG",
+    "Sector",
+    "exponents",
+    "join_sums",
+    "level_sums",
+    "monte_carlo_rg",
+    "possible_levels",
+]
+
+Fate = Literal["critical", "disordered", "ordered", "independent"]
+
+SMALLEST = 8.0
+"""Cells along an edge of the last lattice: operators of range 2 must not feel the periods."""
+BIN = 10.0
+"""Correlation times of a bin."""
+_FEWEST, _MOST_BINS = 20, 64
+_SIGMAS = 4.0
+_DISORDERED, _ORDERED = 0.25, 0.95
+
+
+@dataclass(frozen=True, eq=False)
+class LevelSums:
+    """The operators of one level: ``operators``, the even ones first; their sums ``even`` (samples, operators) and
+    ``odd`` (samples, operators, components); how many clusters the even ones have; the length ``ratio`` to the level
+    below (1 at level 0); the share of tied blocks."""
+
+    lattice: Torus
+    operators: tuple[Operator, ...]
+    ratio: float
+    even: NDArray[np.float64]
+    odd: NDArray[np.float64]
+    even_clusters: NDArray[np.int64]
+    tie_fraction: float
+
+
+@dataclass(frozen=True, eq=False)
+class Sector:
+    """Exponents of one sector in Swendsen's layout: ``values`` (blockings, truncations), row k from level k to k + 1,
+    column a with the first a + 1 operators; NaN where the leading eigenvalue is complex or not positive.
+
+    ``replicates`` (bins, blockings, truncations) are the jackknife's; ``eigenvalues`` (blockings, operators) complex,
+    of all operators, the largest modulus first; ``matrices`` (blockings, operators, operators).
+    """
+
+    operators: tuple[Operator, ...]
+    values: NDArray[np.float64]
+    replicates: NDArray[np.float64]
+    eigenvalues: NDArray[np.complex128]
+    matrices: NDArray[np.float64]
+
+    @property
+    def errors(self) -> NDArray[np.float64]:
+        """Jackknife standard errors (blockings, truncations); NaN where a replicate has no real exponent."""
+        return np.asarray(np.sqrt((len(self.replicates) - 1) * self.replicates.var(axis=0)))
+
+    def estimate(self, blocking: int, operators: int | None = None) -> Estimate | None:
+        """The exponent of one blocking (from 0) with the first ``operators`` (default all); None where it is not
+        real."""
+        column = self.values.shape[1] - 1 if operators is None else operators - 1
+        value, error = self.values[blocking, column], self.errors[blocking, column]
+        if not (math.isfinite(value) and math.isfinite(error)):
+            return None
+        return Estimate(float(value), float(error), len(self.replicates), "", "jackknife over bins")
+
+    def difference(self, first: tuple[int, int], second: tuple[int, int]) -> Estimate | None:
+        """The difference of two entries (blocking, column) with its jackknife error, which knows that they are
+        correlated."""
+        value = self.values[first] - self.values[second]
+        moved = self.replicates[:, first[0], first[1]] - self.replicates[:, second[0], second[1]]
+        error = math.sqrt((len(moved) - 1) * moved.var())
+        if not (math.isfinite(value) and math.isfinite(error)):
+            return None
+        return Estimate(float(value), error, len(moved), "", "jackknife over bins")
+
+
+@dataclass(frozen=True, eq=False)
+class MonteCarloRG:
+    """What the blockings say: the sectors ``even`` and ``odd``; the nearest-neighbour correlation of every level; bins,
+    correlation time (in samples), and where the flow goes.
+
+    ``order`` is 0 where the lattice is much larger than the correlation length of the disordered phase, 1 where it is
+    ordered, and in between where it is neither. ``fate`` is "disordered" below 0.25 and "ordered" above 0.95: the flow
+    runs to a trivial fixed point and there is no exponent to be had. "independent": no correlations at all. "critical"
+    says that the lattice is too small to tell the data from critical ones, no more; only then the sectors have rows.
+    """
+
+    even: Sector
+    odd: Sector
+    sums: list[LevelSums]
+    correlations: tuple[Estimate, ...]
+    correlation_time: float
+    bins: int
+    order: float
+    fate: Fate
+
+    @property
+    def lengths(self) -> list[float]:
+        """The linear size of every level."""
+        return [level.lattice.length for level in self.sums]
+
+    def table(self) -> str:
+        """The exponents as text, levels down and number of operators across."""
+        lines = []
+        for name, sector in (("y_t", self.even), ("y_h", self.odd)):
+            counts = range(1, sector.values.shape[1] + 1)
+            lines.append(f"{name:<12}" + "".join(f"{n:>12}" for n in counts))
+            for k in range(len(sector.values)):
+                entries = [sector.estimate(k, n) for n in counts]
+                lines.append(
+                    f"{self.lengths[k]:>5.4g}->{self.lengths[k + 1]:<5.4g}"
+                    + "".join(f"{'complex' if e is None else str(e):>12}" for e in entries)
+                )
+        return "\n".join(lines)
+
+    def verdict(self) -> str:
+        """In words: where the flow goes, whether more operators or another blocking would still change the
+        exponents."""
+        if self.fate != "critical":
+            where = {
+                "disordered": "the flow runs to the trivial fixed point of high temperature",
+                "ordered": "the flow runs to the trivial fixed point of low temperature",
+                "independent": "no fixed point: the spins are independent at every level",
+            }[self.fate]
+            return f"{where[0].upper()}{where[1:]}: no critical exponent can be had from these configurations."
+        parts = []
+        for name, sector in (("y_t", self.even), ("y_h", self.odd)):
+            last = sector.estimate(len(sector.values) - 1)
+            if last is None:
+                parts.append(f"The leading eigenvalue of {name} is not real and positive: more samples are needed.")
+                continue
+            k, n = sector.values.shape
+            said = [f"{name} = {last} from the last blocking"]
+            for what, other in (("operator", (k - 1, n - 2)), ("blocking", (k - 2, n - 1))):
+                if min(other) < 0:
+                    said.append(f"no second {what} to compare with")
+                    continue
+                moved = sector.difference((k - 1, n - 1), other)
+                if moved is None:
+                    said.append(f"without the last {what} it is not real")
+                elif abs(moved.value) <= _SIGMAS / 2 * (moved.error or 0.0):
+                    said.append(f"the last {what} changed it by {moved}, which is nothing")
+                else:
+                    said.append(f"the last {what} still changed it by {moved}: not converged in {what}s")
+            parts.append("; ".join(said) + ".")
+        return " ".join(parts)
+
+
+def possible_levels(lattice: Torus, edge: int = 2) -> int:
+    """How many blockings leave a lattice of at least 8 cells along an edge and without remainder.
+
+    Raises ValueError where there is none.
+    """
+    count, here = 0, lattice
+    while True:
+        try:
+            here = lattice_blocks(here, edge).coarse
+        except ValueError as error:
+            if count == 0:
+                raise
+            del error
+            return count
+        if here.length < SMALLEST - 1e-9:
+            break
+        count += 1
+    if count == 0:
+        raise ValueError(
+            f"a {lattice.name} lattice of length {lattice.length:.4g} would be {here.length:.4g} wide after one "
+            f"blocking; the operators need {SMALLEST:g}: use a larger lattice"
+        )
+    return count
+
+
+def level_sums(
+    configurations: ArrayLike | PackedSpins,
+    lattice: Torus,
+    *,
+    levels: int | None = None,
+    q: int = 2,
+    edge: int = 2,
+    rule: SpinRule = "majority",
+    ties: Ties = "coin",
+    weight: float | None = None,
+    even: tuple[Operator, ...] | None = None,
+    odd: tuple[Operator, ...] | None = None,
+    seed: int = 0,
+) -> list[LevelSums]:
+    """Block configurations and measure the operators of every level.
+
+    Arguments:
+        configurations: (samples, *shape) of +-1, or packed; for q > 2 of 0 ... q - 1, blocked by plurality.
+        lattice: theirs.
+        levels: blockings; by default all that `possible_levels` allows.
+        q: states of a spin.
+        edge, rule, ties, weight, seed: of `block_packed` and `lattice_blocks`.
+        even, odd: operators; those of the lattice by default (of Potts spins those of up to three spins).
+
+    Raises:
+        ValueError: as those, and where a blocked lattice would be narrower than 8 cells.
+    """
+    most = possible_levels(lattice, edge)
+    count = most if levels is None else levels
+    if not 1 <= count <= most:
+        raise ValueError(f"levels: {count} blockings asked for, and 1 to {most} leave {SMALLEST:g} cells along an edge")
+    even, odd = even or even_operators(lattice.name), odd or odd_operators(lattice.name)
+    if q > 2:
+        return _potts_levels(configurations, lattice, count, q, edge, ties, even, odd, seed)
+    spins = configurations if isinstance(configurations, PackedSpins) else pack_spins(configurations)
+    here, ratio, tied = lattice, 1.0, 0.0
+    found = []
+    for level in range(count + 1):
+        sums = operator_sums(spins, here, even + odd).astype(np.float64)
+        found.append(
+            LevelSums(
+                here, even + odd, ratio, sums[:, : len(even)], sums[:, len(even) :, None], _numbers(even, here), tied
+            )
+        )
+        if level < count:
+            blocks = lattice_blocks(here, edge)
+            spins, tied = block_packed(spins, blocks, rule, ties=ties, weight=weight, seed=seed, level=level)
+            here, ratio = blocks.coarse, blocks.ratio
+    return found
+
+
+def join_sums(parts: Sequence[list[LevelSums]]) -> list[LevelSums]:
+    """Sums of several runs or pieces of one run, in order, as one."""
+    first = parts[0]
+    return [
+        LevelSums(
+            level.lattice, level.operators, level.ratio,
+            np.concatenate([part[k].even for part in parts]), np.concatenate([part[k].odd for part in parts]),
+            level.even_clusters,
+            float(np.average([part[k].tie_fraction for part in parts], weights=[len(part[k].even) for part in parts])),
+        )
+        for k, level in enumerate(first)
+    ]  # fmt: skip
+
+
+def monte_carlo_rg(
+    configurations: ArrayLike | PackedSpins,
+    lattice: Torus,
+    *,
+    levels: int | None = None,
+    q: int = 2,
+    edge: int = 2,
+    rule: SpinRule = "majority",
+    ties: Ties = "coin",
+    weight: float | None = None,
+    seed: int = 0,
+    bins: int | None = None,
+) -> MonteCarloRG:
+    """Critical exponents of configurations in time order: `level_sums`, then `exponents`; arguments as theirs.
+
+    >>> from kadanoff.lattices.tori import torus
+    >>> spins = np.where(np.random.default_rng(0).random((1000, 32, 32)) < 0.5, 1, -1)
+    >>> monte_carlo_rg(spins, torus("square", 32)).fate
+    'independent'
+    """
+    return exponents(
+        level_sums(
+            configurations, lattice, levels=levels, q=q, edge=edge, rule=rule, ties=ties, weight=weight, seed=seed
+        ),
+        bins=bins,
+    )
+
+
+def exponents(sums: list[LevelSums], *, bins: int | None = None) -> MonteCarloRG:
+    """Stability matrices and exponents of every blocking, with errors from bins of at least ten correlation times.
+
+    Arguments:
+        sums: of every level, samples in time order, equilibrated.
+        bins: how many; by default as many as the correlation time allows, 64 at most.
+
+    Raises:
+        ValueError: for too few samples (with the number needed), for samples that still drift, for spins that never
+            change.
+    """
+    tau = _slowest(sums)
+    samples = len(sums[0].even)
+    possible = int(samples / (BIN * tau))
+    if possible < _FEWEST:
+        raise ValueError(
+            f"{samples} samples with a correlation time of {tau:.3g} samples make {possible} bins of {BIN:g} "
+            f"correlation times; errors need {_FEWEST}: {math.ceil(_FEWEST * BIN * tau)} samples such as these"
+        )
+    number = min(possible, _MOST_BINS) if bins is None else bins
+    if not 2 <= number <= possible:
+        raise ValueError(f"bins: {number} asked for, and 2 to {possible} are longer than {BIN:g} correlation times")
+    width = sums[0].even.shape[1]
+    even_names, odd_names = sums[0].operators[:width], sums[0].operators[width:]
+    order, correlations = _order(sums[0]), tuple(_correlation(level, number) for level in sums)
+    fate = _fate(order, correlations[0])
+    pairs = list(itertools.pairwise(sums)) if fate == "critical" else []
+    even = _sector(even_names, [(a.even[:, :, None], b.even[:, :, None], b.ratio) for a, b in pairs], number, True)
+    odd = _sector(odd_names, [(a.odd, b.odd, b.ratio) for a, b in pairs], number, False)
+    return MonteCarloRG(even, odd, sums, correlations, tau, number, order, fate)
+
+
+def _potts_levels(
+    configurations: ArrayLike | PackedSpins, lattice: Torus, count: int, q: int, edge: int, ties: Ties,
+    even: tuple[Operator, ...], odd: tuple[Operator, ...], seed: int,
+) -> list[LevelSums]:  # fmt: skip
+    if isinstance(configurations, PackedSpins):
+        raise ValueError("Potts configurations are an array of states 0 ... q - 1, not packed spins")
+    states, here, ratio = np.asarray(configurations), lattice, 1.0
+    found = []
+    for level in range(count + 1):
+        sums = potts_sums(states, here, even + odd, q).astype(np.float64)
+        magnetic = sums[:, len(even) :] - sums[:, len(even) :].mean(axis=2, keepdims=True)
+        total = sums[:, : len(even)].sum(axis=2)
+        found.append(LevelSums(here, even + odd, ratio, total, magnetic, _numbers(even, here), 0.0))
+        if level < count:
+            blocks = lattice_blocks(here, edge)
+            states = block_potts(states, blocks, q, ties=ties, seed=seed, level=level)
+            here, ratio = blocks.coarse, blocks.ratio
+    return found
+
+
+def _numbers(operators: tuple[Operator, ...], lattice: Torus) -> NDArray[np.int64]:
+    return np.array([len(clusters(operator, lattice)) for operator in operators])
+
+
+def _binned(series: NDArray[np.float64], bins: int) -> NDArray[np.float64]:
+    """(bins, length, ...): the last samples, in bins of equal length."""
+    length = len(series) // bins
+    return series[len(series) - bins * length :].reshape(bins, length, *series.shape[1:])
+
+
+def _without_each(parts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Means of all bins (first), and without each one: (1 + bins, ...)."""
+    total = parts.sum(axis=0)
+    return np.concatenate([(total / len(parts))[None], (total - parts) / (len(parts) - 1)])
+
+
+def _sector(
+    operators: tuple[Operator, ...],
+    pairs: list[tuple[NDArray[np.float64], NDArray[np.float64], float]],
+    bins: int,
+    connected: bool,
+) -> Sector:
+    width = len(operators)
+    values = np.empty((bins + 1, len(pairs), width))
+    eigenvalues, matrices = [], []
+    for k, (fine, coarse, ratio) in enumerate(pairs):
+        s, t = _binned(fine, bins), _binned(coarse, bins)
+        length = s.shape[1]
+        a = _without_each(np.einsum("bnic,bnjc->bij", t, t, optimize=True) / length)
+        b = _without_each(np.einsum("bnic,bnjc->bij", t, s, optimize=True) / length)
+        if connected:
+            fine_mean, coarse_mean = _without_each(s.mean(axis=1))[..., 0], _without_each(t.mean(axis=1))[..., 0]
+            a = a - coarse_mean[:, :, None] * coarse_mean[:, None, :]
+            b = b - coarse_mean[:, :, None] * fine_mean[:, None, :]
+        for n in range(1, width + 1):
+            matrix = _solved(a[:, :n, :n], b[:, :n, :n])
+            found: NDArray[np.complex128] = np.linalg.eigvals(matrix).astype(np.complex128)
+            found = np.take_along_axis(found, np.argsort(-np.abs(found), axis=1, kind="stable"), axis=1)
+            leading = found[:, 0]
+            real = (np.abs(leading.imag) <= 1e-12 * np.abs(leading)) & (leading.real > 0)
+            values[:, k, n - 1] = np.where(real, np.log(np.where(real, leading.real, 1.0)) / math.log(ratio), np.nan)
+        eigenvalues.append(found[0])
+        matrices.append(matrix[0])
+    return Sector(
+        operators, values[0], values[1:], np.reshape(eigenvalues, (-1, width)), np.reshape(matrices, (-1, width, width))
+    )
+
+
+def _solved(a: NDArray[np.float64], b: NDArray[np.float64]) -> NDArray[np.float64]:
+    try:
+        return np.asarray(np.linalg.solve(a, b))
+    except np.linalg.LinAlgError as error:
+        raise ValueError(
+            "the blocked operators do not fluctuate independently: too few samples, or spins that are all alike"
+        ) from error
+
+
+def _slowest(sums: list[LevelSums]) -> float:
+    """The longest correlation time, in samples, of energy and squared magnetization at the first and last level."""
+    tau = 1.0
+    for level in (sums[0], sums[-1]):
+        for what, series in (("energy", level.even[:, 0]), ("magnetization", (level.odd[:, 0] ** 2).sum(axis=1))):
+            if np.ptp(series) == 0 and level is sums[0]:
+                raise ValueError(
+                    f"the {what} is the same in all {len(series)} samples: nothing fluctuates, and no "
+                    "exponent can be had"
+                )
+            if np.ptp(series) > 0:
+                tau = max(tau, integrated_time(series).value)
+                _require_rest(what, series)
+    return tau
+
+
+def _require_rest(what: str, series: NDArray[np.float64]) -> None:
+    """Refuse samples whose first tenth or half is not like the rest, and say how many to leave out."""
+
+    def drifts(start: int, cut: float) -> bool:
+        rest = series[start:]
+        middle = start + int(cut * len(rest))
+        one, two = series[start:middle], series[middle:]
+        if min(len(one), len(two)) < 8 or np.ptp(one) == 0 or np.ptp(two) == 0:
+            return False
+        spread = float(rest[len(rest) // 2 :].var())  # of the second half: an early drift does not hide itself
+        tau = max(integrated_time(rest[len(rest) // 2 :]).value, 1.0)
+        return bool(abs(one.mean() - two.mean()) > 5.0 * math.sqrt(spread * tau * (1 / len(one) + 1 / len(two))))
+
+    for start in range(0, len(series), max(1, len(series) // 20)):
+        if len(series) - start < 40:
+            break
+        if not (drifts(start, 0.1) or drifts(start, 0.5)):
+            if start == 0:
+                return
+            raise ValueError(
+                f"the samples are not in equilibrium: the {what} still drifts; leave out the first {start} of "
+                f"{len(series)} and add as many"
+            )
+    raise ValueError(
+        f"the samples are not in equilibrium: the {what} drifts through all {len(series)} of them; run "
+        "several times longer"
+    )
+
+
+def _correlation(level: LevelSums, bins: int) -> Estimate:
+    """Of nearest neighbours: <s s'>, or of Potts spins (q P(alike) - 1) / (q - 1)."""
+    parts = _binned(level.even[:, 0], bins).mean(axis=1) / level.even_clusters[0]
+    if (q := level.odd.shape[2]) > 1:
+        parts = (q * parts - 1) / (q - 1)
+    return Estimate(float(parts.mean()), float(parts.std(ddof=1) / math.sqrt(bins)), bins, "", "bins")
+
+
+def _order(level: LevelSums) -> float:
+    """0 for a magnetization with Gaussian components (no order), 1 for one of fixed length (full order).
+
+    (Q - Q0) / (1 - Q0), Q = <M^2>^2 / <M^4>, Q0 = c / (c + 2) with c components. Every blocking leaves it nearly as it
+    is, and at a critical point it lies between: 0.78 for Ising spins on a square torus, 0.43 on a cubic one.
+    """
+    squared = (level.odd[:, 0] ** 2).sum(axis=1)
+    components = level.odd.shape[2] - (level.odd.shape[2] > 1)  # those of Potts spins sum to zero
+    gaussian = components / (components + 2)
+    return float((squared.mean() ** 2 / (squared**2).mean() - gaussian) / (1 - gaussian))
+
+
+def _fate(order: float, correlation: Estimate) -> Fate:
+    if abs(correlation.value) <= _SIGMAS * (correlation.error or 0.0):
+        return "independent"
+    return "disordered" if order < _DISORDERED else "ordered" if order > _ORDERED else "critical"

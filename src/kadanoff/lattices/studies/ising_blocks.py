@@ -1,0 +1,319 @@
+"""The study `ising-blocks`: block spins below, at and above T_c, and how much of the entropy each blocking keeps."""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import Executor
+from typing import NamedTuple
+
+import numpy as np
+import xarray
+from matplotlib.colors import ListedColormap
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from kadanoff import plotting
+from kadanoff.estimates import Estimate
+from kadanoff.lattices.block_spins import bond_sum, channel, enumerate_states, information, spin_states
+from kadanoff.lattices.blocking import Ties, pyramid
+from kadanoff.lattices.information_lost import (
+    EntropyPerSpin,
+    block_microstates,
+    entropy_per_spin,
+    information_kept,
+    magnetization_entropy,
+)
+from kadanoff.lattices.kaufman import torus_entropy
+from kadanoff.lattices.lattice import square
+from kadanoff.lattices.sampling import sample
+from kadanoff.lattices.studies.block_zoom import zoom_page
+from kadanoff.lattices.tori import torus
+from kadanoff.losses import Ledger, Loss
+from kadanoff.study import Picture, Reported, Result, Run, judge
+
+__all__ = ["IsingBlocks", "ising_blocks"]
+
+CRITICAL = math.log1p(math.sqrt(2.0)) / 2
+_ZOOM, _ZOOM_SWEEPS = 512, 400  # some twenty autocorrelation times
+_ROWS = {"cold": "T < $T_c$", "critical": "$T_c$", "hot": "T > $T_c$"}
+
+
+class IsingBlocks(BaseModel):
+    """Settings of lattices.ising-blocks."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    size: int = Field(128, ge=64, description="Spins along an edge; divisible by 2^levels.")
+    levels: int = Field(3, ge=1, le=6, description="How often to block by 2 x 2.")
+    samples: int = Field(
+        1200, ge=100, description="Configurations at T_c; a quarter as many at the other temperatures."
+    )
+    every: int = Field(8, ge=1, description="Swendsen-Wang sweeps between configurations.")
+    cold: float = Field(0.9, gt=0, lt=1, description="The temperature below T_c, in units of T_c.")
+    hot: float = Field(1.1, gt=1, description="The temperature above T_c, in units of T_c.")
+    ties: Ties = Field("coin", description='A tied block: "coin" tosses one, "first" copies its first spin.')
+
+
+class Pyramid(NamedTuple):
+    """Of every level: entropies, the share of ties, information kept (of level 1 on), one configuration to show."""
+
+    coupling: float
+    entropies: list[EntropyPerSpin]
+    ties: list[float]
+    kept: list[Estimate]
+    pictures: list[NDArray[np.int8]]
+
+
+def blocked(
+    size: int,
+    coupling: float,
+    samples: int,
+    every: int,
+    levels: int,
+    ties: Ties,
+    seed: int,
+    executor: Executor | None = None,
+) -> Pyramid:
+    """Draw configurations, block them, and measure every level."""
+    drawn = sample(
+        square(size), coupling, samples=samples, algorithm="swendsen-wang", every=every, seed=seed, executor=executor
+    )
+    found = pyramid(drawn.configurations, torus("square", size), levels=levels, ties=ties, seed=seed)
+    entropies = [entropy_per_spin(level.configurations) for level in found]
+    kept = [
+        information_kept(level, entropy.estimate, ties) for level, entropy in zip(found[1:], entropies[1:], strict=True)
+    ]
+    pictures = [level.configurations[-1] for level in found]
+    return Pyramid(coupling, entropies, [level.tie_fraction for level in found], kept, pictures)
+
+
+def zoom_levels(ties: Ties, seed: int) -> list[NDArray[np.int8]]:
+    """One critical configuration of 512 x 512 spins and its five blockings."""
+    drawn = sample(
+        square(_ZOOM), CRITICAL, samples=1, algorithm="swendsen-wang", every=1, equilibration=_ZOOM_SWEEPS, seed=seed
+    )
+    levels = pyramid(drawn.configurations, torus("square", _ZOOM), levels=5, ties=ties, seed=seed)
+    return [level.configurations[0] for level in levels]
+
+
+def exact_steps(ties: Ties) -> tuple[float, float, float]:
+    """Entropy, and nats kept by one and by two blockings of 4 x 4 critical spins, per original spin, by enumeration."""
+    bonds = bond_sum(spin_states(16), (4, 4))
+    first = channel((4, 4), 2, ties)
+    once = information(enumerate_states(bonds, first), CRITICAL, 16)
+    twice = information(enumerate_states(bonds, first @ channel((2, 2), 2, ties)), CRITICAL, 16)
+    return once.fine, once.kept, twice.kept
+
+
+def ising_blocks(config: IsingBlocks, run: Run) -> Result:
+    """Spins blocked again and again below, at and above T_c: pictures, entropy per spin, information kept by a step."""
+    if config.size % 2**config.levels:
+        raise ValueError(f"{config.size} spins cannot be blocked {config.levels} times by 2")
+    couplings = {"cold": CRITICAL / config.cold, "critical": CRITICAL, "hot": CRITICAL / config.hot}
+    found = {
+        name: run.stage(
+            f"pyramid-{name}", blocked, config.size, coupling, config.samples // (1 if name == "critical" else 4),
+            config.every, config.levels, config.ties, run.seed + n, run.executor,
+        )
+        for n, (name, coupling) in enumerate(couplings.items())
+    }  # fmt: skip
+    exact = {name: torus_entropy(coupling, (config.size,) * 2) for name, coupling in couplings.items()}
+    zoomed = run.stage("zoom", zoom_levels, config.ties, run.seed + 10)
+    steps = exact_steps(config.ties)
+    estimates = _estimates(found, exact)
+    ledger = _ledger(found, exact, steps)
+    return Result(
+        estimates, ledger, judge(estimates, ledger, _text(config, found, exact)), _data(found),
+        {"pyramid": _draw_pyramid(found), "information": _draw_information(found, exact)},
+        files={
+            "zoom.html": zoom_page(
+                zoomed, "Critical Ising spins, blocked again and again",
+                "Move the slider: each step replaces 2 x 2 spins by their majority. With a window of as many spins at "
+                "every level, no level can be told from another: that is the critical point.",
+            )
+        },
+        cite=[
+            "L. P. Kadanoff, Scaling laws for Ising models near T_c, Physics Physique Fizika 2, 263 (1966)",
+            "B. Kaufman, Crystal statistics II, Physical Review 76, 1232 (1949)",
+            "T. M. Cover and J. A. Thomas, Elements of Information Theory, sections 2.8 and 4.2",
+        ],
+    )  # fmt: skip
+
+
+def _estimates(found: dict[str, Pyramid], exact: dict[str, float]) -> dict[str, Reported | Estimate]:
+    estimates: dict[str, Reported | Estimate] = {}
+    for name in ("critical", "cold", "hot"):
+        end = "" if name == "critical" else f".{name}"
+        for level, entropy in enumerate(found[name].entropies):
+            entry: Reported | Estimate = entropy.estimate
+            if level == 0:
+                allowed = 0.01 * exact[name] + (0.0 if name == "critical" else 4 * (entropy.estimate.error or 0.0))
+                entry = Reported(
+                    entropy.estimate, exact[name], tolerance=allowed, source="Kaufman (1949), the same torus"
+                )
+            estimates[f"entropy_per_spin{end}.level{level}"] = entry
+        for level, kept in enumerate(found[name].kept, 1):
+            estimates[f"information_kept{end}.level{level}"] = kept
+    states, nats = block_microstates(16)
+    sums = spin_states(16).astype(np.int64).sum(axis=0)
+    counted = float((sums > 0).sum() + (sums == 0).sum() / 2)
+    estimates["microstates_of_a_block"] = Reported(
+        Estimate.exact(counted), states, source="half of the 2^16 states of 4 x 4 spins, by symmetry"
+    )
+    estimates["entropy_of_a_block"] = Estimate.exact(nats, "nat")
+    estimates["entropy_of_no_magnetization"] = Reported(
+        Estimate.exact(float(magnetization_entropy(16, 0)), "nat"), math.log((sums == 0).sum()), source="counted"
+    )
+    return estimates
+
+
+def _ledger(found: dict[str, Pyramid], exact: dict[str, float], steps: tuple[float, float, float]) -> Ledger:
+    fine, once, twice = (Estimate.exact(value, "nat") for value in steps)
+    critical = found["critical"]
+    lowest = critical.entropies[0].estimate
+    true = Estimate.exact(exact["critical"], "nat")
+    ledger = Ledger(
+        [
+            Loss(
+                "entropy per spin, level 0", true, lowest, lowest.minus(true), "nat", "coarse >= fine",
+                "the lattice is translation invariant", "a finite context leaves more entropy than there is",
+            ),
+            Loss(
+                "4 x 4 to 2 x 2, per spin", fine, once, fine.minus(once), "nat", "coarse <= fine",
+                "all states counted", "blocks cannot tell more than there is to tell",
+            ),
+            Loss(
+                "4 x 4 to 2 x 2 to one, per spin", once, twice, once.minus(twice), "nat", "coarse <= fine",
+                "all states counted, in nats per original spin", "data processing",
+            ),
+        ]
+    )  # fmt: skip
+    for level, kept in enumerate(critical.kept, 1):
+        below = critical.entropies[level - 1].estimate
+        ledger.add(
+            Loss(
+                f"blocking {level}, per spin below", below, kept, below.minus(kept), "nat", "coarse <= fine",
+                "both are upper bounds, a percent above the truth", "I(fine; blocks) <= H(fine)",
+            )
+        )  # fmt: skip
+    return ledger
+
+
+def _text(config: IsingBlocks, found: dict[str, Pyramid], exact: dict[str, float]) -> str:
+    critical = found["critical"]
+    entropies = ", ".join(str(entropy.estimate) for entropy in critical.entropies)
+    shares = ", ".join(
+        f"{100 * kept.value / entropy.estimate.value:.0f} %"
+        for kept, entropy in zip(critical.kept, critical.entropies, strict=False)
+    )
+    excess = 100 * (critical.entropies[0].estimate.value / exact["critical"] - 1)
+    sides = " ".join(
+        f"{word}, at {getattr(config, name):g} T_c, from {found[name].entropies[0].estimate} to "
+        f"{found[name].entropies[-1].estimate}."
+        for name, word in (("cold", "Below T_c the entropy of a spin goes to nothing"), ("hot", "Above it to ln 2"))
+    )
+    coin = "the coins of tied blocks are taken off" if config.ties == "coin" else "ties go to the block's first spin"
+    return (
+        f"At T_c a spin has {entropies} at level 0, 1, ...: nearly the same at every level, which is the fixed point "
+        f"seen by information. Level 0 is {excess:+.2f} % off the exact entropy of this torus. Each "
+        f"blocking keeps {shares} "
+        f"of what the spins below hold; {coin}. {sides}\n\n"
+        "Limits: the entropy given a finite context is an upper bound, here of all levels alike; so is what a blocking "
+        "keeps, and only of that single step. Several steps are exact by enumeration of small lattices "
+        "(the ledger). On "
+        "the last level few spins are left, which allow short contexts only, and its entropy is further "
+        "above the truth "
+        "by the context and below that of a large lattice by its size."
+    )
+
+
+def _data(found: dict[str, Pyramid]) -> xarray.Dataset:
+    nat, one = {"units": "nat"}, {"units": "1"}
+    names, depth = list(found), len(found["critical"].entropies)
+    rows = [[p.entropies[k].estimate for k in range(depth)] for p in found.values()]
+    kept = [p.kept for p in found.values()]
+    where, step = ("temperature", "level"), ("temperature", "blocking")
+    curve = found["critical"].entropies[0]
+    return xarray.Dataset(
+        {
+            "entropy_per_spin": (where, [[e.value for e in row] for row in rows], nat),
+            "entropy_per_spin_error": (where, [[e.error or 0.0 for e in row] for row in rows], nat),
+            "information_kept": (step, [[e.value for e in row] for row in kept], nat),
+            "information_kept_error": (step, [[e.error or 0.0 for e in row] for row in kept], nat),
+            "tie_fraction": (where, [p.ties for p in found.values()], one),
+            "coupling": (("temperature",), [p.coupling for p in found.values()], one),
+            "entropy_by_context": (("context",), curve.values, nat),
+            "entropy_by_context_error": (("context",), curve.errors, nat),
+        },
+        {
+            "temperature": names,
+            "level": ("level", np.arange(depth), one),
+            "blocking": ("blocking", np.arange(1, depth), one),
+            "context": ("context", curve.contexts, {**one, "long_name": "spins of the context"}),
+        },
+    )
+
+
+def _draw_pyramid(found: dict[str, Pyramid]) -> Picture:
+    depth = len(found["critical"].pictures)
+    drawing, axes = plotting.figure(depth, 3, width=1.9 * depth, height=6.0)
+    colours = ListedColormap(["white", plotting.BLUE])
+    for row, (name, title) in enumerate(_ROWS.items()):
+        for level, spins in enumerate(found[name].pictures):
+            axis = axes[row * depth + level]
+            axis.imshow(spins, cmap=colours, vmin=-1, vmax=1, interpolation="nearest")
+            axis.set_xticks([])
+            axis.set_yticks([])
+            axis.grid(False)
+            for side in axis.spines.values():
+                side.set_visible(True)
+            if row == 0:
+                axis.set_title(f"{spins.shape[0]} x {spins.shape[1]}")
+            if level == 0:
+                axis.set_ylabel(title)
+    return Picture(
+        drawing,
+        "One configuration at each temperature and its block spins, 2 x 2 to one by majority from left to right. Below "
+        "T_c the picture goes to one colour, above it to noise; at T_c every level looks like the one before.",
+    )
+
+
+def _draw_information(found: dict[str, Pyramid], exact: dict[str, float]) -> Picture:
+    drawing, (left, middle, right) = plotting.figure(3, width=10.5)
+    colours = {"cold": plotting.VERMILION, "critical": plotting.GREEN, "hot": plotting.BLUE}
+    for name, title in _ROWS.items():
+        rows = [entropy.estimate for entropy in found[name].entropies]
+        plotting.band(
+            left, np.arange(len(rows)), [e.value for e in rows], [e.error or 0.0 for e in rows],
+            label=title, color=colours[name], marker="o",
+        )  # fmt: skip
+        kept = found[name].kept
+        plotting.band(
+            middle, np.arange(1, len(rows)), [e.value for e in kept], [e.error or 0.0 for e in kept],
+            label=title, color=colours[name], marker="o",
+        )  # fmt: skip
+    left.axhline(math.log(2), color=plotting.BLACK, linestyle="--", linewidth=0.9)
+    left.set_title("Entropy of a spin")
+    left.set_ylabel(plotting.label("upper bound", "nat"))
+    left.legend(loc="center right")
+    middle.set_title("Kept by a blocking")
+    middle.set_ylabel(plotting.label("per spin of the level below", "nat"))
+    for axis in (left, middle):
+        axis.set_xlabel("level")
+        axis.set_xticks(np.arange(axis is middle, len(found["critical"].entropies)))
+        axis.set_ylim(bottom=0)
+    curve = found["critical"].entropies[0]
+    shown = curve.contexts > 0
+    plotting.band(
+        right, curve.contexts[shown], curve.values[shown], curve.errors[shown], color=plotting.GREEN, marker="o"
+    )
+    right.axhline(exact["critical"], color=plotting.BLACK, linestyle="--", linewidth=0.9)
+    right.set_title("Level 0 at $T_c$")
+    right.set_xlabel("spins of the context")
+    right.set_ylabel(plotting.label("entropy of a spin", "nat"))
+    return Picture(
+        drawing,
+        "Left: at T_c the entropy of a spin stays, off it goes to ln 2 (dashed) or to nothing. Middle: "
+        "what each blocking "
+        "keeps, the coins of ties taken off. Right: the more spins the context has, the lower the bound, towards the "
+        "exact entropy of this torus (dashed). Bands are one standard error.",
+    )

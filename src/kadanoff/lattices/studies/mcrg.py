@@ -1,0 +1,231 @@
+"""The kind `lattices.mcrg`: the renormalization of the reader's own configurations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import xarray
+from pydantic import BaseModel, ConfigDict, Field
+
+from kadanoff import plotting
+from kadanoff.estimates import Estimate
+from kadanoff.lattices.blocking import Ties, pyramid
+from kadanoff.lattices.configuration_files import SpinKind, open_configurations, spins_of, torus_of_shape
+from kadanoff.lattices.couplings import Couplings, fit_couplings
+from kadanoff.lattices.information_lost import entropy_per_spin, information_kept
+from kadanoff.lattices.monte_carlo_rg import LevelSums, MonteCarloRG, exponents, join_sums, level_sums
+from kadanoff.lattices.studies.ising_mcrg import critical_coupling, draw_exponents
+from kadanoff.lattices.tori import LatticeName, Torus
+from kadanoff.losses import Ledger, Loss
+from kadanoff.study import InputFile, Picture, Reported, Result, Run, judge
+
+__all__ = ["MCRG", "mcrg"]
+
+_PIECE = 1 << 24  # spins read at once
+_FITTED = 1 << 24  # spins that couplings and entropies are taken from
+
+
+class MCRG(BaseModel):
+    """Settings of lattices.mcrg."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    configurations: InputFile = Field(
+        description="Configurations (samples, *shape) in time order: .npy, .npz or HDF5.", examples=["spins.npy"]
+    )
+    dataset: str | None = Field(None, description="Name of the array in an .npz or HDF5 file.", examples=["spins"])
+    lattice: LatticeName = Field(
+        "square", description='"square" or "triangular" (L, L), "honeycomb" (L, L, 2), "cubic" (L, L, L).'
+    )
+    spins: SpinKind = Field("ising", description='"ising": +-1; "potts": 0 to potts - 1; "real": the sign is taken.')
+    potts: int = Field(2, ge=2, le=100, description="States of a Potts spin.")
+    temperature: float | None = Field(
+        None, gt=0, description="kT/J, to be held against the fitted coupling.", examples=[2.269]
+    )
+    start: int = Field(0, ge=0, description="Configurations to leave out at the beginning.")
+    edge: int = Field(2, ge=2, description="Edge of a block, square and cubic lattices.")
+    blockings: int | None = Field(None, ge=1, description="How often to block; by default to 8 cells along an edge.")
+    ties: Ties = Field("coin", description='A tied block: "coin" tosses one, "first" copies its first spin.')
+
+
+def read_and_block(path: Path, config: MCRG, seed: int) -> list[LevelSums]:
+    """Read a file piece by piece, and measure the operators of every level."""
+    with open_configurations(path, config.dataset) as source:
+        lattice, count = _lattice(source.shape, config), len(source)
+        share = max(64, _PIECE // lattice.sites // 64 * 64)
+        q = config.potts if config.spins == "potts" else 2
+        return join_sums(
+            [
+                level_sums(
+                    spins_of(source[first : first + share], config.spins, config.potts, first),
+                    lattice, levels=config.blockings, q=q, edge=config.edge, ties=config.ties, seed=seed + number,
+                )
+                for number, first in enumerate(range(config.start, count, share))
+            ]
+        )  # fmt: skip
+
+
+def fit_and_count(
+    path: Path, config: MCRG, levels: int, seed: int
+) -> tuple[list[Couplings | str], list[Estimate], list[Estimate]]:
+    """Couplings of every level (or why there are none), entropies and information kept, from samples over the file."""
+    with open_configurations(path, config.dataset) as source:
+        lattice, count = _lattice(source.shape, config), len(source)
+        step = max(1, -(-(count - config.start) * lattice.sites // _FITTED))
+        spins = spins_of(np.asarray(source[config.start :: step]), config.spins, config.potts, config.start)
+    couplings: list[Couplings | str] = []
+    entropies: list[Estimate] = []
+    kept: list[Estimate] = []
+    for level in pyramid(spins, lattice, levels=levels, edge=config.edge, ties=config.ties, seed=seed):
+        try:
+            couplings.append(fit_couplings(level.spins, level.torus))
+        except ValueError as error:
+            couplings.append(str(error))
+        if config.lattice == "square":
+            entropies.append(entropy_per_spin(level.configurations).estimate)
+            if len(entropies) > 1:
+                kept.append(information_kept(level, entropies[-1], config.ties))
+    return couplings, entropies, kept
+
+
+def mcrg(config: MCRG, run: Run) -> Result:
+    """Your own configurations blocked again and again: couplings, exponents with errors, information, a verdict."""
+    path = Path(config.configurations)
+    sums = run.stage("sums", read_and_block, path, config, run.seed)
+    found = exponents(sums)
+    couplings: list[Couplings | str] = []
+    entropies: list[Estimate] = []
+    kept: list[Estimate] = []
+    if config.spins != "potts" or config.potts == 2:
+        couplings, entropies, kept = run.stage("couplings", fit_and_count, path, config, len(sums) - 1, run.seed)
+    estimates = _estimates(config, found, couplings, entropies, kept)
+    ledger = Ledger()
+    for level, entry in enumerate(kept, 1):
+        below = entropies[level - 1]
+        ledger.add(
+            Loss(
+                f"blocking {level}, per spin below", below, entry, below.minus(entry), "nat", "coarse <= fine",
+                "both are upper bounds, a percent above the truth", "I(fine; blocks) <= H(fine)",
+            )
+        )  # fmt: skip
+    pictures = {"levels": _draw_levels(found, couplings)}
+    if found.fate == "critical":
+        pictures["exponents"] = draw_exponents({config.lattice: (found, found)}, None)
+    return Result(
+        estimates, ledger, judge(estimates, ledger, _text(config, found, couplings)), _data(found), pictures,
+        files={"exponents.txt": found.table() + "\n"},
+        cite=["R. H. Swendsen, Monte Carlo renormalization group, Physical Review Letters 42, 859 (1979)"],
+    )  # fmt: skip
+
+
+def _lattice(shape: tuple[int, ...], config: MCRG) -> Torus:
+    if config.start >= shape[0]:
+        raise ValueError(f"start: {config.start} configurations left out, and the file has {shape[0]}")
+    return torus_of_shape(tuple(int(n) for n in shape[1:]), config.lattice)
+
+
+def _estimates(
+    config: MCRG, found: MonteCarloRG, couplings: list[Couplings | str], entropies: list[Estimate], kept: list[Estimate]
+) -> dict[str, Reported | Estimate]:
+    estimates: dict[str, Reported | Estimate] = {}
+    for name, sector in (("y_t", found.even), ("y_h", found.odd)):
+        for k in range(len(found.sums) - 1):
+            if found.fate == "critical":
+                entry, reason = sector.estimate(k), "the leading eigenvalue is not real and positive: too few samples"
+            else:
+                entry, reason = None, found.verdict()
+            estimates[f"{name}.level{k + 1}"] = Reported(entry, reason="" if entry else reason)
+    for level, fitted in enumerate(couplings):
+        for name in ("nn", "nnn"):
+            if isinstance(fitted, str):
+                estimates[f"K_{name}.level{level}"] = Reported(None, reason=fitted)
+                continue
+            given = config.temperature is not None and level == 0 and name == "nn" and config.spins != "real"
+            estimates[f"K_{name}.level{level}"] = Reported(
+                fitted[name], 1.0 / config.temperature if given and config.temperature else None,
+                source="J/kT of the temperature given" if given else "",
+            )  # fmt: skip
+    for level, entropy in enumerate(entropies):
+        estimates[f"entropy_per_spin.level{level}"] = entropy
+    for level, entry in enumerate(kept, 1):
+        estimates[f"information_kept.level{level}"] = entry
+    estimates["correlation_time"] = Estimate(
+        found.correlation_time, None, unit="sample", method="autocorrelation window"
+    )
+    return estimates
+
+
+def _text(config: MCRG, found: MonteCarloRG, couplings: list[Couplings | str]) -> str:
+    samples, lengths = len(found.sums[0].even), " -> ".join(f"{length:.4g}" for length in found.lengths)
+    text = [
+        f"{samples} configurations on a {config.lattice} lattice, blocked {lengths}; their correlation time is "
+        f"{found.correlation_time:.3g} samples, errors come from {found.bins} bins.",
+        found.verdict(),
+    ]
+    known = critical_coupling(config.lattice, config.potts if config.spins == "potts" else 2)
+    if config.temperature is not None and known is not None and config.spins != "real":
+        off = (1.0 / config.temperature / known - 1.0) * 100
+        text.append(
+            f"With nearest neighbours alone the critical coupling is {known:.6g}; yours, "
+            f"{1 / config.temperature:.6g}, is "
+            f"{off:+.2f} % off. Exponents near but not at it are those of a flow that is leaving."
+        )
+    first = couplings[0] if couplings else "not for Potts spins"
+    if isinstance(first, Couplings):
+        given = "" if config.temperature is None else f" (1/temperature: {1 / config.temperature:.6g})"
+        text.append(
+            "Couplings fitted at level 0: "
+            + ", ".join(f"{name} {value}" for name, value in first.estimates().items())
+            + f"{given}. Where nn is not what you put in, or others are not zero, the model has further "
+            "interactions, the "
+            "sites are not in the order this lattice expects, or the samples are not in equilibrium."
+        )
+    text.append(
+        "Limits: error bars are statistical; what more operators, another blocking or a larger lattice would change is "
+        "seen in the last columns and rows only. Fitted couplings belong to their set of operators."
+    )
+    return "\n\n".join(text)
+
+
+def _data(found: MonteCarloRG) -> xarray.Dataset:
+    one = {"units": "1"}
+    return xarray.Dataset(
+        {
+            "y_t": (("blocking", "even_operators"), found.even.values, one),
+            "y_t_error": (("blocking", "even_operators"), found.even.errors, one),
+            "y_h": (("blocking", "odd_operators"), found.odd.values, one),
+            "y_h_error": (("blocking", "odd_operators"), found.odd.errors, one),
+            "correlation": (("level",), np.array([entry.value for entry in found.correlations]), one),
+        },
+        {
+            "even_operators": [operator.name for operator in found.even.operators],
+            "odd_operators": [operator.name for operator in found.odd.operators],
+            "length": ("level", found.lengths, {"units": "cells"}),
+        },
+    )
+
+
+def _draw_levels(found: MonteCarloRG, couplings: list[Couplings | str]) -> Picture:
+    drawing, (left, right) = plotting.figure(2)
+    levels = np.arange(len(found.correlations))
+    values, errors = zip(*((entry.value, entry.error or 0.0) for entry in found.correlations), strict=True)
+    plotting.band(left, levels, values, errors, color=plotting.BLUE, marker="o")
+    left.set_ylabel("correlation of neighbours")
+    for name, colour in (("nn", plotting.BLUE), ("nnn", plotting.VERMILION)):
+        fitted = [(level, one[name]) for level, one in enumerate(couplings) if isinstance(one, Couplings)]
+        if fitted:
+            x, entries = zip(*fitted, strict=True)
+            plotting.band(
+                right, x, [e.value for e in entries], [e.error or 0.0 for e in entries], label=f"$K_{{{name}}}$",
+                color=colour, marker="o",
+            )  # fmt: skip
+            right.legend()
+    right.set_ylabel("fitted couplings J/kT")
+    for axis in (left, right):
+        axis.set_xlabel("level")
+        axis.set_xticks(levels)
+    return Picture(
+        drawing,
+        "What the blockings do to the configurations: the correlation of neighbouring spins and the couplings fitted, "
+        "level by level. At a fixed point both stay; far from one they run to 0 or away. Bands are one standard error.",
+    )

@@ -1,0 +1,165 @@
+"""The studies of block spins, exponents and flows, and the kind that reads the reader's own spins."""
+
+from __future__ import annotations
+
+import math
+
+import h5py
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from kadanoff.lattices.configuration_files import open_configurations, spins_of, torus_of_shape
+from kadanoff.lattices.lattice import square
+from kadanoff.lattices.sampling import sample
+from kadanoff.lattices.studies.ising_blocks import IsingBlocks, ising_blocks
+from kadanoff.lattices.studies.ising_mcrg import IsingMCRG, critical_coupling, ising_mcrg, known_exponents
+from kadanoff.lattices.studies.mcrg import MCRG, mcrg
+from kadanoff.lattices.studies.rg_flow import RGFlow, rg_flow
+from kadanoff.plotting import to_svg
+from kadanoff.study import Run
+
+CRITICAL = math.log1p(math.sqrt(2.0)) / 2
+
+
+def broken(result):
+    """Names of estimates off their reference and of theorems that do not hold."""
+    names = [name for name, number in result.reported.items() if number.agrees is False]
+    return names + [loss.name for loss in result.ledger.losses if loss.holds is False]
+
+
+@pytest.fixture(scope="module")
+def spins():
+    return sample(square(32), CRITICAL, samples=2000, algorithm="swendsen-wang", every=5, seed=4).configurations
+
+
+def test_exponents_study_names_its_results_and_passes(tmp_path):
+    result = ising_mcrg(IsingMCRG(size=32, samples=3000, every=5), Run(seed=2))
+    assert broken(result) == []
+    assert result.verdict.passed
+    assert {"y_t.level1", "y_t.level2", "y_h.level1", "y_h.level2", "critical_coupling"} == set(result.estimates)
+    assert result.reported["y_t.level1"].reference is None
+    assert result.reported["y_t.level2"].reference == 1.0
+    assert "32->16" in result.files["exponents.txt"]
+    assert all(to_svg(picture.figure) for picture in result.pictures.values())
+    assert "Finite size" in result.verdict.text
+
+
+def test_off_critical_exponents_are_withheld_with_a_reason():
+    result = ising_mcrg(IsingMCRG(size=32, samples=2000, every=2, coupling=0.3), Run())
+    number = result.reported["y_t.level1"]
+    assert number.value is None
+    assert "trivial fixed point" in number.reason
+    assert result.verdict.passed is None
+    assert not result.pictures
+
+
+def test_settings_that_make_no_sense_are_refused():
+    with pytest.raises(ValidationError, match="belongs to the rule"):
+        IsingMCRG(weight=0.4, weight_odd=0.5)
+    with pytest.raises(ValidationError, match="both weights"):
+        IsingMCRG(rule="weighted", weight=0.4)
+    with pytest.raises(ValidationError, match="plurality"):
+        IsingMCRG(potts=3, rule="decimation")
+    with pytest.raises(ValueError, match="no critical coupling"):
+        ising_mcrg(IsingMCRG(potts=3, lattice="triangular"), Run())
+    assert critical_coupling("triangular") == pytest.approx(0.274653072, abs=1e-9)
+    assert critical_coupling("honeycomb") == pytest.approx(0.658478948, abs=1e-9)
+    assert known_exponents("square", 3).y_t == 6 / 5
+    assert known_exponents("cubic", 3) is None
+
+
+def test_blocks_study_bounds_the_exact_entropy():
+    result = ising_blocks(IsingBlocks(size=64, levels=2, samples=400), Run(seed=1))
+    assert broken(result) == []
+    entropy = result.reported["entropy_per_spin.level0"]
+    assert entropy.value > entropy.reference - 2 * entropy.error
+    page = result.files["zoom.html"]
+    assert "http" not in page  # offline
+    assert '"width": 512' in page
+    hot = [result.reported[f"entropy_per_spin.hot.level{k}"].value for k in range(3)]
+    cold = [result.reported[f"entropy_per_spin.cold.level{k}"].value for k in range(3)]
+    assert hot == sorted(hot)
+    assert cold == sorted(cold, reverse=True)
+    assert {"information_kept.level1", "information_kept.level2"} <= set(result.estimates)
+    assert all(to_svg(picture.figure) for picture in result.pictures.values())
+    with pytest.raises(ValueError, match="cannot be blocked"):
+        ising_blocks(IsingBlocks(size=72, levels=4), Run())
+
+
+@pytest.mark.slow
+def test_flow_study_passes_at_its_default_size():
+    result = rg_flow(RGFlow(), Run(seed=5))
+    assert broken(result) == []
+    assert result.reported["fates_recognised"].value == 5
+
+
+def test_own_spins_from_every_kind_of_file(tmp_path, spins):
+    np.save(tmp_path / "spins.npy", spins)
+    np.savez(tmp_path / "spins.npz", spins=spins, other=np.arange(3))
+    with h5py.File(tmp_path / "spins.h5", "w") as file:
+        file["run/spins"] = spins.reshape(len(spins), -1)
+    results = []
+    for name, dataset in (("spins.npy", None), ("spins.npz", "spins"), ("spins.h5", None)):
+        config = MCRG(configurations=tmp_path / name, dataset=dataset, temperature=1 / CRITICAL)
+        results.append(mcrg(config, Run(seed=7)))
+    assert len({result.reported["y_h.level2"].value for result in results}) == 1
+    found = results[0].reported
+    assert abs(found["y_h.level2"].value - 15 / 8) < 4 * found["y_h.level2"].error + 0.002
+    assert found["K_nn.level0"].agrees
+    assert found["entropy_per_spin.level0"].value < 0.33
+    assert results[0].verdict.passed
+    assert all(to_svg(picture.figure) for picture in results[0].pictures.values())
+
+
+def test_a_wrong_temperature_or_order_of_sites_is_told(tmp_path, spins):
+    np.save(tmp_path / "spins.npy", spins)
+    wrong = mcrg(MCRG(configurations=tmp_path / "spins.npy", temperature=2.6), Run())
+    assert not wrong.verdict.passed
+    assert broken(wrong) == ["K_nn.level0"]
+    order = np.random.default_rng(1).permutation(1024)
+    np.save(tmp_path / "mixed.npy", spins.reshape(-1, 1024)[:, order].reshape(spins.shape))
+    mixed = mcrg(MCRG(configurations=tmp_path / "mixed.npy", temperature=1 / CRITICAL), Run())
+    assert not mixed.verdict.passed
+
+
+def test_too_few_and_impossible_spins_are_refused(tmp_path, spins):
+    np.save(tmp_path / "few.npy", spins[:50])
+    with pytest.raises(ValueError, match=r"errors need 20: \d+ samples"):
+        mcrg(MCRG(configurations=tmp_path / "few.npy"), Run())
+    np.save(tmp_path / "odd.npy", spins[:, :31, :31])
+    with pytest.raises(ValueError, match="does not divide"):
+        mcrg(MCRG(configurations=tmp_path / "odd.npy"), Run())
+    zero = spins.copy()
+    zero[70, 3, 5] = 0
+    np.save(tmp_path / "zero.npy", zero)
+    with pytest.raises(ValueError, match=r"configuration 70 has 0 at site \(3, 5\)"):
+        mcrg(MCRG(configurations=tmp_path / "zero.npy"), Run())
+    with pytest.raises(ValueError, match="left out"):
+        mcrg(MCRG(configurations=tmp_path / "few.npy", start=60), Run())
+
+
+def test_reading_names_what_is_wrong(tmp_path):
+    np.savez(tmp_path / "two.npz", a=np.ones((2, 4)), b=np.ones(3))
+    two = tmp_path / "two.npz"
+    with pytest.raises(ValueError, match="give the name of one; it holds a, b"), open_configurations(two):
+        pass
+    with pytest.raises(ValueError, match="there is no 'c'"), open_configurations(two, "c"):
+        pass
+    with pytest.raises(ValueError, match="samples"), open_configurations(two, "b"):
+        pass
+    with pytest.raises(ValueError, match=r"\.npy, \.npz and HDF5"), open_configurations(tmp_path / "spins.txt"):
+        pass
+    assert torus_of_shape((6, 6, 2), "honeycomb").sites == 72
+    assert torus_of_shape((512,), "cubic").shape == (8, 8, 8)
+    with pytest.raises(ValueError, match="got \\(6, 8\\)"):
+        torus_of_shape((6, 8), "square")
+    fields = np.array([[0.3, -0.2], [1.5, -2.0]])
+    assert np.array_equal(spins_of(fields, "real", 2), [[1, -1], [1, -1]])
+    assert np.array_equal(spins_of(np.array([[0, 1]]), "potts", 2), [[-1, 1]])
+    with pytest.raises(ValueError, match='say spins = "potts"'):
+        spins_of(np.array([[0, 1]]), "ising", 2)
+    with pytest.raises(ValueError, match="not 0"):
+        spins_of(np.array([[0.0, 1.0]]), "real", 2)
+    with pytest.raises(ValueError, match="configuration 5 has 3"):
+        spins_of(np.array([[0, 1, 3]]), "potts", 3, 5)
