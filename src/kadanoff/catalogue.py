@@ -59,6 +59,7 @@ OWN_DATA: tuple[str, ...] = (
     "dynamics.langevin",
     "dynamics.markov",
     "dynamics.entropy-production",
+    "lattices.mcrg",
     "networks.regions",
 )
 """The kinds that take data of the user's own; the others have settings alone."""
@@ -114,8 +115,6 @@ STUDIES: tuple[Study, ...] = (
         "lattices.transferred-coupling",
         "a coupling fitted at one temperature, frozen: the phase transition it misses, exactly and from samples",
         25,
-    ),
-    Study(
     ),
     Study(
         "ising-blocks",
