@@ -20,12 +20,14 @@ from kadanoff.lattices.kaufman import (
     torus_energy,
     torus_entropy,
 )
-from kadanoff.lattices.lattice import Lattice, bravais, cubic, honeycomb, lieb, square, triangular
+from kadanoff.lattices.lattice import DIAMOND, PLAQUETTE, Lattice, bravais, cubic, honeycomb, lieb, square, triangular
 from kadanoff.lattices.phi4 import FieldConfigurations, sample_fields
 from kadanoff.lattices.sampling import Configurations, sample
 
 __all__ = [
     "CRITICAL_COUPLING",
+    "DIAMOND",
+    "PLAQUETTE",
     "BlockInformation",
     "Configurations",
     "Enumeration",
