@@ -83,6 +83,8 @@ from kadanoff.lattices.kaufman import (
     torus_entropy,
 )
 from kadanoff.lattices.lattice import (
+    DIAMOND,
+    PLAQUETTE,
     Lattice,
     bravais,
     cubic,
@@ -123,6 +125,8 @@ from kadanoff.lattices.tensors import (
 __all__ = [
     "CRITICAL_COUPLING",
     "CRITICAL_TEMPERATURE",
+    "DIAMOND",
+    "PLAQUETTE",
     "BestRule",
     "BlockInformation",
     "Configurations",

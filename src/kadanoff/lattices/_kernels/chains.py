@@ -104,13 +104,18 @@ def measure(
     counts: NDArray[np.int64],
 ) -> None:
     """Like bonds of each shell, and sites in each state."""
-    counts[:] = 0
-    for i in range(len(spins)):
-        counts[spins[i]] += 1
+    rest = len(spins)
+    for state in range(1, len(counts)):  # a loop for each state vectorises, a histogram does not
+        found = 0
+        for i in range(len(spins)):
+            found += spins[i] == state
+        counts[state] = found
+        rest -= found
+    counts[0] = rest
     for a in range(len(like)):
         total = 0
         for b in range(starts[a], starts[a + 1]):
-            total += spins[bonds[b, 0]] == spins[bonds[b, 1]]
+            total += spins[np.uint32(bonds[b, 0])] == spins[np.uint32(bonds[b, 1])]  # unsigned: no index from the end
         like[a] = total
 
 

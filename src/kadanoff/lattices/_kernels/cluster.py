@@ -215,8 +215,9 @@ def swendsen_wang(
         bernoulli_words(thresholds[a], seed, BONDS + np.uint64(a), step, (last - first + 63) >> 6, words)
         for b in range(first, last):
             k = np.uint64(b - first)
-            if (words[k >> _SIX] >> (k & _LOW_SIX)) & _ONE and spins[bonds[b, 0]] == spins[bonds[b, 1]]:
-                _join(parent, bonds[b, 0], bonds[b, 1])
+            one, other = np.uint32(bonds[b, 0]), np.uint32(bonds[b, 1])
+            if (words[k >> _SIX] >> (k & _LOW_SIX)) & np.uint64(spins[one] == spins[other]):
+                _join(parent, one, other)
     if field != 0.0:
         size[:] = 1
     _draw_states(parent, size, n, states, field, seed, step, fresh)
