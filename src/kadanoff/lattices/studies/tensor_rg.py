@@ -316,9 +316,9 @@ def _in_words(found: Found, estimates: dict[str, Reported | Estimate]) -> tuple[
 
 
 def _of_potts(found: Found) -> str:
-    if found.potts is None or found.potts[1] is None:
+    flow, plateau = found.potts or (None, None)
+    if flow is None or plateau is None:
         return ""
-    flow, plateau = found.potts
     third = flow.dimensions(3)[plateau.first : plateau.last + 1, 2]
     return (
         f" So it does for the energy of the q = 3 Potts model: {third[0]:.3f} to {third[-1]:.3f} on its plateau, above "
