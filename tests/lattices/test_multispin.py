@@ -37,7 +37,7 @@ def numpys_sfc64(state):
 
 def test_seeds_differ_and_numpy_draws_the_same():
     scratch = np.empty((2, 7, multispin.LANES), np.uint64)
-    multispin.seed_generators(3, 5, scratch)
+    multispin.seed_generators(np.uint64(3), np.uint64(5), scratch)
     states = np.moveaxis(scratch[:, :4], 1, 2).reshape(-1, 4)
     assert len(np.unique(states[:, :3])) == 3 * len(states)
     before = states.copy()
@@ -69,7 +69,7 @@ def test_thresholds_are_exact(coupling):
 
 def test_a_sweep_is_that_of_plain_integers():
     """Replica by replica, spin by spin: accepted where two neighbours differ, or where u < p, digit after digit."""
-    seed, group, first, coupling = 7, 2, 9, 0.35
+    seed, group, first, coupling = np.uint64(7), 2, 9, 0.35
     rng = np.random.default_rng(0)
     spins = rng.integers(2, size=(64, 6, 44))
     colours = packed(spins)
@@ -79,7 +79,7 @@ def test_a_sweep_is_that_of_plain_integers():
     multispin.run_multispin(colours, four, eight, 2, seed, group, first, 1, like, counts, stored)
 
     states = np.empty((2, 7, multispin.LANES), np.uint64)
-    multispin.seed_generators(seed, (group << 40) + first, states)
+    multispin.seed_generators(seed, np.uint64((group << 40) + first), states)
     generators = [numpys_sfc64(states[column // 16, :4, column % 16]) for column in range(32)]
     limits = {
         same: [int(math.exp(-4 * coupling * (1 + same)) * 2**64) >> (63 - k) & 1 for k in range(64)] for same in (0, 1)

@@ -1,4 +1,4 @@
-"""Spins on lattices: block spins, and what they keep of the spins they stand for."""
+"""Spins on lattices: drawn, counted, blocked, and what block spins keep of the spins they stand for."""
 
 from kadanoff.lattices.block_spins import (
     BlockInformation,
@@ -7,7 +7,6 @@ from kadanoff.lattices.block_spins import (
     channel,
     enumerate_states,
     information,
-    log_partition,
     spin_states,
 )
 from kadanoff.lattices.closed_maps import (
@@ -32,6 +31,7 @@ from kadanoff.lattices.decorated import (
     effective_energy,
     neighbour_counts,
 )
+from kadanoff.lattices.enumeration import Spectrum, spectrum
 from kadanoff.lattices.flows import (
     FixedPoint,
     FixedPoints,
@@ -55,23 +55,44 @@ from kadanoff.lattices.information_optimal import (
     square_patch,
     weighted_rule,
 )
+from kadanoff.lattices.kaufman import (
+    CRITICAL_COUPLING,
+    infinite_energy,
+    infinite_entropy,
+    infinite_log_partition,
+    infinite_magnetisation,
+    log_partition,
+    torus_energy,
+    torus_entropy,
+)
+from kadanoff.lattices.lattice import DIAMOND, PLAQUETTE, Lattice, bravais, cubic, honeycomb, lieb, square, triangular
 from kadanoff.lattices.momentum_space import EpsilonSeries, epsilon_flow, epsilon_series, largest_epsilon
+from kadanoff.lattices.phi4 import FieldConfigurations, sample_fields
+from kadanoff.lattices.sampling import Configurations, sample
 
 __all__ = [
+    "CRITICAL_COUPLING",
     "CRITICAL_TEMPERATURE",
+    "DIAMOND",
+    "PLAQUETTE",
     "BestRule",
     "BlockInformation",
+    "Configurations",
     "DecoratedSamples",
     "Enumeration",
     "EpsilonSeries",
+    "FieldConfigurations",
     "FixedPoint",
     "FixedPoints",
     "Flow",
+    "Lattice",
     "Patch",
     "PotentialFixedPoint",
     "Rejected",
+    "Spectrum",
     "best_rule",
     "bond_sum",
+    "bravais",
     "chain_entropy",
     "chain_patch",
     "channel",
@@ -79,6 +100,7 @@ __all__ = [
     "coupling_by_pseudo_likelihood",
     "critical_point",
     "critical_temperature_of",
+    "cubic",
     "decimation",
     "decimation_in_field",
     "decimation_losses",
@@ -91,8 +113,14 @@ __all__ = [
     "epsilon_series",
     "fixed_points",
     "grid",
+    "honeycomb",
+    "infinite_energy",
+    "infinite_entropy",
+    "infinite_log_partition",
+    "infinite_magnetisation",
     "information",
     "largest_epsilon",
+    "lieb",
     "linear_rules",
     "linearise",
     "local_potential_flow",
@@ -103,10 +131,17 @@ __all__ = [
     "niemeijer_van_leeuwen",
     "odd_rules",
     "rule_information",
+    "sample",
+    "sample_fields",
     "second_cumulant",
+    "spectrum",
     "spin_states",
+    "square",
     "square_patch",
+    "torus_energy",
+    "torus_entropy",
     "trajectory",
+    "triangular",
     "truncation_ladder",
     "weighted_rule",
 ]

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from kadanoff.lattices._kernels import chains as kernels
 from kadanoff.lattices._kernels import multispin
-from kadanoff.lattices.lattice import Lattice, colours
+from kadanoff.lattices.lattice import Lattice, Operator, colours
 
 __all__ = ["REPLICAS", "STRIDE", "Leg", "Record", "System", "digits", "run", "start"]
 
 REPLICAS = 64  # chains of one word of the multi-spin code
-STRIDE = 4  # sweeps of multi-spin Metropolis between two records: counting the bits costs half a sweep
+STRIDE = 4  # sweeps of multi-spin Metropolis between two records: counting the bits costs most of a sweep
 Spins: TypeAlias = NDArray[Any]  # (n,) int8 states, or (2, rows, columns / 2 + 2) uint64 words of the multi-spin code
 _START = 0x5374_0000  # stream of disordered starts
 
@@ -34,6 +34,7 @@ class System:
     algorithm: str
     seed: int
     clusters: int = 1
+    products: tuple[Operator, ...] = ()  # their couplings stand behind those of the lattices
 
     @property
     def like(self) -> NDArray[np.float64]:
@@ -47,8 +48,13 @@ class System:
 
     @property
     def starts(self) -> NDArray[np.int64]:
-        """Where the bonds of each coupling begin, and the number of all."""
-        return np.cumsum([0, *(len(lattice.bonds) for lattice in self.lattices)])
+        """Where the bonds and products of each coupling begin, and the number of all."""
+        return np.cumsum([0, *map(len, self.tables)])
+
+    @property
+    def tables(self) -> list[NDArray[np.int32]]:
+        """The sites of every product of each coupling: bonds (m, 2), then products (m, r)."""
+        return [*(one.bonds for one in self.lattices), *map(self.lattices[0].products, self.products)]
 
     @property
     def is_square(self) -> bool:
@@ -133,7 +139,7 @@ def run(leg: Leg) -> Record:
     like = np.empty((chains, leg.records, len(system.couplings)), np.int64)
     counts = np.empty((chains, leg.records, system.states), np.int64)
     stored = np.empty((chains, leg.keep, lattice.sites), np.int8)
-    place = (system.key, leg.number, leg.first, leg.every)
+    place = (np.uint64(system.key), leg.number, leg.first, leg.every)
     if system.algorithm == "multispin":
         k = system.couplings[0]
         four, eight = digits(math.exp(-4 * k)), digits(math.exp(-8 * k))
@@ -143,6 +149,12 @@ def run(leg: Leg) -> Record:
     thresholds = np.array([fraction(-math.expm1(-k)) if k > 0 else 0 for k in system.like], np.uint64)
     if system.algorithm == "swendsen-wang" and system.is_square:
         kernels.run_swendsen_wang_square(spins.reshape(lattice.cells), thresholds[0], system.field, *tail)
+        return Record(spins, like, counts, stored)
+    if system.algorithm == "heat-bath":
+        terms = _stacked(system.tables)
+        couplings = np.repeat(system.couplings, np.diff(system.starts))
+        touching = _touching(terms, lattice.sites)
+        kernels.run_heat_bath(spins, terms, couplings, touching, system.field, system.starts, *tail)
         return Record(spins, like, counts, stored)
     bonds = np.concatenate([one.bonds for one in system.lattices])
     if system.algorithm == "swendsen-wang":
@@ -160,6 +172,25 @@ def run(leg: Leg) -> Record:
         spins, neighbours, system.like[shell], system.fields, order, begins, bonds, system.starts, *tail
     )
     return Record(spins, like, counts, stored)
+
+
+def _stacked(tables: list[NDArray[np.int32]]) -> NDArray[np.int32]:
+    """Tables (m, r) one below the other, rows filled up with -1."""
+    width = max(table.shape[1] for table in tables)
+    rows = [np.pad(table, ((0, 0), (0, width - table.shape[1])), constant_values=-1) for table in tables]
+    return np.ascontiguousarray(np.concatenate(rows))
+
+
+def _touching(terms: NDArray[np.int32], sites: int) -> NDArray[np.int32]:
+    """(n, t) int32: the rows of terms in which each site stands, filled up with -1."""
+    row, column = np.nonzero(terms >= 0)
+    site = terms[row, column]
+    order = np.argsort(site, kind="stable")
+    count = np.bincount(site, minlength=sites)
+    place = np.arange(len(site)) - np.repeat(np.cumsum(count) - count, count)
+    found = np.full((sites, count.max()), -1, np.int32)
+    found[site[order], place] = row[order]
+    return found
 
 
 def fraction(probability: float) -> int:

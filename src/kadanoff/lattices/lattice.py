@@ -21,9 +21,27 @@ from numpy.typing import ArrayLike, NDArray
 
 from kadanoff.lattices._kernels.colouring import first_free_colours
 
-__all__ = ["Bond", "Lattice", "bravais", "cubic", "honeycomb", "lieb", "square", "triangular"]
+__all__ = [
+    "DIAMOND",
+    "PLAQUETTE",
+    "Bond",
+    "Lattice",
+    "Operator",
+    "bravais",
+    "colours",
+    "cubic",
+    "honeycomb",
+    "lieb",
+    "square",
+    "triangular",
+]
 
 Bond: TypeAlias = tuple[int, int, tuple[int, ...]]
+# the products of spins that belong to one cell, each a tuple of (basis site, displacement of its cell)
+Operator: TypeAlias = tuple[tuple[tuple[int, tuple[int, ...]], ...], ...]
+
+PLAQUETTE: Operator = (((0, (0, 0)), (0, (0, 1)), (0, (1, 0)), (0, (1, 1))),)  # four spins of a square lattice
+DIAMOND: Operator = (((0, (-1, 0)), (0, (1, 0)), (0, (0, -1)), (0, (0, 1))),)  # the four neighbours of a site
 _TRIALS = 4096  # linear colourings looked through before the first free colour is taken
 
 
@@ -129,6 +147,29 @@ class Lattice:
         at = distances[order - 1]
         bonds = [bond for length, bond in found if abs(length - at) < 1e-6]
         return bravais(self.cells, bonds, self.vectors, self.basis, name=f"{self.name}, neighbours {order}")
+
+    def products(self, operator: Operator) -> NDArray[np.int32]:
+        """(m, r) int32: the sites of every product of an operator, cell after cell; short products end with -1.
+
+        Raises:
+            ValueError: for a product that names a site twice, as on too few cells, or does not fit the lattice.
+        """
+        number, axes, found = self._number(), tuple(range(self.dimension)), []
+        longest = max(map(len, operator), default=0)
+        for product in operator:
+            if any(not 0 <= site < len(self.basis) or len(step) != self.dimension for site, step in product):
+                raise ValueError(
+                    f"{self.name}: {product} does not fit {self.dimension} axes, {len(self.basis)} basis sites"
+                )
+            places = {(site, tuple(s % m for s, m in zip(step, self.cells, strict=True))) for site, step in product}
+            if not product or len(places) < len(product):
+                raise ValueError(f"{self.name}: {product} names no site or one twice on {self.cells} cells")
+            rows = [np.roll(number[..., site], [-s for s in step], axis=axes).ravel() for site, step in product]
+            rows += [np.full(number[..., 0].size, -1)] * (longest - len(rows))
+            found.append(np.stack(rows, axis=1))
+        if not found:
+            raise ValueError(f"{self.name}: an operator without products")
+        return np.concatenate(found).astype(np.int32)
 
     def _number(self) -> NDArray[np.int64]:
         return np.arange(self.sites).reshape(*self.cells, len(self.basis))

@@ -1,6 +1,6 @@
 """Configurations of Ising and Potts lattices, drawn with the Boltzmann weight, and how independent they are.
 
-    Ising: exp(sum_a K_a sum_<ij>_a s_i s_j + h sum_i s_i)
+    Ising: exp(sum_a K_a sum_<ij>_a s_i s_j + h sum_i s_i), and products of more spins
     Potts: exp(sum_a K_a sum_<ij>_a [s_i = s_j] + h sum_i [s_i = 0])
 
 with s = +-1 or 0 ... q - 1, K = J/kT, and <ij>_a the a-th nearest neighbours. Chains are equilibrated until two halves
@@ -14,29 +14,26 @@ import math
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kadanoff.estimates import Estimate, integrated_time, means
+from kadanoff.estimates import Estimate
 from kadanoff.lattices.chains import REPLICAS, Leg, Record, System, run, start
-from kadanoff.lattices.lattice import Lattice
+from kadanoff.lattices.equilibrium import FIRST, SHORTEST, Settled, autocorrelation, settle
+from kadanoff.lattices.lattice import Lattice, Operator
 from kadanoff.parallel import map_ordered
 
 __all__ = ["Algorithm", "Configurations", "sample"]
 
-Algorithm = Literal["auto", "swendsen-wang", "wolff", "metropolis", "multispin"]
+Algorithm = Literal["auto", "swendsen-wang", "wolff", "metropolis", "multispin", "heat-bath"]
 Model = Literal["ising", "potts"]
 
 _CHAINS = 8  # of one site at a time: the same whatever the number of workers
 _GROUPS = 4  # most words of 64 chains, of the multi-spin code
-_FIRST = 64  # records, after which equilibrium is first looked for
-_TIMES = 20  # autocorrelation times that the kept half of a chain must hold
-_SHORTEST = 4  # records that have an autocorrelation time at all
-_AGREE = 3.0  # standard errors
 _WEAK = 0.1  # coupling, below which Metropolis flips nearly all spins at every sweep and forgets slowly
-_LENGTHS, _LOCAL_REACH = 3.0, 80.0  # correlation lengths of a reach; the reach up to which local moves win
+_LENGTHS, _LOCAL_REACH = 3.0, 64.0  # correlation lengths of a reach; the reach up to which local moves win
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +42,8 @@ class Configurations:
 
     Arguments:
         configurations: (samples, *lattice.shape) int8, chain after chain.
-        bond_sums: (samples, couplings) int64, S_a: the sum over the bonds of one coupling of s_i s_j or of [s_i = s_j].
+        bond_sums: (samples, couplings) int64, S_a: the sum over the bonds of one coupling of s_i s_j or of [s_i = s_j],
+            or over the products of an operator.
         energies: (samples,) -ln(weight) per site: -(sum_a K_a S_a + h M) / n, in kT; divided by K, in J.
         magnetisations: (samples,) Ising: the mean spin; Potts: (q n_max / n - 1) / (q - 1).
         autocorrelation_time: 1 + 2 sum_t rho(t) in sweeps, the larger one of energy and |magnetisation|.
@@ -76,6 +74,7 @@ def sample(
     model: Model = "ising",
     states: int = 2,
     field: float = 0.0,
+    products: Sequence[tuple[float, Operator]] = (),
     algorithm: Algorithm = "auto",
     every: int | None = None,
     equilibration: int | None = None,
@@ -96,11 +95,15 @@ def sample(
         seed: of all random numbers.
         model, states: "ising", or "potts" with q = states.
         field: h.
+        products: (K_a, operator) of Ising models with more than pairs, as (0.1, `lattice.PLAQUETTE`); their sums stand
+            behind those of the pairs in `Configurations.bond_sums`.
         algorithm: "swendsen-wang" (couplings >= 0, any field), "wolff" (couplings >= 0, no field), "metropolis" (any),
             "multispin" (Metropolis of 64 chains at once: Ising, square lattices of even sides, one coupling > 0, no
-            field). "auto" takes multispin for 64 samples and more where the lattice or the correlation length is
-            small, else Swendsen-Wang where it can be had.
-        every: sweeps between samples; by default the autocorrelation time.
+            field), "heat-bath" (any Ising model, for products). "auto" takes multispin for 64 samples and more where
+            the lattice or the correlation length is small and ``every`` is left open, else Swendsen-Wang where it can
+            be had.
+        every: sweeps between samples; by default the autocorrelation time. Sweeps of local moves and of clusters are
+            not alike.
         equilibration: sweeps to drop without a test; by default found as above.
         longest: sweeps, after which the search for equilibrium is given up.
         executor: of `kadanoff.parallel`; chains run beside each other.
@@ -114,7 +117,8 @@ def sample(
         raise ValueError(f"sample: every = {every} sweeps; at least one sweep lies between samples")
     if equilibration is not None and equilibration < 0:
         raise ValueError(f"sample: {equilibration} sweeps cannot be dropped")
-    system = _system(lattice, coupling, model, states, field, algorithm, samples, seed)
+    many = samples >= REPLICAS and every is None
+    system = _system(lattice, coupling, model, states, field, products, algorithm, many, seed)
     stride = system.stride
     # numbers of chains follow from the number of samples alone, so that workers change no bit
     legs = min(_CHAINS, samples) if system.chains == 1 else min(_GROUPS, -(-samples // (4 * system.chains)))
@@ -123,32 +127,27 @@ def sample(
     spins = [start(system, number, mixed and number % 2 == 1) for number in range(legs)]
     if system.algorithm == "wolff":
         system = replace(system, clusters=_clusters(system, spins))
-    series, dropped = np.empty((legs * system.chains, 0, 2)), 0
-    length = _FIRST if equilibration is None else max(-(-equilibration // stride), 0 if every else _FIRST)
-    tau = 1.0
-    while length:
-        spins, later = _go_on(system, spins, series.shape[1], length, executor)
-        series = np.concatenate([series, later], axis=1)
-        dropped = series.shape[1] if equilibration is not None else series.shape[1] // 2
-        if equilibration is not None:
-            tau = _times(series)[0] if every is None else 1.0
-            break
-        trouble, tau = _trouble(series[:, dropped:], mixed)
-        if not trouble:
-            break
-        length = series.shape[1]
-        if 2 * length * stride > longest:
-            raise ValueError(
-                f"sample: no equilibrium after {length * stride} sweeps of {system.algorithm}: {trouble}. Take another "
-                "algorithm, a smaller lattice, or a larger `longest`"
-            )
-    spacing = math.ceil(tau) if every is None else -(-every // stride)
+
+    def advance(spins: list[Any], first: int, records: int) -> tuple[list[Any], NDArray[np.float64]]:
+        tasks = [Leg(system, number, state, first, records) for number, state in enumerate(spins)]
+        found = list(map_ordered(run, tasks, executor))
+        return [record.spins for record in found], _observed(system, found)
+
+    if equilibration is None:
+        settled = settle(advance, spins, longest // stride, mixed, system.algorithm)
+    else:
+        dropped = max(-(-equilibration // stride), 0 if every else FIRST)
+        if dropped:
+            spins, series = advance(spins, 0, dropped)
+        time = 1.0 if every else autocorrelation(series)[0]
+        settled = Settled(spins, np.empty((legs * system.chains, 0, 2)), dropped, time)
+    spacing = -(-every // stride) if every else math.ceil(settled.time)
     share = -(-samples // (legs * system.chains))
-    long = max(share * spacing, _SHORTEST)
-    tasks = [Leg(system, number, state, series.shape[1], long, spacing, share) for number, state in enumerate(spins)]
+    first, long = settled.dropped + settled.series.shape[1], max(share * spacing, SHORTEST)
+    tasks = [Leg(system, number, state, first, long, spacing, share) for number, state in enumerate(settled.spins)]
     records = list(map_ordered(run, tasks, executor))
-    series = np.concatenate([series[:, dropped:], _observed(system, records)], axis=1)
-    tau, error = _times(series)
+    series = np.concatenate([settled.series, _observed(system, records)], axis=1)
+    tau, error = autocorrelation(series)
     at = slice(spacing - 1, share * spacing, spacing)
     like = np.concatenate([record.like[:, at] for record in records]).reshape(-1, len(system.couplings))
     counts = np.concatenate([record.counts[:, at] for record in records]).reshape(-1, states)[:samples]
@@ -160,7 +159,7 @@ def sample(
         system.energies(sums, counts),
         system.magnetisations(counts),
         Estimate(tau * stride, error * stride, series[..., 0].size / tau, "sweep", "autocorrelation window"),
-        dropped * stride,
+        settled.dropped * stride,
         spacing * stride,
         legs * system.chains,
         system.algorithm,
@@ -173,12 +172,14 @@ def _system(
     model: str,
     states: int,
     field: float,
+    products: Sequence[tuple[float, Operator]],
     algorithm: str,
-    samples: int,
+    many: bool,
     seed: int,
 ) -> System:
-    couplings = tuple(float(k) for k in np.atleast_1d(np.asarray(coupling, dtype=np.float64)))
-    if not couplings or not all(map(math.isfinite, (*couplings, field))):
+    pairs = tuple(float(k) for k in np.atleast_1d(np.asarray(coupling, dtype=np.float64)))
+    couplings = (*pairs, *(float(k) for k, _ in products))
+    if not pairs or not all(map(math.isfinite, (*couplings, field))):
         raise ValueError(f"sample: couplings and field are finite numbers, got {couplings} and {field}")
     if model not in ("ising", "potts"):
         raise ValueError(f'sample: the model is "ising" or "potts", not {model!r}')
@@ -186,12 +187,17 @@ def _system(
         raise ValueError(f'sample: an Ising spin has 2 states; {states} states are model="potts"')
     if not 2 <= states <= 127:
         raise ValueError(f"sample: 2 to 127 states, not {states}")
-    if algorithm not in ("auto", "swendsen-wang", "wolff", "metropolis", "multispin"):
-        raise ValueError(
-            f'sample: {algorithm!r} is none of "auto", "swendsen-wang", "wolff", "metropolis", "multispin"'
-        )
-    lattices = tuple(lattice if k == 0 else lattice.shell(k + 1) for k in range(len(couplings)))
-    system = System(lattices, model, states, couplings, float(field), algorithm, seed)
+    if algorithm not in (known := get_args(Algorithm)):
+        raise ValueError(f"sample: the algorithm is one of {', '.join(known)}, not {algorithm!r}")
+    if products and algorithm == "auto":
+        algorithm = "heat-bath"
+    if products and (algorithm != "heat-bath" or model != "ising"):
+        raise ValueError(f"sample: products of spins are for Ising models by heat-bath, not for {model} by {algorithm}")
+    if algorithm == "heat-bath" and model != "ising":
+        raise ValueError("sample: heat-bath is for Ising models; take metropolis")
+    lattices = tuple(lattice if k == 0 else lattice.shell(k + 1) for k in range(len(pairs)))
+    operators = tuple(operator for _, operator in products)
+    system = System(lattices, model, states, couplings, float(field), algorithm, seed, products=operators)
     clusters = min(couplings) >= 0
     packable = (
         system.is_square
@@ -201,7 +207,7 @@ def _system(
         and not any(m % 2 for m in lattice.cells)
     )
     if algorithm == "auto":
-        local = packable and samples >= REPLICAS and _multispin_wins(couplings[0], min(lattice.cells))
+        local = packable and many and _multispin_wins(couplings[0], min(lattice.cells))
         algorithm = "multispin" if local else "swendsen-wang" if clusters else "metropolis"
     if algorithm in ("swendsen-wang", "wolff") and not clusters:
         raise ValueError(
@@ -226,7 +232,7 @@ def _multispin_wins(coupling: float, side: int) -> bool:
 
     Its sweep costs some hundred times less, but takes about reach^2.17 sweeps to forget, the reach being the smaller
     one of side and three correlation lengths (1/xi = ln coth K - 2 K above the critical temperature, twice as much
-    below it: Onsager, 1944). Both were timed at a dozen sizes and couplings; they break even at a reach near 100.
+    below it: Onsager, 1944). Both were timed at a dozen sizes and couplings; they break even at a reach near 80.
     """
     if coupling < _WEAK:
         return False
@@ -241,55 +247,9 @@ def _clusters(system: System, spins: list[Any]) -> int:
     return max(1, round(system.lattices[0].sites / max(grown)))
 
 
-def _go_on(
-    system: System, spins: list[Any], first: int, records: int, executor: Executor | None
-) -> tuple[list[Any], NDArray[np.float64]]:
-    """``records`` more of every chain: where the chains then are, and what was observed."""
-    legs = [Leg(system, number, state, first, records) for number, state in enumerate(spins)]
-    found = list(map_ordered(run, legs, executor))
-    return [record.spins for record in found], _observed(system, found)
-
-
 def _observed(system: System, records: list[Record]) -> NDArray[np.float64]:
     """(chains, records, 2): energy and magnetisation, without its sign where no field tells it."""
     like, counts = (np.concatenate([getattr(one, name) for one in records]) for name in ("like", "counts"))
     order = system.magnetisations(counts)
     order = order if system.field else np.abs(order)
     return np.stack([system.energies(system.sums(like), counts), order], axis=2)
-
-
-def _trouble(series: NDArray[np.float64], random_starts: bool) -> tuple[str, float]:
-    """What speaks against equilibrium in (chains, sweeps, 2), in words; and the autocorrelation time."""
-    half = series.shape[1] // 2
-    halves = [means(np.moveaxis(part, 0, 1)) for part in (series[:, :half], series[:, half : 2 * half])]
-    whole = means(np.moveaxis(series, 0, 1))
-    tau, _ = _times(series)
-    for k, name in enumerate(("energy", "magnetisation")):
-        change = float(np.mean(halves[1].value[:, k] - halves[0].value[:, k]))
-        error = math.sqrt(float(np.sum(halves[0].error[:, k] ** 2 + halves[1].error[:, k] ** 2))) / len(series)
-        if abs(change) > _AGREE * error + 1e-12:
-            return f"the {name} still drifts, by {change:.2g} +- {error:.2g} between the halves of the record", tau
-        if random_starts and len(series) > 1:
-            kinds = [(whole.value[start::2, k], whole.error[start::2, k]) for start in (0, 1)]
-            gap = float(np.mean(kinds[0][0]) - np.mean(kinds[1][0]))
-            error = math.sqrt(sum(float(np.sum(e**2)) / len(e) ** 2 for _, e in kinds))
-            if abs(gap) > _AGREE * error + 1e-12:
-                return f"ordered and random starts differ in {name} by {gap:.2g} +- {error:.2g}", tau
-    if series.shape[1] < _TIMES * tau:
-        return f"the record holds only {series.shape[1] / tau:.0f} autocorrelation times, not {_TIMES}", tau
-    return "", tau
-
-
-def _times(series: NDArray[np.float64]) -> tuple[float, float]:
-    """The larger of the autocorrelation times of energy and magnetisation, averaged over chains, and its error.
-
-    A record that never changes has nothing to forget: time 1.
-    """
-    found = []
-    for k in range(series.shape[2]):
-        moving = [column for column in series[:, :, k] if np.ptp(column) > 1e-12 * max(1e-300, np.abs(column).max())]
-        if moving:
-            each = [integrated_time(column) for column in moving]
-            error = math.sqrt(sum((one.error or 0.0) ** 2 for one in each)) / len(each)
-            found.append((float(np.mean([one.value for one in each])), error))
-    return max(found, default=(1.0, 0.0))

@@ -1,4 +1,4 @@
-"""Chains of sweeps: Metropolis updates colour by colour, and the loops that run, record and store.
+"""Chains of sweeps: Metropolis and heat-bath updates, and the loops that run, record and store.
 
 Spins are states 0 ... q - 1; the weight of a configuration is exp(sum over bonds of J [s_i = s_j] + sum over sites of
 fields[s_i]), with J = 2 K for Ising and K for Potts.
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from kadanoff.lattices._kernels.cluster import swendsen_wang, swendsen_wang_square, wolff
 from kadanoff.random import Integer, philox
 
-PROPOSALS = 0x4D65_0000  # stream; the colour is added
+PROPOSALS = np.uint64(0x4D65_0000)  # stream; the colour is added
+HEAT = np.uint64(0x4862_0000)  # stream
 _HALF = np.uint64(32)
 _STEP_32 = 2.0**-32
 _CHAIN = np.uint64(40)  # a step is a chain and a sweep: chain 2^40 + sweep
@@ -38,11 +39,12 @@ def metropolis(
     are those of the columns of ``neighbours`` (n, z; -1: none).
     """
     z, states = neighbours.shape[1], len(fields)
-    late, key = np.uint64(step) >> _HALF, np.uint64(seed) >> _HALF
+    step, seed = np.uint64(step), np.uint64(seed)
+    late, key = step >> _HALF, seed >> _HALF
     for colour in range(len(starts) - 1):
         for at in range(starts[colour], starts[colour + 1]):
             i = order[at]
-            a, b, _, _ = philox(at, step, late, PROPOSALS + colour, seed, key)
+            a, b, _, _ = philox(np.uint64(at), step, late, PROPOSALS + np.uint64(colour), seed, key)
             old = spins[i]
             shift = 1 + np.int64((b * np.uint64(states - 1)) >> _HALF)
             new = np.int8((old + shift) % states)
@@ -59,6 +61,41 @@ def metropolis(
 
 
 @njit(cache=True, nogil=True)
+def heat_bath(
+    spins: NDArray[np.int8],
+    terms: NDArray[np.int32],
+    couplings: NDArray[np.float64],
+    touching: NDArray[np.int32],
+    field: float,
+    seed: Integer,
+    step: Integer,
+) -> None:
+    """One sweep of Ising spins (n,) of 0 and 1, overwritten, site after site: up with its conditional probability.
+
+    The weight is exp(sum_t couplings[t] prod_{i in terms[t]} s_i + field sum_i s_i), s = +-1; rows of terms (m, r) and
+    of touching (n, t), the terms of each site, end with -1.
+    """
+    step, seed = np.uint64(step), np.uint64(seed)
+    late, key = step >> _HALF, seed >> _HALF
+    for i in range(len(spins)):
+        gain = field  # of an up spin, half the difference to a down spin
+        for k in range(touching.shape[1]):
+            t = touching[i, k]
+            if t < 0:
+                break
+            down = 0
+            for r in range(terms.shape[1]):
+                j = terms[t, r]
+                if j < 0:
+                    break
+                if j != i:
+                    down ^= 1 - spins[j]
+            gain += -couplings[t] if down else couplings[t]
+        a, _, _, _ = philox(np.uint64(i), step, late, HEAT, seed, key)
+        spins[i] = (np.float64(a) + 0.5) * _STEP_32 * (1.0 + math.exp(-2.0 * gain)) < 1.0
+
+
+@njit(cache=True, nogil=True)
 def measure(
     spins: NDArray[np.int8],
     bonds: NDArray[np.int32],
@@ -67,13 +104,18 @@ def measure(
     counts: NDArray[np.int64],
 ) -> None:
     """Like bonds of each shell, and sites in each state."""
-    counts[:] = 0
-    for i in range(len(spins)):
-        counts[spins[i]] += 1
+    rest = len(spins)
+    for state in range(1, len(counts)):  # a loop for each state vectorises, a histogram does not
+        found = 0
+        for i in range(len(spins)):
+            found += spins[i] == state
+        counts[state] = found
+        rest -= found
+    counts[0] = rest
     for a in range(len(like)):
         total = 0
         for b in range(starts[a], starts[a + 1]):
-            total += spins[bonds[b, 0]] == spins[bonds[b, 1]]
+            total += spins[np.uint32(bonds[b, 0])] == spins[np.uint32(bonds[b, 1])]  # unsigned: no index from the end
         like[a] = total
 
 
@@ -128,7 +170,8 @@ def run_swendsen_wang_square(
         swendsen_wang_square(spins, threshold, states, field, seed, step, words, labels, parent, size, fresh)
         measure_square(spins, like[t], counts[t])
         if (t + 1) % every == 0 and (t + 1) // every <= len(stored):
-            stored[(t + 1) // every - 1] = spins.ravel()
+            for i in range(n):
+                stored[(t + 1) // every - 1, i] = spins.flat[i]
 
 
 @njit(cache=True, nogil=True)
@@ -213,3 +256,43 @@ def run_metropolis(
         measure(spins, bonds, starts, like[t], counts[t])
         if (t + 1) % every == 0 and (t + 1) // every <= len(stored):
             stored[(t + 1) // every - 1] = spins
+
+
+@njit(cache=True, nogil=True)
+def run_heat_bath(
+    spins: NDArray[np.int8],
+    terms: NDArray[np.int32],
+    couplings: NDArray[np.float64],
+    touching: NDArray[np.int32],
+    field: float,
+    starts: NDArray[np.int64],
+    seed: Integer,
+    chain: Integer,
+    first: int,
+    every: int,
+    like: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    stored: NDArray[np.int8],
+) -> None:
+    """As `run_swendsen_wang`, by `heat_bath`; ``like`` counts the products that are +1."""
+    for t in range(len(like)):
+        step = (np.uint64(chain) << _CHAIN) + np.uint64(first + t)
+        heat_bath(spins, terms, couplings, touching, field, seed, step)
+        up = 0
+        for i in range(len(spins)):
+            up += spins[i]
+        counts[t, 0], counts[t, 1] = len(spins) - up, up
+        for a in range(len(starts) - 1):
+            total = 0
+            for b in range(starts[a], starts[a + 1]):
+                down = 0
+                for r in range(terms.shape[1]):
+                    j = terms[b, r]
+                    if j < 0:
+                        break
+                    down ^= 1 - spins[j]
+                total += 1 - down
+            like[t, a] = total
+        if (t + 1) % every == 0 and (t + 1) // every <= len(stored):
+            for i in range(len(spins)):
+                stored[(t + 1) // every - 1, i] = spins[i]

@@ -1,8 +1,9 @@
 """Cluster updates of Ising (q = 2) and Potts spins: Swendsen and Wang (1987), Wolff (1989).
 
 Spins are states 0 ... q - 1. A bond between like spins is kept with probability p = 1 - exp(-K) (Potts; 2K for Ising),
-and every cluster gets a new state of its own. Random numbers: `kadanoff.random.philox` keyed by (seed, stream, step,
-item), the step being the sweep of a chain.
+and every cluster gets a new state of its own. Random numbers are keyed by (seed, stream, step, item), the step being
+the sweep of a chain: those of states and of Wolff's bonds by `kadanoff.random.philox`, those of Swendsen and Wang's
+bonds by an sfc64 generator that Philox seeds for every sweep.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from numpy.typing import NDArray
 from kadanoff.lattices._kernels.sfc64 import next_sfc64, seed_sfc64
 from kadanoff.random import Integer, philox
 
-BONDS, STATES, SEEDS, GROWTH = 0x5357_0000, 0x5357_1000, 0x5746_0000, 0x5746_1000  # streams; BONDS + k for shell k
+# streams; BONDS + k for shell k
+BONDS, STATES = np.uint64(0x5357_0000), np.uint64(0x5357_1000)
+SEEDS, GROWTH = np.uint64(0x5746_0000), np.uint64(0x5746_1000)
 
 _ONE, _ALL = np.uint64(1), np.uint64(0xFFFFFFFFFFFFFFFF)
 _SIX, _LOW_SIX, _HALF, _TOP = np.uint64(6), np.uint64(63), np.uint64(32), np.uint64(63)
@@ -31,10 +34,11 @@ def bernoulli_words(
     """``count`` words of 64 independent bits, each set with probability threshold / 2^64.
 
     Bit by bit the comparison u < p of binary fractions: where u has a 0 and p a 1 the bit is set, where u has a 1 and p
-    a 0 it is not, and where the digits agree the next ones decide. 64 lanes are decided after some 8 random words.
+    a 0 it is not, and where the digits agree the next ones decide. 64 lanes are decided after some 8 random words, of
+    one sfc64 generator for each (seed, stream, step).
     """
     p = np.uint64(threshold)
-    a, b, c, counter = seed_sfc64(seed, stream, step)
+    a, b, c, counter = seed_sfc64(np.uint64(seed), np.uint64(stream), np.uint64(step), np.uint64(0))
     for w in range(count):
         undecided, result = _ALL, np.uint64(0)
         digits = p
@@ -78,12 +82,13 @@ def _draw_states(
     fresh: NDArray[np.int8],
 ) -> None:
     """A new state for every label: of its own for a root, of its root (a smaller label) for the others."""
-    late, key = np.uint64(step) >> _HALF, np.uint64(seed) >> _HALF
+    step, seed = np.uint64(step), np.uint64(seed)
+    late, key = step >> _HALF, seed >> _HALF
     if states == 2 and field == 0.0:
         low = high = np.uint64(0)
         for k in range(labels):
             if k & 127 == 0:
-                a, b, c, d = philox(k >> 7, step, late, STATES, seed, key)
+                a, b, c, d = philox(np.uint64(k >> 7), step, late, STATES, seed, key)
                 low, high = (a << _HALF) | b, (c << _HALF) | d
             if k & 63 == 0 and k & 127:
                 low = high
@@ -100,7 +105,7 @@ def _draw_states(
         if parent[k] != k:
             fresh[k] = fresh[parent[k]]
             continue
-        a, b, _, _ = philox(k, step, late, STATES, seed, key)
+        a, b, _, _ = philox(np.uint64(k), step, late, STATES, seed, key)
         if field == 0.0:
             fresh[k] = np.int8((a * np.uint64(states)) >> _HALF)
             continue
@@ -140,7 +145,7 @@ def swendsen_wang_square(
     rows, columns = spins.shape
     count = (rows * columns + 63) >> 6
     bernoulli_words(threshold, seed, BONDS, step, count, words[0])  # bit k: the bond of site k to the site above
-    bernoulli_words(threshold, seed, BONDS + 1, step, count, words[1])  # to the site on the left
+    bernoulli_words(threshold, seed, BONDS + _ONE, step, count, words[1])  # to the site on the left
     upward, leftward = words[0], words[1]
     new = np.uint32(0)
     for i in range(rows):
@@ -177,7 +182,7 @@ def swendsen_wang_square(
         for i in range(rows):
             for j in range(columns):
                 size[labels[i, j]] += 1
-    _draw_states(parent, size, new, states, field, seed, step, fresh)
+    _draw_states(parent, size, np.int64(new), states, field, seed, step, fresh)
     for i in range(rows):
         for j in range(columns):
             spins[i, j] = fresh[labels[i, j]]
@@ -207,11 +212,12 @@ def swendsen_wang(
         parent[i] = i
     for a in range(len(thresholds)):
         first, last = starts[a], starts[a + 1]
-        bernoulli_words(thresholds[a], seed, BONDS + a, step, (last - first + 63) >> 6, words)
+        bernoulli_words(thresholds[a], seed, BONDS + np.uint64(a), step, (last - first + 63) >> 6, words)
         for b in range(first, last):
             k = np.uint64(b - first)
-            if (words[k >> _SIX] >> (k & _LOW_SIX)) & _ONE and spins[bonds[b, 0]] == spins[bonds[b, 1]]:
-                _join(parent, bonds[b, 0], bonds[b, 1])
+            one, other = np.uint32(bonds[b, 0]), np.uint32(bonds[b, 1])
+            if (words[k >> _SIX] >> (k & _LOW_SIX)) & np.uint64(spins[one] == spins[other]):
+                _join(parent, one, other)
     if field != 0.0:
         size[:] = 1
     _draw_states(parent, size, n, states, field, seed, step, fresh)
@@ -234,8 +240,9 @@ def wolff(
     which the upper 32 digits count. Scratch: stack (n,).
     """
     n, z = neighbours.shape
-    late, key = np.uint64(step) >> _HALF, np.uint64(seed) >> _HALF
-    a, b, c, d = philox(0, step, late, SEEDS, seed, key)
+    step, seed = np.uint64(step), np.uint64(seed)
+    late, key = step >> _HALF, seed >> _HALF
+    a, b, c, d = philox(np.uint64(0), step, late, SEEDS, seed, key)
     start = np.int64((a * np.uint64(n)) >> _HALF)  # n < 2^32
     old = spins[start]
     new = np.int8((np.uint64(old) + _ONE + ((b * np.uint64(states - 1)) >> _HALF)) % np.uint64(states))
@@ -251,7 +258,7 @@ def wolff(
                 continue
             turn = drawn & 3
             if turn == 0:
-                a, b, c, d = philox(drawn >> 2, step, late, GROWTH, seed, key)
+                a, b, c, d = philox(np.uint64(drawn >> 2), step, late, GROWTH, seed, key)
             u = a if turn == 0 else b if turn == 1 else c if turn == 2 else d
             drawn += 1
             if u < thresholds[k] >> _HALF:

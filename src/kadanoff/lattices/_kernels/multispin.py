@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from kadanoff.lattices._kernels.sfc64 import next_sfc64, seed_sfc64
 from kadanoff.random import Integer
 
-GENERATORS = 0x4D53_0000  # stream
+GENERATORS = np.uint64(0x4D53_0000)  # stream
 LANES = 16  # columns at once
 _A, _B, _C, _W, _UNDECIDED, _FOUR, _EIGHT = range(7)  # rows of scratch
 _ONE = np.uint64(1)
@@ -37,7 +37,7 @@ def seed_generators(seed: Integer, step: Integer, scratch: NDArray[np.uint64]) -
     """Fill the states of scratch (blocks, 7, LANES), a generator a column."""
     for block in range(len(scratch)):
         for lane in range(LANES):
-            x, y, z, w = seed_sfc64(seed, GENERATORS, step, block * LANES + lane)
+            x, y, z, w = seed_sfc64(np.uint64(seed), GENERATORS, np.uint64(step), np.uint64(block * LANES + lane))
             scratch[block, _A, lane], scratch[block, _B, lane] = x, y
             scratch[block, _C, lane], scratch[block, _W, lane] = z, w
 
@@ -225,8 +225,8 @@ def measure_packed(
 
 
 @njit(cache=True, nogil=True)
-def unpack(even: NDArray[np.uint64], odd: NDArray[np.uint64], out: NDArray[np.int8]) -> None:
-    """out (64, n) int8: 1 where the spin of a replica is up, sites row major."""
+def unpack(even: NDArray[np.uint64], odd: NDArray[np.uint64], place: int, out: NDArray[np.int8]) -> None:
+    """out[:, place] of (64, m, n) int8: 1 where the spin of a replica is up, sites row major."""
     rows, half = even.shape[0], even.shape[1] - 2
     for i in range(rows):
         for c in range(half):
@@ -235,8 +235,8 @@ def unpack(even: NDArray[np.uint64], odd: NDArray[np.uint64], out: NDArray[np.in
                 x, y = y, x
             at = (i * half + c) * 2
             for r in range(64):
-                out[r, at] = np.int8((x >> np.uint64(r)) & _ONE)
-                out[r, at + 1] = np.int8((y >> np.uint64(r)) & _ONE)
+                out[r, place, at] = np.int8((x >> np.uint64(r)) & _ONE)
+                out[r, place, at + 1] = np.int8((y >> np.uint64(r)) & _ONE)
 
 
 @njit(cache=True, nogil=True)
@@ -262,9 +262,10 @@ def run_multispin(
     buffer, total, up = np.empty(half, np.uint64), np.empty(64, np.int64), np.empty(64, np.int64)
     for t in range(like.shape[1]):
         for _ in range(stride):
-            sweep_colour(even, odd, 0, four, eight, scratch)
-            sweep_colour(odd, even, 1, four, eight, scratch)
+            for colour in range(2):
+                sweep_colour(colours[colour], colours[1 - colour], colour, four, eight, scratch)
         measure_packed(even, odd, buffer, total, up)
-        like[:, t, 0], counts[:, t, 1], counts[:, t, 0] = total, up, 2 * rows * half - up
+        for r in range(64):
+            like[r, t, 0], counts[r, t, 1], counts[r, t, 0] = total[r], up[r], 2 * rows * half - up[r]
         if (t + 1) % every == 0 and (t + 1) // every <= stored.shape[1]:
-            unpack(even, odd, stored[:, (t + 1) // every - 1])
+            unpack(even, odd, (t + 1) // every - 1, stored)

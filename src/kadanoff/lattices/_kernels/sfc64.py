@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from kadanoff.random import Integer, philox
+from kadanoff.random import philox
 
 _ONE, _HALF = np.uint64(1), np.uint64(32)
 _R, _S, _LEFT, _RIGHT = np.uint64(11), np.uint64(3), np.uint64(24), np.uint64(40)
@@ -25,11 +25,11 @@ def next_sfc64(a: np.uint64, b: np.uint64, c: np.uint64, w: np.uint64) -> Any:
 
 
 @njit(cache=True, nogil=True)
-def seed_sfc64(seed: Integer, stream: Integer, step: Integer, item: Integer = 0) -> Any:
+def seed_sfc64(seed: np.uint64, stream: np.uint64, step: np.uint64, item: np.uint64) -> Any:
     """A state (a, b, c, counter) for (seed, stream, step, item): three words of Philox, then twelve thrown away."""
-    late, key = np.uint64(step) >> _HALF, np.uint64(seed) >> _HALF
-    a, b, c, d = philox(2 * np.uint64(item), step, late, stream, seed, key)
-    e, f, _, _ = philox(2 * np.uint64(item) + _ONE, step, late, stream, seed, key)
+    late, key = step >> _HALF, seed >> _HALF
+    a, b, c, d = philox(item << _ONE, step, late, stream, seed, key)
+    e, f, _, _ = philox((item << _ONE) | _ONE, step, late, stream, seed, key)
     x, y, z, w = (a << _HALF) | b, (c << _HALF) | d, (e << _HALF) | f, _ONE
     for _ in range(12):
         _, x, y, z, w = next_sfc64(x, y, z, w)
