@@ -40,8 +40,8 @@ class IsingMCRG(BaseModel):
     samples: int = Field(
         0,
         ge=0,
-        description="Configurations; 0: 40,000 (triangular and honeycomb 20,000, Potts 4,000, cubic 6,000). A lattice of "
-        "half the size gets half as many.",
+        description="Configurations; 0: 40,000 (triangular and honeycomb 20,000, Potts 4,000, cubic 6,000). A lattice "
+        "of half the size gets half as many.",
     )
     every: int = Field(0, ge=0, description="Swendsen-Wang sweeps between configurations; 0: 8 (Potts 24, cubic 4).")
     coupling: float = Field(0.0, ge=0, description="K = J/kT; 0: the known critical coupling.")
