@@ -294,13 +294,14 @@ def _draw_information(found: dict[str, Pyramid], exact: dict[str, float]) -> Pic
     left.axhline(math.log(2), color=plotting.BLACK, linestyle="--", linewidth=0.9)
     left.set_title("Entropy of a spin")
     left.set_ylabel(plotting.label("upper bound", "nat"))
-    left.legend(loc="center right")
     middle.set_title("Kept by a blocking")
     middle.set_ylabel(plotting.label("per spin of the level below", "nat"))
     for axis in (left, middle):
         axis.set_xlabel("level")
         axis.set_xticks(np.arange(axis is middle, len(found["critical"].entropies)))
         axis.set_ylim(bottom=0)
+    left.set_ylim(0, 0.95)
+    left.legend(loc="upper right", ncols=3)
     curve = found["critical"].entropies[0]
     shown = curve.contexts > 0
     plotting.band(

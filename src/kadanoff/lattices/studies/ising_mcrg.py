@@ -40,8 +40,8 @@ class IsingMCRG(BaseModel):
     samples: int = Field(
         0,
         ge=0,
-        description="Configurations; 0: 40,000 (triangular and honeycomb 20,000, Potts and cubic 6,000). A lattice of "
-        "half the size gets half as many.",
+        description="Configurations; 0: 40,000 (triangular and honeycomb 20,000, Potts 4,000, cubic 6,000). A lattice "
+        "of half the size gets half as many.",
     )
     every: int = Field(0, ge=0, description="Swendsen-Wang sweeps between configurations; 0: 8 (Potts 24, cubic 4).")
     coupling: float = Field(0.0, ge=0, description="K = J/kT; 0: the known critical coupling.")
@@ -198,7 +198,7 @@ def _filled_in(config: IsingMCRG) -> IsingMCRG:
         "square": (64, 40_000, 8), "triangular": (72, 20_000, 8), "honeycomb": (64, 20_000, 8), "cubic": (32, 6_000, 4),
     }[config.lattice]  # fmt: skip
     if config.potts > 2:
-        size, samples, every = 128, 6_000, 24
+        size, samples, every = 128, 4_000, 24
     update = {"size": config.size or size, "samples": config.samples or samples, "every": config.every or every}
     return config.model_copy(update=update)
 
