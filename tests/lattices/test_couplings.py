@@ -9,8 +9,8 @@ import pytest
 from scipy.optimize import minimize
 
 from kadanoff.lattices.blocking import pack_spins, pyramid
+from kadanoff.lattices.coupling_fixed_point import critical_tangent, fixed_point
 from kadanoff.lattices.couplings import fit_couplings
-from kadanoff.lattices.fixed_point import critical_tangent, fixed_point
 from kadanoff.lattices.lattice import square, triangular
 from kadanoff.lattices.monte_carlo_rg import level_sums
 from kadanoff.lattices.operators import even_operators, odd_operators, operator_sums

@@ -15,8 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from kadanoff import plotting
 from kadanoff.estimates import Estimate
 from kadanoff.lattices.blocking import pack_spins, pyramid
+from kadanoff.lattices.coupling_fixed_point import FixedPoint, critical_tangent, fixed_point
 from kadanoff.lattices.couplings import Couplings, fit_couplings
-from kadanoff.lattices.fixed_point import FixedPoint, critical_tangent, fixed_point
 from kadanoff.lattices.lattice import honeycomb, square, triangular
 from kadanoff.lattices.monte_carlo_rg import LevelSums, MonteCarloRG, exponents, level_sums
 from kadanoff.lattices.sampling import sample
