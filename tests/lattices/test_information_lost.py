@@ -23,7 +23,6 @@ from kadanoff.lattices.information_lost import (
 from kadanoff.lattices.kaufman import torus_entropy
 from kadanoff.lattices.lattice import square
 from kadanoff.lattices.sampling import sample
-from kadanoff.lattices.tori import torus
 
 CRITICAL = math.log1p(math.sqrt(2.0)) / 2
 
@@ -59,20 +58,20 @@ def test_free_spins_have_ln_2_and_a_chain_its_exact_entropy():
 def test_information_kept_of_a_small_torus_is_that_of_the_enumeration():
     spins = sample(square(4), CRITICAL, samples=40_000, algorithm="swendsen-wang", every=2, seed=5).configurations
     counted = information(enumerate_states(bond_sum(spin_states(16), (4, 4)), channel((4, 4), 2)), CRITICAL, 16)
-    level = pyramid(spins, torus("square", 4), levels=1)[1]
+    level = pyramid(spins, square(4), levels=1)[1]
     share = np.bincount(((level.configurations.reshape(-1, 4) > 0) * [1, 2, 4, 8]).sum(axis=1), minlength=16) / len(
         spins
     )
     blocks = -(share[share > 0] * np.log(share[share > 0])).sum() / 4
     found = information_kept(level, Estimate.exact(blocks, "nat"))
     assert found.value == pytest.approx(counted.kept, abs=0.003)
-    rule = pyramid(spins, torus("square", 4), levels=1, ties="first")[1]
+    rule = pyramid(spins, square(4), levels=1, ties="first")[1]
     assert information_kept(rule, Estimate.exact(0.4, "nat"), "first").value == pytest.approx(0.1)
 
 
 def test_kept_at_the_critical_point_is_a_fifth_at_every_level():
     spins = sample(square(64), CRITICAL, samples=800, algorithm="swendsen-wang", every=8, seed=8).configurations
-    levels = pyramid(spins, torus("square", 64), levels=2)
+    levels = pyramid(spins, square(64), levels=2)
     entropies = [entropy_per_spin(level.configurations).estimate for level in levels]
     # published, 256^2: 0.257 and 0.259 nats a block of four; ties 0.084 and 0.080
     for level, entropy, below in zip(levels[1:], entropies[1:], entropies[:-1], strict=True):
@@ -109,4 +108,4 @@ def test_other_data_are_refused():
         entropy_per_spin(np.zeros((30, 8, 8)))
     with pytest.raises(ValueError, match="4 blocks"):
         entropy_per_spin(np.ones((3, 8, 8)))
-    assert lattice_blocks(torus("square", 8)).coarse.sites == 16
+    assert lattice_blocks(square(8)).coarse.sites == 16

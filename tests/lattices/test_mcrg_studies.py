@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from kadanoff.lattices.configuration_files import open_configurations, spins_of, torus_of_shape
+from kadanoff.lattices.configuration_files import lattice_of_shape, open_configurations, spins_of
 from kadanoff.lattices.lattice import square
 from kadanoff.lattices.sampling import sample
 from kadanoff.lattices.studies.ising_blocks import IsingBlocks, ising_blocks
@@ -150,10 +150,10 @@ def test_reading_names_what_is_wrong(tmp_path):
         pass
     with pytest.raises(ValueError, match=r"\.npy, \.npz and HDF5"), open_configurations(tmp_path / "spins.txt"):
         pass
-    assert torus_of_shape((6, 6, 2), "honeycomb").sites == 72
-    assert torus_of_shape((512,), "cubic").shape == (8, 8, 8)
+    assert lattice_of_shape((6, 6, 2), "honeycomb").sites == 72
+    assert lattice_of_shape((512,), "cubic").shape == (8, 8, 8)
     with pytest.raises(ValueError, match="got \\(6, 8\\)"):
-        torus_of_shape((6, 8), "square")
+        lattice_of_shape((6, 8), "square")
     fields = np.array([[0.3, -0.2], [1.5, -2.0]])
     assert np.array_equal(spins_of(fields, "real", 2), [[1, -1], [1, -1]])
     assert np.array_equal(spins_of(np.array([[0, 1]]), "potts", 2), [[-1, 1]])

@@ -19,7 +19,7 @@ weighted majority: Bloete, Heringa, Hoogland, Meyer and Smit, Phys. Rev. Lett. 7
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -27,7 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from kadanoff.lattices._kernels import blocking as kernels
 from kadanoff.lattices._kernels import packed_spins
-from kadanoff.lattices.tori import HONEYCOMB_CELL, Torus, colour, torus, torus_with
+from kadanoff.lattices.lattice import HONEYCOMB_CELL, Lattice, triangular_colour, triangular_form
 from kadanoff.maps import Map
 
 __all__ = [
@@ -64,11 +64,11 @@ class PackedSpins:
 @dataclass(frozen=True, eq=False)
 class Blocks:
     """How a lattice is cut: ``members`` (blocks, size) sites, the first of which decides ties by rule; the ``fine`` and
-    the ``coarse`` torus; ``ratio`` b of their lengths."""
+    the ``coarse`` lattice; ``ratio`` b of their lengths."""
 
     members: NDArray[np.int32]
-    fine: Torus
-    coarse: Torus
+    fine: Lattice
+    coarse: Lattice
     ratio: float
 
     @property
@@ -81,10 +81,10 @@ class Blocks:
 
 @dataclass(frozen=True, eq=False)
 class Level:
-    """One level of a pyramid: its ``torus``, its spins, the length ratio to the level below (1 at level 0), and the
+    """One level of a pyramid: its ``lattice``, its spins, the length ratio to the level below (1 at level 0), and the
     share of blocks that were tied."""
 
-    torus: Torus
+    lattice: Lattice
     spins: PackedSpins
     ratio: float
     tie_fraction: float
@@ -92,10 +92,10 @@ class Level:
     @property
     def configurations(self) -> NDArray[np.int8]:
         """The spins +-1, (samples, *shape)."""
-        return unpack_spins(self.spins).reshape(-1, *self.torus.shape)
+        return unpack_spins(self.spins).reshape(-1, *self.lattice.shape)
 
 
-def lattice_blocks(fine: Torus, edge: int = 2) -> Blocks:
+def lattice_blocks(fine: Lattice, edge: int = 2) -> Blocks:
     """The blocks of a lattice: squares and cubes of ``edge``, triangles of three neighbours, stars of the honeycomb.
 
     Arguments:
@@ -105,24 +105,26 @@ def lattice_blocks(fine: Torus, edge: int = 2) -> Blocks:
     Raises:
         ValueError: where the lattice cannot be cut so (odd sizes for even blocks), or blocks of more than 63 spins.
     """
-    if fine.name in ("square", "cubic"):
+    if fine.kind in ("square", "cubic"):
         if edge < 2 or edge**fine.dimension > _MOST:
             raise ValueError(f"blocks of edge {edge} have {edge**fine.dimension} spins; 2 to {_MOST} can vote")
         wide, ratio, problem = edge * np.eye(fine.dimension), float(edge), f"a block edge of {edge} does not divide"
         offsets = np.array(list(np.ndindex(*(edge,) * fine.dimension)))
-    elif fine.name == "triangular":  # a site of colour 0 and its neighbours of colour 1 and 2
+    elif fine.kind == "triangular":  # a site of colour 0 and its neighbours of colour 1 and 2
         wide, ratio, problem = HONEYCOMB_CELL, math.sqrt(3.0), "triangles of three need a multiple of three for"
         offsets = np.array([[0, 0], [1, 0], [0, 1]])
-    else:
+    elif fine.kind == "honeycomb":
         wide, ratio, problem = 2 * np.eye(2), 2.0, "star blocks need an even number of cells for"
         offsets = np.array([[0, 0], [-1, 0], [0, 1], [1, -1]])  # twice a site of colour 1 has colour 2
+    else:
+        raise ValueError(f"{fine.name}: blocks are known for square, triangular, honeycomb and cubic lattices")
     periods = np.rint(fine.periods @ np.linalg.inv(wide)).astype(np.int64)
     if not np.array_equal(periods @ wide, fine.periods):
         raise ValueError(f"{problem} the periods {fine.periods.tolist()} of this {fine.name} lattice")
-    coarse = torus_with("triangular", periods) if fine.name == "triangular" else _smaller(fine, int(ratio))
+    coarse = replace(fine, periods=triangular_form(periods))
     steps = np.broadcast_to(offsets, (coarse.sites, *offsets.shape))
-    if fine.name == "honeycomb":
-        steps = np.where((colour(coarse.coordinates) == 1)[:, None, None], steps, -steps)
+    if fine.kind == "honeycomb":
+        steps = np.where((triangular_colour(coarse.coordinates) == 1)[:, None, None], steps, -steps)
     centres = np.rint(coarse.coordinates @ wide).astype(np.int64)
     return Blocks(np.ascontiguousarray(fine.index(centres[:, None, :] + steps)), fine, coarse, ratio)
 
@@ -220,7 +222,7 @@ def block_spins(
 
 def pyramid(
     configurations: ArrayLike | PackedSpins,
-    fine: Torus,
+    fine: Lattice,
     *,
     levels: int,
     edge: int = 2,
@@ -245,7 +247,7 @@ def pyramid(
         raise ValueError(f"the lattice has {fine.sites} sites, the configurations have {spins.words.shape[1]}")
     found = [Level(fine, spins, 1.0, 0.0)]
     for level in range(levels):
-        blocks = lattice_blocks(found[-1].torus, edge)
+        blocks = lattice_blocks(found[-1].lattice, edge)
         spins, tied = block_packed(spins, blocks, rule, ties=ties, weight=weight, seed=seed, level=level)
         found.append(Level(blocks.coarse, spins, blocks.ratio, tied))
     return found
@@ -288,8 +290,3 @@ def _thresholds(weight: float, size: int) -> NDArray[np.uint64]:
     up = np.arange(size + 1)
     probability = 1.0 / (1.0 + np.exp(-2.0 * weight * (2 * up - size)))
     return np.asarray(np.rint(probability * 2.0**kernels.BITS), dtype=np.uint64)
-
-
-def _smaller(fine: Torus, edge: int) -> Torus:
-    cells = fine.shape[: fine.dimension]
-    return torus(fine.name, tuple(n // edge for n in cells))

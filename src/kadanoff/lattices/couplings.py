@@ -21,8 +21,8 @@ from scipy.special import expit
 from kadanoff.estimates import Estimate
 from kadanoff.lattices._kernels import local_fields
 from kadanoff.lattices.blocking import PackedSpins, unpack_spins
+from kadanoff.lattices.lattice import Lattice
 from kadanoff.lattices.operators import Operator, clusters, even_operators
-from kadanoff.lattices.tori import Torus
 
 __all__ = ["Couplings", "fit_couplings"]
 
@@ -60,7 +60,7 @@ class Couplings:
 
 def fit_couplings(
     configurations: ArrayLike | PackedSpins,
-    lattice: Torus,
+    lattice: Lattice,
     operators: tuple[Operator, ...] | None = None,
     *,
     blocks: int = 20,
@@ -78,7 +78,7 @@ def fit_couplings(
         ValueError: for fewer samples than blocks, operators with too many patterns, spins that leave a coupling open
             (all aligned: every large K fits), another lattice.
     """
-    kinds = even_operators(lattice.name)[:5] if operators is None else operators
+    kinds = even_operators(lattice)[:5] if operators is None else operators
     spins = unpack_spins(configurations) if isinstance(configurations, PackedSpins) else np.asarray(configurations)
     flat = np.ascontiguousarray(spins.reshape(len(spins), -1), dtype=np.int8)
     if flat.shape[1] != lattice.sites:
@@ -138,7 +138,7 @@ def _newton(kinds: tuple[Operator, ...], z: NDArray[np.float64], table: NDArray[
 
 
 def _others(
-    kinds: tuple[Operator, ...], lattice: Torus
+    kinds: tuple[Operator, ...], lattice: Lattice
 ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]:
     """For every site the other sites of the clusters that hold it, (sites, m); sizes and numbers by kind."""
     columns, sizes, numbers = [], [], []

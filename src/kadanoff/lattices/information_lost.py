@@ -118,7 +118,7 @@ def information_kept(level: Level, entropy: Estimate, ties: Ties = "coin") -> Es
     The entropy bounds it from above. With ties by rule all of the blocks' entropy is information.
     """
     noise = level.tie_fraction * math.log(2.0) if ties == "coin" else 0.0
-    share = level.ratio**-level.torus.dimension
+    share = level.ratio**-level.lattice.dimension
     return Estimate(
         share * (entropy.value - noise), share * (entropy.error or 0.0), entropy.samples, NAT, entropy.method
     )

@@ -27,7 +27,6 @@ from kadanoff.lattices.kaufman import torus_entropy
 from kadanoff.lattices.lattice import square
 from kadanoff.lattices.sampling import sample
 from kadanoff.lattices.studies.block_zoom import zoom_page
-from kadanoff.lattices.tori import torus
 from kadanoff.losses import Ledger, Loss
 from kadanoff.study import Picture, Reported, Result, Run, judge
 
@@ -77,7 +76,7 @@ def blocked(
     drawn = sample(
         square(size), coupling, samples=samples, algorithm="swendsen-wang", every=every, seed=seed, executor=executor
     )
-    found = pyramid(drawn.configurations, torus("square", size), levels=levels, ties=ties, seed=seed)
+    found = pyramid(drawn.configurations, square(size), levels=levels, ties=ties, seed=seed)
     entropies = [entropy_per_spin(level.configurations) for level in found]
     kept = [
         information_kept(level, entropy.estimate, ties) for level, entropy in zip(found[1:], entropies[1:], strict=True)
@@ -91,7 +90,7 @@ def zoom_levels(ties: Ties, seed: int) -> list[NDArray[np.int8]]:
     drawn = sample(
         square(_ZOOM), CRITICAL, samples=1, algorithm="swendsen-wang", every=1, equilibration=_ZOOM_SWEEPS, seed=seed
     )
-    levels = pyramid(drawn.configurations, torus("square", _ZOOM), levels=5, ties=ties, seed=seed)
+    levels = pyramid(drawn.configurations, square(_ZOOM), levels=5, ties=ties, seed=seed)
     return [level.configurations[0] for level in levels]
 
 

@@ -11,12 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from kadanoff import plotting
 from kadanoff.estimates import Estimate
 from kadanoff.lattices.blocking import Ties, pyramid
-from kadanoff.lattices.configuration_files import SpinKind, open_configurations, spins_of, torus_of_shape
+from kadanoff.lattices.configuration_files import SpinKind, lattice_of_shape, open_configurations, spins_of
 from kadanoff.lattices.couplings import Couplings, fit_couplings
 from kadanoff.lattices.information_lost import entropy_per_spin, information_kept
+from kadanoff.lattices.lattice import Lattice, LatticeName
 from kadanoff.lattices.monte_carlo_rg import LevelSums, MonteCarloRG, exponents, join_sums, level_sums
 from kadanoff.lattices.studies.ising_mcrg import critical_coupling, draw_exponents
-from kadanoff.lattices.tori import LatticeName, Torus
 from kadanoff.losses import Ledger, Loss
 from kadanoff.study import InputFile, Picture, Reported, Result, Run, judge
 
@@ -78,7 +78,7 @@ def fit_and_count(
     kept: list[Estimate] = []
     for level in pyramid(spins, lattice, levels=levels, edge=config.edge, ties=config.ties, seed=seed):
         try:
-            couplings.append(fit_couplings(level.spins, level.torus))
+            couplings.append(fit_couplings(level.spins, level.lattice))
         except ValueError as error:
             couplings.append(str(error))
         if config.lattice == "square":
@@ -118,10 +118,10 @@ def mcrg(config: MCRG, run: Run) -> Result:
     )  # fmt: skip
 
 
-def _lattice(shape: tuple[int, ...], config: MCRG) -> Torus:
+def _lattice(shape: tuple[int, ...], config: MCRG) -> Lattice:
     if config.start >= shape[0]:
         raise ValueError(f"start: {config.start} configurations left out, and the file has {shape[0]}")
-    return torus_of_shape(tuple(int(n) for n in shape[1:]), config.lattice)
+    return lattice_of_shape(tuple(int(n) for n in shape[1:]), config.lattice)
 
 
 def _estimates(

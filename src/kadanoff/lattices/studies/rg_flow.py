@@ -21,7 +21,6 @@ from kadanoff.lattices.lattice import honeycomb, square, triangular
 from kadanoff.lattices.monte_carlo_rg import LevelSums, MonteCarloRG, exponents, level_sums
 from kadanoff.lattices.sampling import sample
 from kadanoff.lattices.studies.ising_mcrg import allowed, critical_coupling, draw_exponents, known_exponents
-from kadanoff.lattices.tori import torus
 from kadanoff.losses import Ledger, Loss
 from kadanoff.study import Picture, Reported, Result, Run, judge
 
@@ -65,11 +64,11 @@ def flow_from(
         executor=executor,
     )
     spins = pack_spins(drawn.configurations)
-    sums = level_sums(spins, torus("square", size), seed=seed)
+    sums = level_sums(spins, square(size), seed=seed)
     fitted = []
-    for level in pyramid(spins, torus("square", size), levels=len(sums) - 1, seed=seed):
+    for level in pyramid(spins, square(size), levels=len(sums) - 1, seed=seed):
         try:
-            fitted.append(fit_couplings(level.spins, level.torus))
+            fitted.append(fit_couplings(level.spins, level.lattice))
         except ValueError:  # nearly all spins aligned: the couplings have run away
             break
     return Start(couplings, tuple(fitted), sums)
@@ -80,25 +79,24 @@ def decimated(size: int, samples: int, seed: int, executor: Executor | None = No
     drawn = sample(
         square(size), CRITICAL, samples=samples, algorithm="swendsen-wang", seed=seed, every=8, executor=executor
     )
-    return level_sums(drawn.configurations, torus("square", size), rule="decimation", seed=seed)
+    return level_sums(drawn.configurations, square(size), rule="decimation", seed=seed)
 
 
 def independent(size: int, samples: int, seed: int) -> list[LevelSums]:
     """Random spins, blocked by majority."""
     spins = np.random.default_rng(seed).integers(0, 2, (samples, size, size), dtype=np.int8)
-    return level_sums(2 * spins - 1, torus("square", size), seed=seed)
+    return level_sums(2 * spins - 1, square(size), seed=seed)
 
 
 def other_lattice(
     name: Literal["triangular", "honeycomb"], samples: int, seed: int, executor: Executor | None = None
 ) -> list[LevelSums]:
     """Critical spins of another lattice."""
-    size = {"triangular": 72, "honeycomb": 64}[name]
-    lattice = triangular(size) if name == "triangular" else honeycomb(size)
+    lattice = triangular(72) if name == "triangular" else honeycomb(64)
     coupling = critical_coupling(name)
     assert coupling is not None
     drawn = sample(lattice, coupling, samples=samples, algorithm="swendsen-wang", seed=seed, every=8, executor=executor)
-    return level_sums(drawn.configurations, torus(name, size), seed=seed)
+    return level_sums(drawn.configurations, lattice, seed=seed)
 
 
 def rg_flow(config: RGFlow, run: Run) -> Result:
