@@ -9,7 +9,7 @@ import pytest
 from scipy.optimize import minimize
 
 from kadanoff.lattices.blocking import pack_spins, pyramid
-from kadanoff.lattices.coupling_fixed_point import critical_tangent, fixed_point
+from kadanoff.lattices.coupling_fixed_point import critical_tangent, newton_fixed_point
 from kadanoff.lattices.couplings import fit_couplings
 from kadanoff.lattices.lattice import cubic, square, triangular
 from kadanoff.lattices.monte_carlo_rg import level_sums
@@ -95,13 +95,13 @@ def test_the_critical_tangent_is_the_root_of_two_and_the_fixed_point_stays_put()
     assert abs(tangent.value - math.sqrt(2)) < 4 * tangent.error
     assert tangent.error < 0.01
     levels = [fit_couplings(level.spins, level.lattice) for level in pyramid(spins, square(32), levels=2)]
-    point = fixed_point(levels[1], levels[2], sums[1], sums[2])
+    point = newton_fixed_point(levels[1], levels[2], sums[1], sums[2])
     # published, 400 configurations of 64^2: the flow settles at 0.344(17), 0.084(15)
     assert abs(point["nn"].value - 0.344) < 4 * math.hypot(point["nn"].error, 0.017)
     assert abs(point["nnn"].value - 0.084) < 4 * math.hypot(point["nnn"].error, 0.015)
     assert abs(point.eigenvalues[0].real - 2.0) < 0.15
     with pytest.raises(ValueError, match="other operators"):
-        fixed_point(levels[1], fit_couplings(spins, square(32), blocks=10), sums[1], sums[2])
+        newton_fixed_point(levels[1], fit_couplings(spins, square(32), blocks=10), sums[1], sums[2])
 
 
 def test_what_leaves_a_coupling_open_is_refused():

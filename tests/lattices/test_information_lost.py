@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kadanoff.estimates import Estimate
-from kadanoff.lattices.block_spins import bond_sum, channel, enumerate_states, information, spin_states
+from kadanoff.lattices.block_enumeration import bond_sum, channel, enumerate_states, information, spin_states
 from kadanoff.lattices.blocking import lattice_blocks, pyramid
 from kadanoff.lattices.information_lost import (
     CONTEXTS,

@@ -1,10 +1,13 @@
 """Lattices: every table is symmetric, every colouring proper, shells as in the textbook."""
 
+import pkgutil
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kadanoff import lattices
 from kadanoff.lattices.blocking import lattice_blocks
 from kadanoff.lattices.lattice import bravais, colours, cubic, honeycomb, lieb, square, triangular
 from kadanoff.lattices.operators import clusters, even_operators
@@ -109,6 +112,13 @@ def test_blocks_and_operators_are_of_known_lattices():
             even_operators(other)
     with pytest.raises(ValueError, match="no integer coordinates"):
         lieb(4).translations()
+
+
+def test_what_the_package_exports_hides_no_module():
+    """A function of a module's name would stand where the module is looked for."""
+    modules = {module.name for module in pkgutil.iter_modules(lattices.__path__)}
+    assert not modules & set(lattices.__all__)
+    assert all(hasattr(lattices, name) for name in lattices.__all__)
 
 
 def test_refusals():

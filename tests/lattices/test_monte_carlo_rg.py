@@ -12,10 +12,10 @@ from kadanoff.lattices.lattice import honeycomb, square, triangular
 from kadanoff.lattices.monte_carlo_rg import (
     _potts_levels,
     _sector,
+    critical_exponents,
     exponents,
     join_sums,
     level_sums,
-    monte_carlo_rg,
     possible_levels,
 )
 from kadanoff.lattices.operators import even_operators, odd_operators, operator_sums
@@ -32,7 +32,7 @@ def critical():
 
 @pytest.fixture(scope="module")
 def result(critical):
-    return monte_carlo_rg(critical, square(32))
+    return critical_exponents(critical, square(32))
 
 
 def test_matrices_are_covariances_and_only_even_means_are_taken_off(critical, result):
@@ -74,7 +74,7 @@ def test_jackknife_errors_are_those_of_repeated_runs():
         spins = sample(
             square(16), CRITICAL, samples=1000, algorithm="swendsen-wang", every=3, seed=100 + seed
         ).configurations
-        entry = monte_carlo_rg(spins, lattice).even.estimate(0, 2)
+        entry = critical_exponents(spins, lattice).even.estimate(0, 2)
         values.append(entry.value)
         errors.append(entry.error)
     ratio = np.std(values, ddof=1) / math.sqrt(np.mean(np.square(errors)))
@@ -82,7 +82,7 @@ def test_jackknife_errors_are_those_of_repeated_runs():
 
 
 def test_decimation_gives_the_dimension_for_an_exponent(critical):
-    found = monte_carlo_rg(critical, square(32), rule="decimation")
+    found = critical_exponents(critical, square(32), rule="decimation")
     entry = found.odd.estimate(0, 1)
     assert abs(entry.value - 2.0) < 0.01
     assert abs(entry.value - 15 / 8) > 20 * entry.error
@@ -93,7 +93,7 @@ def test_decimation_gives_the_dimension_for_an_exponent(critical):
 )
 def test_off_critical_spins_flow_to_a_trivial_fixed_point(coupling, fate, words):
     spins = sample(square(32), coupling, samples=1000, algorithm="swendsen-wang", every=4, seed=3).configurations
-    found = monte_carlo_rg(spins, square(32))
+    found = critical_exponents(spins, square(32))
     assert found.fate == fate
     assert words in found.verdict()
     assert len(found.even.values) == len(found.odd.values) == 0
@@ -103,7 +103,7 @@ def test_off_critical_spins_flow_to_a_trivial_fixed_point(coupling, fate, words)
 
 def test_random_spins_have_no_fixed_point():
     spins = np.random.default_rng(5).choice(np.array([-1, 1], dtype=np.int8), (1000, 32, 32))
-    found = monte_carlo_rg(spins, square(32))
+    found = critical_exponents(spins, square(32))
     assert found.fate == "independent"
     assert "no fixed point" in found.verdict().lower()
 
@@ -147,9 +147,9 @@ def test_two_lattices_match_at_the_critical_coupling():
 def test_bad_data_are_refused_with_what_to_do(critical):
     lattice = square(32)
     with pytest.raises(ValueError, match=r"errors need 20: \d+ samples"):
-        monte_carlo_rg(critical[:100], lattice)
+        critical_exponents(critical[:100], lattice)
     with pytest.raises(ValueError, match="nothing fluctuates"):
-        monte_carlo_rg(np.ones((1000, 32, 32), dtype=np.int8), lattice)
+        critical_exponents(np.ones((1000, 32, 32), dtype=np.int8), lattice)
     drifting = np.concatenate(
         [
             sample(square(32), 0.6, samples=600, algorithm="swendsen-wang", every=1, seed=1).configurations,
@@ -157,7 +157,7 @@ def test_bad_data_are_refused_with_what_to_do(critical):
         ]
     )
     with pytest.raises(ValueError, match=r"not in equilibrium.*leave out the first \d+"):
-        monte_carlo_rg(drifting, lattice)
+        critical_exponents(drifting, lattice)
     with pytest.raises(ValueError, match="use a larger lattice"):
         possible_levels(square(12))
     with pytest.raises(ValueError, match="does not divide"):
@@ -165,7 +165,7 @@ def test_bad_data_are_refused_with_what_to_do(critical):
     with pytest.raises(ValueError, match="blockings asked for"):
         level_sums(critical[:100], lattice, levels=3)
     with pytest.raises(ValueError, match="bins"):
-        monte_carlo_rg(critical, lattice, bins=4000)
+        critical_exponents(critical, lattice, bins=4000)
     with pytest.raises(ValueError, match="Potts configurations"):
         level_sums(pack_spins(critical[:64]), lattice, q=3)
 

@@ -5,13 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from numpy_generators import numpys_sfc64
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from kadanoff.estimates import mean
 from kadanoff.lattices._kernels import chains as kernels
 from kadanoff.lattices._kernels import cluster, sfc64
-from kadanoff.lattices.block_spins import spin_states
+from kadanoff.lattices.block_enumeration import spin_states
 from kadanoff.lattices.enumeration import spectrum
 from kadanoff.lattices.kaufman import torus_energy
 from kadanoff.lattices.lattice import DIAMOND, PLAQUETTE, cubic, honeycomb, square, triangular
@@ -119,15 +120,6 @@ def test_bernoulli_words_have_their_probability():
         assert abs(pairs - p * p) < 4.5 * math.sqrt(p * p / (63 * len(out)))
     cluster.bernoulli_words(UINT(0), UINT(1), UINT(2), UINT(3), 10, out)
     assert not out[:10].any()
-
-
-def numpys_sfc64(state):
-    """numpy's generator in a state of ours: an independent twin."""
-    generator = np.random.SFC64()
-    told = generator.state
-    told["state"]["state"] = np.array(state, np.uint64)
-    generator.state = told
-    return generator
 
 
 def test_bernoulli_words_are_the_comparison_of_binary_fractions():

@@ -44,10 +44,10 @@ __all__ = [
     "LevelSums",
     "MonteCarloRG",
     "Sector",
+    "critical_exponents",
     "exponents",
     "join_sums",
     "level_sums",
-    "monte_carlo_rg",
     "possible_levels",
 ]
 
@@ -279,7 +279,7 @@ def join_sums(parts: Sequence[list[LevelSums]]) -> list[LevelSums]:
     ]  # fmt: skip
 
 
-def monte_carlo_rg(
+def critical_exponents(
     configurations: ArrayLike | PackedSpins,
     lattice: Lattice,
     *,
@@ -296,7 +296,7 @@ def monte_carlo_rg(
 
     >>> from kadanoff.lattices.lattice import square
     >>> spins = np.where(np.random.default_rng(0).random((1000, 32, 32)) < 0.5, 1, -1)
-    >>> monte_carlo_rg(spins, square(32)).fate
+    >>> critical_exponents(spins, square(32)).fate
     'independent'
     """
     return exponents(

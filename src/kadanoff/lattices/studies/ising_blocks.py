@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kadanoff import plotting
 from kadanoff.estimates import Estimate
-from kadanoff.lattices.block_spins import bond_sum, channel, enumerate_states, information, spin_states
+from kadanoff.lattices.block_enumeration import bond_sum, channel, enumerate_states, information, spin_states
 from kadanoff.lattices.blocking import Ties, pyramid
 from kadanoff.lattices.information_lost import (
     EntropyPerSpin,

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from kadanoff import plotting
 from kadanoff.estimates import Estimate
 from kadanoff.lattices.blocking import pack_spins, pyramid
-from kadanoff.lattices.coupling_fixed_point import FixedPoint, critical_tangent, fixed_point
+from kadanoff.lattices.coupling_fixed_point import CouplingFixedPoint, critical_tangent, newton_fixed_point
 from kadanoff.lattices.couplings import Couplings, fit_couplings
 from kadanoff.lattices.lattice import honeycomb, square, triangular
 from kadanoff.lattices.monte_carlo_rg import LevelSums, MonteCarloRG, exponents, level_sums
@@ -129,7 +129,7 @@ def rg_flow(config: RGFlow, run: Run) -> Result:
         name: exponents(levels) for name, levels in sums.items()
     }
     critical = flows["critical"]
-    point = fixed_point(critical.levels[1], critical.levels[2], critical.sums[1], critical.sums[2])
+    point = newton_fixed_point(critical.levels[1], critical.levels[2], critical.sums[1], critical.sums[2])
     tangent = critical_tangent(critical.sums, 1)
     estimates = _estimates(flows, found, point, tangent)
     ledger = _ledger(flows)
@@ -158,7 +158,7 @@ def rg_flow(config: RGFlow, run: Run) -> Result:
 
 
 def _estimates(
-    flows: dict[str, Start], found: dict[str, MonteCarloRG], point: FixedPoint, tangent: Estimate
+    flows: dict[str, Start], found: dict[str, MonteCarloRG], point: CouplingFixedPoint, tangent: Estimate
 ) -> dict[str, Reported | Estimate]:
     estimates: dict[str, Reported | Estimate] = {}
     for name in ("below", "critical", "above"):
@@ -215,7 +215,7 @@ def _ledger(flows: dict[str, Start]) -> Ledger:
     return ledger
 
 
-def _text(flows: dict[str, Start], found: dict[str, MonteCarloRG], point: FixedPoint, tangent: Estimate) -> str:
+def _text(flows: dict[str, Start], found: dict[str, MonteCarloRG], point: CouplingFixedPoint, tangent: Estimate) -> str:
     def path(name: str) -> str:
         return " -> ".join(f"({c['nn']}, {c['nnn']})" for c in flows[name].levels)
 
@@ -243,7 +243,7 @@ def _text(flows: dict[str, Start], found: dict[str, MonteCarloRG], point: FixedP
     return "\n\n".join(lines)
 
 
-def _data(flows: dict[str, Start], point: FixedPoint) -> xarray.Dataset:
+def _data(flows: dict[str, Start], point: CouplingFixedPoint) -> xarray.Dataset:
     one = {"units": "1"}
     depth = max(len(flow.levels) for flow in flows.values())
     shape = (len(flows), depth, len(point.names))
@@ -268,7 +268,7 @@ def _data(flows: dict[str, Start], point: FixedPoint) -> xarray.Dataset:
     )  # fmt: skip
 
 
-def _draw_flow(flows: dict[str, Start], point: FixedPoint) -> Picture:
+def _draw_flow(flows: dict[str, Start], point: CouplingFixedPoint) -> Picture:
     drawing, (axis,) = plotting.figure(1, width=6.4, height=4.6)
     colours = {"disordered": plotting.BLUE, "critical": plotting.GREEN, "ordered": plotting.VERMILION}
     line = np.array([[0.0, CRITICAL], [EQUAL_NEIGHBOURS, EQUAL_NEIGHBOURS], [CRITICAL, 0.0]])
