@@ -20,7 +20,7 @@ from kadanoff.lattices.blocking import (
     pyramid,
     unpack_spins,
 )
-from kadanoff.lattices.lattice import HONEYCOMB_CELL, honeycomb, named_lattice, point_group, square, triangular
+from kadanoff.lattices.lattice import HONEYCOMB_CELL, cubic, honeycomb, named_lattice, point_group, square, triangular
 from kadanoff.random import philox
 
 CASES = [
@@ -166,7 +166,7 @@ def test_packing_is_undone_and_other_calls_are_refused():
     spins = drawn("square", 8, 130)
     packed = pack_spins(spins)
     assert np.array_equal(unpack_spins(packed).reshape(spins.shape), spins)
-    with pytest.raises(ValueError, match="does not divide"):
+    with pytest.raises(ValueError, match=r"\(9, 9\) cells cannot be blocked: it needs a side"):
         lattice_blocks(square(9))
     with pytest.raises(ValueError, match="multiple of three"):
         lattice_blocks(triangular(8))
@@ -182,5 +182,19 @@ def test_packing_is_undone_and_other_calls_are_refused():
         block_packed(PackedSpins(packed.words[:, :16], 130), blocks)
     with pytest.raises(ValueError, match="lattice"):
         named_lattice("kagome", 4)
-    with pytest.raises(ValueError, match="Potts states"):
-        block_potts(np.full((1, 8, 8), 3), blocks, 3)
+    for wrong in (3, 256, 0.5, np.nan):
+        states = np.full((2, 8, 8), 1.0)
+        states[1, 2, 5] = wrong
+        with pytest.raises(ValueError, match=r"0 to q - 1 = 2; configuration 1 has .* at site \(2, 5\)"):
+            block_potts(states, blocks, 3)
+    for ties in ("up", "last"):
+        with pytest.raises(ValueError, match="breaks their symmetry"):
+            block_packed(packed, blocks, ties=ties)
+        with pytest.raises(ValueError, match="breaks their symmetry"):
+            block_potts(np.ones((1, 8, 8), int), blocks, 3, ties=ties)
+    with pytest.raises(ValueError, match=r"cubic lattice have shape \(samples, 4, 4, 4\)"):
+        pyramid(np.ones((5, 8, 8), int), cubic(4), levels=1)  # 64 sites too, but not in that order
+    fields = np.ones((2, 8, 8))
+    fields[1, 0, 3] = np.inf
+    with pytest.raises(ValueError, match=r"configuration 1 has inf at site \(0, 3\)"):
+        block_field(fields, blocks)

@@ -104,8 +104,10 @@ def test_macrostates_count_their_microstates():
 
 
 def test_other_data_are_refused():
-    with pytest.raises(ValueError, match="rows, columns"):
+    with pytest.raises(ValueError, match="Ising spins"):
         entropy_per_spin(np.zeros((30, 8, 8)))
+    with pytest.raises(ValueError, match="rows, columns"):
+        entropy_per_spin(np.ones((30, 8)))
     with pytest.raises(ValueError, match="4 blocks"):
         entropy_per_spin(np.ones((3, 8, 8)))
     assert lattice_blocks(square(8)).coarse.sites == 16

@@ -129,7 +129,7 @@ def test_too_few_and_impossible_spins_are_refused(tmp_path, spins):
     with pytest.raises(ValueError, match=r"errors need 20: \d+ samples"):
         mcrg(MCRG(configurations=tmp_path / "few.npy"), Run())
     np.save(tmp_path / "odd.npy", spins[:, :31, :31])
-    with pytest.raises(ValueError, match="does not divide"):
+    with pytest.raises(ValueError, match="it needs a side that the edge of 2 divides"):
         mcrg(MCRG(configurations=tmp_path / "odd.npy"), Run())
     zero = spins.copy()
     zero[70, 3, 5] = 0
@@ -138,6 +138,12 @@ def test_too_few_and_impossible_spins_are_refused(tmp_path, spins):
         mcrg(MCRG(configurations=tmp_path / "zero.npy"), Run())
     with pytest.raises(ValueError, match="left out"):
         mcrg(MCRG(configurations=tmp_path / "few.npy", start=60), Run())
+
+
+def test_potts_states_need_potts_spins(tmp_path):
+    (tmp_path / "spins.npy").touch()
+    with pytest.raises(ValidationError, match='potts = 3 belongs to spins = "potts"'):
+        MCRG(configurations=tmp_path / "spins.npy", potts=3)
 
 
 def test_reading_names_what_is_wrong(tmp_path):

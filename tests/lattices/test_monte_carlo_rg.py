@@ -160,7 +160,7 @@ def test_bad_data_are_refused_with_what_to_do(critical):
         critical_exponents(drifting, lattice)
     with pytest.raises(ValueError, match="use a larger lattice"):
         possible_levels(square(12))
-    with pytest.raises(ValueError, match="does not divide"):
+    with pytest.raises(ValueError, match="it needs a side that the edge of 2 divides"):
         possible_levels(square(17))
     with pytest.raises(ValueError, match="blockings asked for"):
         level_sums(critical[:100], lattice, levels=3)

@@ -60,7 +60,8 @@ def lattice_of_shape(shape: tuple[int, ...], lattice: LatticeName) -> Lattice:
     if shape not in (whole, (math.prod(whole),)):
         raise ValueError(
             f"a {lattice} lattice has configurations of shape "
-            f"{'(L, L, L)' if lattice == 'cubic' else '(L, L, 2)' if basis > 1 else '(L, L)'}, got {shape}"
+            f"{'(L, L, L)' if lattice == 'cubic' else '(L, L, 2)' if basis > 1 else '(L, L)'}, got {shape}: "
+            "name the lattice they are of, or reshape the array"
         )
     return named_lattice(lattice, edge)
 

@@ -20,7 +20,7 @@ from scipy.special import expit
 
 from kadanoff.estimates import Estimate
 from kadanoff.lattices._kernels import local_fields
-from kadanoff.lattices.blocking import PackedSpins, unpack_spins
+from kadanoff.lattices.blocking import PackedSpins, spins_on, unpack_spins
 from kadanoff.lattices.lattice import Lattice
 from kadanoff.lattices.operators import Operator, clusters, even_operators
 
@@ -79,12 +79,7 @@ def fit_couplings(
             (all aligned: every large K fits), another lattice.
     """
     kinds = even_operators(lattice)[:5] if operators is None else operators
-    spins = unpack_spins(configurations) if isinstance(configurations, PackedSpins) else np.asarray(configurations)
-    flat = np.ascontiguousarray(spins.reshape(len(spins), -1), dtype=np.int8)
-    if flat.shape[1] != lattice.sites:
-        raise ValueError(f"the lattice has {lattice.sites} sites, the configurations have {flat.shape[1]}")
-    if not np.all(np.abs(flat) == 1):
-        raise ValueError("couplings are fitted to Ising spins of +1 and -1")
+    flat = unpack_spins(spins_on(configurations, lattice))
     if blocks < _FEWEST or len(flat) < blocks:
         raise ValueError(f"{len(flat)} samples in {blocks} blocks: errors need {_FEWEST} blocks of a sample at least")
     others, sizes, numbers = _others(kinds, lattice)

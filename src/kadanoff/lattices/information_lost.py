@@ -23,7 +23,7 @@ from scipy.special import gammaln, xlogy
 
 from kadanoff.estimates import Estimate
 from kadanoff.lattices._kernels import contexts
-from kadanoff.lattices.blocking import Level, Ties
+from kadanoff.lattices.blocking import Level, Ties, ising_spins
 
 __all__ = [
     "CONTEXTS",
@@ -85,8 +85,8 @@ def entropy_per_spin(configurations: ArrayLike, *, blocks: int = _BLOCKS) -> Ent
     Raises:
         ValueError: for other shapes or values, or fewer samples than blocks.
     """
-    spins = np.ascontiguousarray(configurations, dtype=np.int8)
-    if spins.ndim != 3 or not np.all(np.abs(spins) == 1):
+    spins = ising_spins(configurations)
+    if spins.ndim != 3:
         raise ValueError(f"expected configurations (samples, rows, columns) of +-1, got shape {spins.shape}")
     if blocks < 4 or len(spins) < blocks:
         raise ValueError(f"{len(spins)} samples in {blocks} blocks: errors need 4 blocks of a sample at least")

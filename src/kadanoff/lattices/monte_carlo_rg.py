@@ -27,7 +27,7 @@ from kadanoff.lattices.blocking import (
     block_packed,
     block_potts,
     lattice_blocks,
-    pack_spins,
+    spins_on,
 )
 from kadanoff.lattices.lattice import Lattice
 from kadanoff.lattices.operators import (
@@ -248,7 +248,7 @@ def level_sums(
     even, odd = even or even_operators(lattice), odd or odd_operators(lattice)
     if q > 2:
         return _potts_levels(configurations, lattice, count, q, edge, ties, even, odd, seed)
-    spins = configurations if isinstance(configurations, PackedSpins) else pack_spins(configurations)
+    spins = spins_on(configurations, lattice)
     here, ratio, tied = lattice, 1.0, 0.0
     found = []
     for level in range(count + 1):

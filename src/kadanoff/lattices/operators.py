@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kadanoff.lattices._kernels import packed_spins
-from kadanoff.lattices.blocking import PackedSpins, pack_spins
+from kadanoff.lattices.blocking import PackedSpins, potts_states, spins_on
 from kadanoff.lattices.lattice import Lattice, LatticeName, point_group, triangular_colour
 
 __all__ = [
@@ -142,9 +142,7 @@ def operator_sums(
     Raises:
         ValueError: for spins of another lattice, and as `clusters`.
     """
-    spins = configurations if isinstance(configurations, PackedSpins) else pack_spins(configurations)
-    if spins.words.shape[1] != lattice.sites:
-        raise ValueError(f"the lattice has {lattice.sites} sites, the configurations have {spins.words.shape[1]}")
+    spins = spins_on(configurations, lattice)
     down = ~spins.words
     found = np.empty((64 * len(down), len(operators)), dtype=np.int64)
     column = np.empty(len(found), dtype=np.int64)
@@ -165,13 +163,7 @@ def potts_sums(states: ArrayLike, lattice: Lattice, operators: tuple[Operator, .
         states: (samples, *shape) of 0 ... q - 1.
         lattice, operators: as `operator_sums`.
     """
-    given = np.asarray(states)
-    flat = np.ascontiguousarray(given.reshape(len(given), -1), dtype=np.int8)
-    if flat.shape[1] != lattice.sites or flat.min() < 0 or flat.max() >= q:
-        raise ValueError(
-            f"expected states 0 to {q - 1} on {lattice.sites} sites, got {flat.min()} to {flat.max()} on "
-            f"{flat.shape[1]}"
-        )
+    flat = potts_states(states, q, lattice)
     found = np.empty((64 * -(-len(flat) // 64), len(operators), q), dtype=np.int64)
     column = np.empty(len(found), dtype=np.int64)
     tables = [clusters(operator, lattice) for operator in operators]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import xarray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from kadanoff import plotting
 from kadanoff.estimates import Estimate
@@ -46,6 +47,12 @@ class MCRG(BaseModel):
     edge: int = Field(2, ge=2, description="Edge of a block, square and cubic lattices.")
     blockings: int | None = Field(None, ge=1, description="How often to block; by default to 8 cells along an edge.")
     ties: Ties = Field("coin", description='A tied block: "coin" tosses one, "first" copies its first spin.')
+
+    @model_validator(mode="after")
+    def _fit(self) -> Self:
+        if self.potts != 2 and self.spins != "potts":
+            raise ValueError(f'potts = {self.potts} belongs to spins = "potts", and spins is "{self.spins}"')
+        return self
 
 
 def read_and_block(path: Path, config: MCRG, seed: int) -> list[LevelSums]:
