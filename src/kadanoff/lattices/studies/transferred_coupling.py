@@ -313,15 +313,17 @@ def _draw_transfer(fits: list[Fit]) -> Picture:
         t, energies[:, 0], 4 * energies[:, 1], fmt="o", color=plotting.BLUE, markersize=4, label="fitted, 4 errors"
     )
     left.plot(grid, grid * CRITICAL_COUPLING, "--", color=plotting.VERMILION, linewidth=1, label="critical line")
-    left.set(xlabel=plotting.label("T", "J/k"), ylabel=plotting.label("J_eff", "J"), ylim=(0, 1.05))
+    left.set(xlabel=plotting.label("T", "J/k"), ylabel=plotting.label("$J_\\mathrm{eff}$", "J"), ylim=(0, 1.05))
     left.set_title("The effective coupling falls with T")
     plotting.band(right, grid, [predicted(x) for x in grid], None, color=plotting.BLACK, label="exact")
     right.errorbar(
         t, energies[:, 0] / CRITICAL_COUPLING, 4 * energies[:, 1] / CRITICAL_COUPLING, fmt="o", color=plotting.BLUE,
         markersize=4, label="fitted, 4 errors",
     )  # fmt: skip
-    right.axhline(CRITICAL_TEMPERATURE, color=plotting.VERMILION, linewidth=1, linestyle="--", label="the true T_c")
-    right.set(xlabel=plotting.label("fitted at T_ref", "J/k"), ylabel=plotting.label("predicted T_c", "J/k"))
+    right.axhline(CRITICAL_TEMPERATURE, color=plotting.VERMILION, linewidth=1, linestyle="--", label="the true $T_c$")
+    right.set(
+        xlabel=plotting.label("fitted at $T_\\mathrm{ref}$", "J/k"), ylabel=plotting.label("predicted $T_c$", "J/k")
+    )
     right.set_title("Frozen, it has another transition")
     for axis in (left, right):
         axis.axvline(CRITICAL_TEMPERATURE, color="#888888", linewidth=0.9, linestyle=":")
