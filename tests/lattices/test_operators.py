@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kadanoff.lattices.lattice import honeycomb, named_lattice, square
+from kadanoff.lattices.lattice import cubic, honeycomb, named_lattice, square
 from kadanoff.lattices.operators import (
     Operator,
     clusters,
@@ -82,6 +82,8 @@ def test_what_does_not_fit_is_refused():
         clusters(knight, square(4))
     with pytest.raises(ValueError, match=r"\(samples, 10, 10\) or \(samples, 100\), got \(2, 8, 8\)"):
         operator_sums(np.ones((2, 8, 8), dtype=np.int8), square(10), (knight,))
+    with pytest.raises(ValueError, match="2 coordinates, the cubic lattice has 3"):
+        clusters(knight, cubic(8))
     with pytest.raises(ValueError, match="no site"):
         clusters(Operator("wrong", ((1, 0), (3, 0))), honeycomb(8))
     with pytest.raises(ValueError, match="configuration 0 has 3 at site"):

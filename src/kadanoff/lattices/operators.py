@@ -113,8 +113,13 @@ def clusters(operator: Operator, lattice: Lattice) -> NDArray[np.int32]:
     """Every distinct cluster of an operator of a lattice, (clusters, spins) sites.
 
     Raises:
-        ValueError: where clusters meet their own images on a lattice too small, or it is of another kind.
+        ValueError: where clusters meet their own images on a lattice too small, or it is of another kind or dimension.
     """
+    if any(len(place) != lattice.dimension for place in operator.places):
+        raise ValueError(
+            f"the operator {operator.name!r} has places of {len(operator.places[0])} coordinates, the {lattice.name} "
+            f"lattice has {lattice.dimension}"
+        )
     shapes = _shapes(operator, lattice)
     moves = lattice.translations()
     found = np.concatenate([lattice.index(np.array(shape)[None, :, :] + moves[:, None, :]) for shape in shapes])
