@@ -115,10 +115,12 @@ def _figures(folder: Folder) -> list[dict[str, Any]]:
 
 
 def _slides(folder: Folder) -> list[dict[str, Any]]:
-    """The slides whose images are all there."""
+    """The slides whose images are all there, in the folder of figures and nowhere else."""
+    figures = folder.path / "figures"
     shows = [
-        {"caption": told["caption"], "images": [(folder.path / name, label) for name, label in told["images"].items()]}
+        {"caption": told["caption"], "images": [(figures / name, label) for name, label in told["images"].items()]}
         for told in folder.slides.values()
+        if all(Path(name).name == name for name in told["images"])
     ]
     return [
         show | {"images": [{"image": _image(path), "label": label} for path, label in show["images"]]}

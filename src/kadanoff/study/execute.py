@@ -216,7 +216,7 @@ def _write_parts(folder: Path, result: Result, places: Mapping[str, Path]) -> No
         told = {
             name: {
                 "caption": slides.caption,
-                "images": {_slide(name, k): label for k, label in enumerate(slides.images)},
+                "images": {Path(_slide(name, k)).name: label for k, label in enumerate(slides.images)},
             }
             for name, slides in result.slides.items()
         }
