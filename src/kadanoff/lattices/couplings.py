@@ -12,6 +12,7 @@ with the data. Couplings of block spins depend on which operators are allowed (K
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,7 +36,7 @@ _NEWTON = 50
 class Couplings:
     """Couplings K_a = J_a / kT of ``operators``: ``values`` (a,), ``covariance`` (a, a) from ``blocks`` blocks of
     samples (sandwich), Newton ``steps`` taken; ``replicates`` (blocks, a), the couplings without each block (to first
-    order), for a jackknife of what is made of them."""
+    order), for a jackknife of what is made of them; ``method``, how they were got."""
 
     operators: tuple[Operator, ...]
     values: NDArray[np.float64]
@@ -43,6 +44,7 @@ class Couplings:
     blocks: int
     steps: int
     replicates: NDArray[np.float64]
+    method: str = "pseudo-likelihood, sandwich over blocks"
 
     def __getitem__(self, name: str) -> Estimate:
         """The coupling of the operator of that name."""
@@ -51,7 +53,7 @@ class Couplings:
             raise KeyError(f"no operator {name!r} among {', '.join(names)}")
         a = names.index(name)
         error = math.sqrt(self.covariance[a, a])
-        return Estimate(float(self.values[a]), error, self.blocks, "", "pseudo-likelihood, sandwich over blocks")
+        return Estimate(float(self.values[a]), error, self.blocks, "", self.method)
 
     def estimates(self) -> dict[str, Estimate]:
         """Every coupling by the name of its operator."""
@@ -87,7 +89,7 @@ def fit_couplings(
         raise ValueError("couplings are fitted to Ising spins of +1 and -1")
     if blocks < _FEWEST or len(flat) < blocks:
         raise ValueError(f"{len(flat)} samples in {blocks} blocks: errors need {_FEWEST} blocks of a sample at least")
-    others, sizes, numbers = _others(kinds, lattice)
+    others, sizes, numbers = other_sites([clusters(kind, lattice) for kind in kinds], lattice.sites)
     patterns = math.prod(int(n) + 1 for n in numbers)
     if patterns > _PATTERNS:
         raise ValueError(f"these {len(kinds)} operators make {patterns} patterns, {_PATTERNS} are the most: take fewer")
@@ -137,19 +139,23 @@ def _newton(kinds: tuple[Operator, ...], z: NDArray[np.float64], table: NDArray[
     return Couplings(kinds, k, covariance, b, steps, k - scores @ inverse)
 
 
-def _others(
-    kinds: tuple[Operator, ...], lattice: Torus
+def other_sites(
+    tables: Sequence[NDArray[np.int32]], sites: int
 ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int64]]:
-    """For every site the other sites of the clusters that hold it, (sites, m); sizes and numbers by kind."""
+    """For every site the other sites of the clusters that hold it, (sites, m); sizes and numbers by kind.
+
+    Arguments:
+        tables: for every kind its clusters (clusters, spins), in which every site occurs equally often.
+        sites: of the lattice.
+    """
     columns, sizes, numbers = [], [], []
-    for operator in kinds:
-        table = clusters(operator, lattice)
+    for table in tables:
         size = table.shape[1]
         site = table.ravel()
         rest = np.stack([np.delete(table, k, axis=1) for k in range(size)], axis=1).reshape(len(site), size - 1)
         order = np.argsort(site, kind="stable")
-        number = len(site) // lattice.sites
-        columns.append(rest[order].reshape(lattice.sites, number * (size - 1)))
+        number = len(site) // sites
+        columns.append(rest[order].reshape(sites, number * (size - 1)))
         sizes.append(size - 1)
         numbers.append(number)
     return np.ascontiguousarray(np.hstack(columns), dtype=np.int32), np.array(sizes), np.array(numbers)
