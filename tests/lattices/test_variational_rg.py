@@ -142,6 +142,7 @@ def test_no_couplings_make_none():
     assert np.sqrt(np.diag(found.covariance)).max() < 0.005
 
 
+@pytest.mark.slow
 def test_errors_are_those_of_repeated_runs_and_fall_with_the_root_of_the_sweeps():
     def runs(sweeps):
         return [
@@ -206,7 +207,10 @@ def test_the_kernel_is_its_plain_twin(by_rule):
         block = majority(spins, coins).astype(np.int8).reshape(1, 4, 4)
         return float(
             (operator_sums(spins.reshape(1, 8, 8), lattice, fine) @ k)[0]
-            - sum(products(block.reshape(1, 16), clusters(one, blocks.coarse))[0] * b for one, b in zip(coarse, j, strict=True))
+            - sum(
+                products(block.reshape(1, 16), clusters(one, blocks.coarse))[0] * b
+                for one, b in zip(coarse, j, strict=True)
+            )
         )
 
     here, here_coins = start.copy(), coins.copy()

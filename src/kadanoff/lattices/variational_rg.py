@@ -29,16 +29,18 @@ from numpy.typing import ArrayLike, NDArray
 from kadanoff.estimates import integrated_time
 from kadanoff.lattices._kernels.biased_blocks import biased_sweeps
 from kadanoff.lattices.blocking import Blocks, Ties, lattice_blocks
+from kadanoff.lattices.coupling_fixed_point import FixedPoint, point_of
 from kadanoff.lattices.couplings import Couplings, other_sites
 from kadanoff.lattices.monte_carlo_rg import Sector, sector_of
 from kadanoff.lattices.operators import Operator, clusters, even_operators, odd_operators, operator_sums
 from kadanoff.lattices.tori import Torus
 from kadanoff.parallel import map_ordered
 
-__all__ = ["BiasedSamples", "VariationalRG", "sample_biased", "variational_couplings"]
+__all__ = ["BiasedSamples", "VariationalRG", "sample_biased", "variational_couplings", "variational_fixed_point"]
 
 _STREAM = 0x5642_0000
 _DROPPED = 0.25  # of every stage
+_NEWTON = 0.15  # the longest step of a coupling towards a fixed point
 _STEP = 0.1  # the longest step of a coupling: the curvature is that of one place
 _STAGES, _CAPPED = 5, 40  # stages that double; steps that may be cut short before the search is given up
 _TIMES = 20  # correlation times that a walker must see
@@ -123,7 +125,11 @@ class Walkers:
         self.coins = [2 * generator.integers(0, 2, blocks, dtype=np.int8) - 1 for _ in range(walkers)]
 
     def run(
-        self, bias: NDArray[np.float64], records: int, every: int = 1, fine: bool = False,
+        self,
+        bias: NDArray[np.float64],
+        records: int,
+        every: int = 1,
+        fine: bool = False,
         executor: Executor | None = None,
     ) -> Iterator[tuple[NDArray[np.int8], NDArray[np.int8]]]:
         """Move on, and keep every ``every``-th sweep: walker by walker the ``fine`` spins (records, sites or 0) and
@@ -267,6 +273,56 @@ def variational_couplings(
     )
 
 
+def variational_fixed_point(
+    lattice: Torus,
+    couplings: ArrayLike,
+    operators: tuple[Operator, ...] | None = None,
+    *,
+    odd: tuple[Operator, ...] | None = None,
+    edge: int = 2,
+    ties: Ties = "coin",
+    steps: int = 4,
+    sweeps: int = 2000,
+    walkers: int = 16,
+    seed: int = 0,
+    executor: Executor | None = None,
+) -> tuple[FixedPoint, tuple[VariationalRG, ...]]:
+    """The fixed point of the flow of so many couplings, K* = R(K*), by Newton steps K + (1 - T)^-1 (R(K) - K).
+
+    Arguments:
+        couplings: where to start; the critical ones of the lattice will do.
+        steps: runs of `variational_couplings`, the rest of whose arguments these are. The last makes the error.
+
+    Returns:
+        The fixed point, and the runs: the first holds R of the start, the last the exponents next to the fixed point.
+
+    Raises:
+        ValueError: as `variational_couplings`, and where the last step is still longer than 0.05.
+    """
+    if steps < 2:
+        raise ValueError(f"steps: two at least, got {steps}")
+    here = np.atleast_1d(np.asarray(couplings, dtype=np.float64))
+    runs: list[VariationalRG] = []
+    for number in range(steps):
+        found = variational_couplings(
+            lattice, here, operators, odd=odd, edge=edge, ties=ties, sweeps=sweeps, walkers=walkers,
+            seed=seed + number, executor=executor,
+        )  # fmt: skip
+        runs.append(found)
+        k = np.concatenate([here, np.zeros(len(found.couplings.values) - len(here))])
+        newton = np.linalg.inv(np.eye(len(k)) - found.even.matrices[0])
+        move = newton @ (found.couplings.values - k)
+        longest = float(np.max(np.abs(move)))
+        here = k + move * min(1.0, _NEWTON / longest)
+    if longest > _STEP / 2:
+        raise ValueError(f"the fixed point still moves by {longest:.3g}: take more steps, or start nearer to it")
+    # to first order: what the matrix is off counts only times the last step
+    replicates = found.couplings.replicates @ newton.T
+    errors = np.sqrt((walkers - 1) * replicates.var(axis=0))
+    names = tuple(operator.name for operator in found.couplings.operators)
+    return point_of(names, here, errors, found.even.matrices[0], walkers), tuple(runs)
+
+
 def newton_steps(sums: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """A^-1 <S'> of sums (walkers, records, operators) of all walkers (operators,), and without each of them.
 
@@ -288,7 +344,11 @@ def newton_steps(sums: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArra
 
 
 def _search(
-    chains: Walkers, coarse: Torus, operators: tuple[Operator, ...], start: NDArray[np.float64], sweeps: int,
+    chains: Walkers,
+    coarse: Torus,
+    operators: tuple[Operator, ...],
+    start: NDArray[np.float64],
+    sweeps: int,
     executor: Executor | None,
 ) -> tuple[NDArray[np.float64], int]:
     """The minimum, as far as stages of fewer than ``sweeps`` sweeps find it, and the number of steps."""  # fmt: skip

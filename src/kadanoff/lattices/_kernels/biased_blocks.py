@@ -40,8 +40,8 @@ def biased_sweeps(
 
     A move turns one spin with probability 4/5 min(1, exp(gain)): in fixed order Metropolis's own rule would turn all
     spins of a hot lattice in every sweep, and forget nothing. Where the majority of its block turns with it, the
-    block's local field takes part. A tied block has the sign of its coin, which is a variable of its own: it has no weight but that of the
-    block spin it decides, so that the block spins without bias are those of coins tossed anew.
+    block's local field takes part. A tied block has the sign of its coin, which is a variable of its own: it has no
+    weight but that of the block spin it decides, so that block spins without bias are those of coins tossed anew.
 
     Arguments:
         spins: (sites,) +-1, moved on. coins: (blocks,) +-1, moved on.
