@@ -285,8 +285,9 @@ def _text(
         f"{bias['nn']} and K_nnn = {bias['nnn']} after the first blocking, beside {fitted['nn']} and {fitted['nnn']} "
         f"from the fit; with so few operators the two are different truncations of one Hamiltonian. Its fixed point is "
         f"K_nn = {second.point['nn']}, K_nnn = {second.point['nnn']}, with y_t = {second.last.even.estimate(0)} and "
-        f"y_h = {second.last.odd.estimate(0)}. At K_c its samples forget within {second.first.correlation_time:.1f} "
-        "sweeps."
+        f"y_h = {second.last.odd.estimate(0)}: each step cuts the couplings to {len(second.point.names)}, which moves "
+        f"this point and what grows there. At K_c its samples forget within {second.first.correlation_time:.1f} sweeps, "
+        "where unbiased Metropolis sweeps slow down with the size."
     )
     first, last = found["decimation"].odd.estimate(0, 1), found["critical"].odd.estimate(0)
     lines.append(
@@ -298,7 +299,8 @@ def _text(
         "Limits: fitted couplings, and the place of the fixed point, depend on which operators the fit is allowed; "
         "exponents do not. Deep in the ordered phase nearly all spins are alike, and the flow is drawn "
         "only as far as a "
-        "fit exists. Exponents are allowed four standard errors and the change made by the last blocking."
+        "fit exists. Exponents are allowed four standard errors and the change made by the last blocking, the "
+        "variational ones what the number of operators (two and more) changes."
     )
     return "\n\n".join(lines)
 
