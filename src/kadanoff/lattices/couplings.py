@@ -31,6 +31,12 @@ _PATTERNS = 1 << 22
 _FEWEST = 10  # blocks of samples behind an error
 _NEWTON = 50
 
+LEAVES_OPEN = (
+    "the samples leave a coupling open (spins that are all aligned, or operators that are always alike): fewer "
+    "operators, more samples or a higher temperature"
+)
+"""What to say where no one maximum exists."""
+
 
 @dataclass(frozen=True, eq=False)
 class Couplings:
@@ -87,13 +93,11 @@ def fit_couplings(
         raise ValueError(f"the lattice has {lattice.sites} sites, the configurations have {flat.shape[1]}")
     if not np.all(np.abs(flat) == 1):
         raise ValueError("couplings are fitted to Ising spins of +1 and -1")
-    if blocks < _FEWEST or len(flat) < blocks:
-        raise ValueError(f"{len(flat)} samples in {blocks} blocks: errors need {_FEWEST} blocks of a sample at least")
+    edges = sample_blocks(len(flat), blocks)
     others, sizes, numbers = other_sites([clusters(kind, lattice) for kind in kinds], lattice.sites)
     patterns = math.prod(int(n) + 1 for n in numbers)
     if patterns > _PATTERNS:
         raise ValueError(f"these {len(kinds)} operators make {patterns} patterns, {_PATTERNS} are the most: take fewer")
-    edges = np.linspace(0, len(flat), blocks + 1).astype(np.int64)
     table = np.zeros((blocks, patterns), dtype=np.int64)
     for b in range(blocks):
         local_fields.count_patterns(flat[edges[b] : edges[b + 1]], others, sizes, numbers, table[b])
@@ -102,13 +106,19 @@ def fit_couplings(
     return _newton(kinds, z, table[:, seen].astype(np.float64))
 
 
+def sample_blocks(samples: int, blocks: int) -> NDArray[np.int64]:
+    """Where blocks of consecutive samples begin and end, (blocks + 1,).
+
+    Raises ValueError for fewer than ten blocks, or blocks without a sample.
+    """
+    if blocks < _FEWEST or samples < blocks:
+        raise ValueError(f"{samples} samples in {blocks} blocks: errors need {_FEWEST} blocks of a sample at least")
+    return np.linspace(0, samples, blocks + 1).astype(np.int64)
+
+
 def _newton(kinds: tuple[Operator, ...], z: NDArray[np.float64], table: NDArray[np.float64]) -> Couplings:
     counts = table.sum(axis=0)
     k = np.zeros(z.shape[1])
-    wrong = (
-        "the samples leave a coupling open (spins that are all aligned, or operators that are always alike): fewer "
-        "operators, more samples or a higher temperature"
-    )
 
     def cost(at: NDArray[np.float64]) -> float:
         return float(counts @ np.logaddexp(0.0, -2.0 * (z @ at)) / counts.sum())
@@ -121,14 +131,14 @@ def _newton(kinds: tuple[Operator, ...], z: NDArray[np.float64], table: NDArray[
         gradient = 2.0 * z.T @ (counts * miss)
         curvature = 4.0 * (z.T * (counts * miss * (1.0 - miss))) @ z
         if np.linalg.cond(curvature) > 1e12:
-            raise ValueError(wrong)
+            raise ValueError(LEAVES_OPEN)
         move = np.linalg.solve(curvature, gradient)
         scale = 1.0
         while (there := cost(k + scale * move)) > here + 1e-15 and scale > 1e-6:
             scale /= 2.0
         k, here = k + scale * move, there
         if np.max(np.abs(k)) > 50.0 or steps > _NEWTON:
-            raise ValueError(wrong)
+            raise ValueError(LEAVES_OPEN)
         if np.max(np.abs(move)) < 1e-10:
             break
     miss = expit(-2.0 * (z @ k))

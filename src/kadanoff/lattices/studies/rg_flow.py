@@ -286,8 +286,8 @@ def _text(
         f"from the fit; with so few operators the two are different truncations of one Hamiltonian. Its fixed point is "
         f"K_nn = {second.point['nn']}, K_nnn = {second.point['nnn']}, with y_t = {second.last.even.estimate(0)} and "
         f"y_h = {second.last.odd.estimate(0)}: each step cuts the couplings to {len(second.point.names)}, which moves "
-        f"this point and what grows there. At K_c its samples forget within {second.first.correlation_time:.1f} sweeps, "
-        "where unbiased Metropolis sweeps slow down with the size."
+        f"this point and what grows there. At K_c its samples forget within {second.first.correlation_time:.1f} "
+        "sweeps, where unbiased Metropolis sweeps slow down with the size."
     )
     first, last = found["decimation"].odd.estimate(0, 1), found["critical"].odd.estimate(0)
     lines.append(
