@@ -60,6 +60,7 @@ CONTEXTS = (
 )  # fmt: skip
 """Each holds the one before it, so that the entropy falls along them: m = 0, 2, 4, 7, 8, 11, 14, 16, 19."""
 _SAMPLES = 8.0  # spins for each word of a context, below which a longer one is not tried
+_WORDS = 1 << 21  # of a table
 _BLOCKS = 20
 
 
@@ -91,14 +92,17 @@ def entropy_per_spin(configurations: ArrayLike, *, q: int = 2, blocks: int = _BL
     """
     spins = np.ascontiguousarray(configurations, dtype=np.int8)
     if spins.ndim != 3 or not np.all(np.abs(spins) == 1 if q == 2 else (spins >= 0) & (spins < q)):
-        values = "+-1" if q == 2 else f"0 to {q - 1}"
-        raise ValueError(f"expected configurations (samples, rows, columns) of {values}, got shape {spins.shape}")
+        allowed_values = "+-1" if q == 2 else f"0 to {q - 1}"
+        raise ValueError(
+            f"expected configurations (samples, rows, columns) of {allowed_values}, got shape {spins.shape}"
+        )
     if blocks < 4 or len(spins) < blocks:
         raise ValueError(f"{len(spins)} samples in {blocks} blocks: errors need 4 blocks of a sample at least")
     allowed = [
         context
         for context in CONTEXTS
-        if spins.size >= _SAMPLES * float(q) ** context.spins and min(spins.shape[1:]) > 2 * context.above + 1 + context.left
+        if q ** (context.spins + 1) <= min(q * spins.size / _SAMPLES, _WORDS)
+        and min(spins.shape[1:]) > 2 * context.above + 1 + context.left
     ]
     edges = np.linspace(0, len(spins), blocks + 1).astype(np.int64)
     found: list[tuple[int, float, float]] = []
