@@ -136,7 +136,7 @@ def test_own_potts_states_have_couplings_entropy_and_exponents(tmp_path):
     assert found["K_nn.level0"].agrees
     assert abs(found["K_nnn.level0"].value) < 4 * found["K_nnn.level0"].error
     assert found["K_nn.level1"].error > 0
-    assert 0.4 < found["entropy_per_spin.level0"].value < 0.5  # 0.4477 for a large lattice
+    assert 0.4 < found["entropy_per_spin.level0"].value < 0.5  # 0.485 for a large lattice
     assert 0 < found["information_kept.level1"].value < found["entropy_per_spin.level0"].value
     assert result.verdict.passed
 
