@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from kadanoff.estimates import Estimate
 from kadanoff.lattices._kernels.contexts import count_contexts, count_state_contexts
-from kadanoff.lattices.block_spins import bond_sum, channel, enumerate_states, information, spin_states
+from kadanoff.lattices.block_enumeration import bond_sum, channel, enumerate_states, information, spin_states
 from kadanoff.lattices.blocking import block_potts, lattice_blocks, pyramid
 from kadanoff.lattices.exact_free_energies import potts_critical_coupling, potts_critical_log_partition
 from kadanoff.lattices.information_lost import (
@@ -27,7 +27,6 @@ from kadanoff.lattices.information_lost import (
 from kadanoff.lattices.kaufman import torus_entropy
 from kadanoff.lattices.lattice import square
 from kadanoff.lattices.sampling import sample
-from kadanoff.lattices.tori import torus
 
 CRITICAL = math.log1p(math.sqrt(2.0)) / 2
 
@@ -63,20 +62,20 @@ def test_free_spins_have_ln_2_and_a_chain_its_exact_entropy():
 def test_information_kept_of_a_small_torus_is_that_of_the_enumeration():
     spins = sample(square(4), CRITICAL, samples=40_000, algorithm="swendsen-wang", every=2, seed=5).configurations
     counted = information(enumerate_states(bond_sum(spin_states(16), (4, 4)), channel((4, 4), 2)), CRITICAL, 16)
-    level = pyramid(spins, torus("square", 4), levels=1)[1]
+    level = pyramid(spins, square(4), levels=1)[1]
     share = np.bincount(((level.configurations.reshape(-1, 4) > 0) * [1, 2, 4, 8]).sum(axis=1), minlength=16) / len(
         spins
     )
     blocks = -(share[share > 0] * np.log(share[share > 0])).sum() / 4
     found = information_kept(level, Estimate.exact(blocks, "nat"))
     assert found.value == pytest.approx(counted.kept, abs=0.003)
-    rule = pyramid(spins, torus("square", 4), levels=1, ties="first")[1]
+    rule = pyramid(spins, square(4), levels=1, ties="first")[1]
     assert information_kept(rule, Estimate.exact(0.4, "nat"), "first").value == pytest.approx(0.1)
 
 
 def test_kept_at_the_critical_point_is_a_fifth_at_every_level():
     spins = sample(square(64), CRITICAL, samples=800, algorithm="swendsen-wang", every=8, seed=8).configurations
-    levels = pyramid(spins, torus("square", 64), levels=2)
+    levels = pyramid(spins, square(64), levels=2)
     entropies = [entropy_per_spin(level.configurations).estimate for level in levels]
     # published, 256^2: 0.257 and 0.259 nats a block of four; ties 0.084 and 0.080
     for level, entropy, below in zip(levels[1:], entropies[1:], entropies[:-1], strict=True):
@@ -109,11 +108,13 @@ def test_macrostates_count_their_microstates():
 
 
 def test_other_data_are_refused():
-    with pytest.raises(ValueError, match="rows, columns"):
+    with pytest.raises(ValueError, match="Ising spins"):
         entropy_per_spin(np.zeros((30, 8, 8)))
+    with pytest.raises(ValueError, match="rows, columns"):
+        entropy_per_spin(np.ones((30, 8)))
     with pytest.raises(ValueError, match="4 blocks"):
         entropy_per_spin(np.ones((3, 8, 8)))
-    assert lattice_blocks(torus("square", 8)).coarse.sites == 16
+    assert lattice_blocks(square(8)).coarse.sites == 16
 
 
 def test_critical_potts_states_have_a_percent_more_than_the_exact_entropy():
@@ -126,7 +127,7 @@ def test_critical_potts_states_have_a_percent_more_than_the_exact_entropy():
     exact = potts_critical_log_partition(q) - coupling * (1 + 1 / math.sqrt(q))
     assert np.all(np.diff(found.values) < 0)
     assert 0.98 * exact - 4 * found.estimate.error < found.estimate.value < 1.03 * exact + 4 * found.estimate.error
-    blocks = lattice_blocks(torus("square", 64))
+    blocks = lattice_blocks(square(64))
     above = entropy_per_spin(block_potts(states, blocks, q), q=q).estimate
     kept = potts_information_kept(plurality_noise(states, blocks, q), blocks, above)
     assert 0.1 * exact < kept.value < exact
@@ -136,15 +137,15 @@ def test_critical_potts_states_have_a_percent_more_than_the_exact_entropy():
     count_contexts(spins, 2, 2, -1, one)
     count_state_contexts((spins + 1) // 2, 2, 2, 2, -1, two)
     assert np.array_equal(one, two)
-    few = lattice_blocks(torus("square", 16))
-    tied = pyramid(spins, torus("square", 16), levels=1)[1].tie_fraction
+    few = lattice_blocks(square(16))
+    tied = pyramid(spins, square(16), levels=1)[1].tie_fraction
     assert plurality_noise((spins + 1) // 2, few, 2) == pytest.approx(tied * math.log(2))
-    with pytest.raises(ValueError, match="of 0 to 2"):
+    with pytest.raises(ValueError, match="0 to q - 1 = 2"):
         entropy_per_spin(states + 1, q=3)
 
 
 def test_noise_of_three_states_is_that_of_all_their_blocks():
-    blocks = lattice_blocks(torus("square", 2))
+    blocks = lattice_blocks(square(2))
     states = np.array(list(itertools.product(range(3), repeat=4))).reshape(-1, 2, 2)
     each = []
     for state in states.reshape(-1, 4):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from kadanoff.lattices.configuration_files import open_configurations, spins_of, torus_of_shape
+from kadanoff.lattices.configuration_files import lattice_of_shape, open_configurations, spins_of
 from kadanoff.lattices.lattice import square
 from kadanoff.lattices.phi4 import sample_fields
 from kadanoff.lattices.sampling import sample
@@ -75,9 +75,10 @@ def test_blocks_study_bounds_the_exact_entropy():
     assert broken(result) == []
     entropy = result.reported["entropy_per_spin.level0"]
     assert entropy.value > entropy.reference - 2 * entropy.error
-    page = result.files["zoom.html"]
-    assert "http" not in page  # offline
-    assert '"width": 512' in page
+    zoom, window = result.slides["zoom"].images, result.slides["window"].images
+    sizes = [tuple(int.from_bytes(png[k : k + 4], "big") for k in (16, 20)) for png in zoom.values()]
+    assert sizes == [(512 >> k, 512 >> k) for k in range(6)]
+    assert [label.split(":")[0] for label in window] == [f"level {k}" for k in range(4)]
     hot = [result.reported[f"entropy_per_spin.hot.level{k}"].value for k in range(3)]
     cold = [result.reported[f"entropy_per_spin.cold.level{k}"].value for k in range(3)]
     assert hot == sorted(hot)
@@ -162,7 +163,7 @@ def test_too_few_and_impossible_spins_are_refused(tmp_path, spins):
     with pytest.raises(ValueError, match=r"errors need 20: \d+ samples"):
         mcrg(MCRG(configurations=tmp_path / "few.npy"), Run())
     np.save(tmp_path / "odd.npy", spins[:, :31, :31])
-    with pytest.raises(ValueError, match="does not divide"):
+    with pytest.raises(ValueError, match="it needs a side that the edge of 2 divides"):
         mcrg(MCRG(configurations=tmp_path / "odd.npy"), Run())
     zero = spins.copy()
     zero[70, 3, 5] = 0
@@ -171,6 +172,12 @@ def test_too_few_and_impossible_spins_are_refused(tmp_path, spins):
         mcrg(MCRG(configurations=tmp_path / "zero.npy"), Run())
     with pytest.raises(ValueError, match="left out"):
         mcrg(MCRG(configurations=tmp_path / "few.npy", start=60), Run())
+
+
+def test_potts_states_need_potts_spins(tmp_path):
+    (tmp_path / "spins.npy").touch()
+    with pytest.raises(ValidationError, match='potts = 3 belongs to spins = "potts"'):
+        MCRG(configurations=tmp_path / "spins.npy", potts=3)
 
 
 def test_reading_names_what_is_wrong(tmp_path):
@@ -184,10 +191,10 @@ def test_reading_names_what_is_wrong(tmp_path):
         pass
     with pytest.raises(ValueError, match=r"\.npy, \.npz and HDF5"), open_configurations(tmp_path / "spins.txt"):
         pass
-    assert torus_of_shape((6, 6, 2), "honeycomb").sites == 72
-    assert torus_of_shape((512,), "cubic").shape == (8, 8, 8)
+    assert lattice_of_shape((6, 6, 2), "honeycomb").sites == 72
+    assert lattice_of_shape((512,), "cubic").shape == (8, 8, 8)
     with pytest.raises(ValueError, match="got \\(6, 8\\)"):
-        torus_of_shape((6, 8), "square")
+        lattice_of_shape((6, 8), "square")
     fields = np.array([[0.3, -0.2], [1.5, -2.0]])
     assert np.array_equal(spins_of(fields, "real", 2), [[1, -1], [1, -1]])
     assert np.array_equal(spins_of(np.array([[0, 1]]), "potts", 2), [[-1, 1]])

@@ -15,7 +15,6 @@ from kadanoff.lattices.operators import clusters, even_operators, odd_operators
 from kadanoff.lattices.other_couplings import fit_field_couplings, fit_potts_couplings
 from kadanoff.lattices.phi4 import sample_fields
 from kadanoff.lattices.sampling import sample
-from kadanoff.lattices.tori import torus
 
 POTTS = math.log1p(math.sqrt(3.0))
 EVEN = even_operators("square")
@@ -36,26 +35,26 @@ def potts():
 
 
 def test_potts_couplings_put_in_come_out_of_themselves_and_of_two_neighbours(potts):
-    found = fit_potts_couplings(potts, torus("square", 32), 3)
+    found = fit_potts_couplings(potts, square(32), 3)
     assert agree(found, POTTS * np.eye(5)[0]) > 1e-4
     assert found["nn"].error < 0.04
     both = sample(
         square(16), (0.5, 0.3), samples=800, model="potts", states=4, algorithm="swendsen-wang", every=4, seed=4
     ).configurations
-    assert agree(fit_potts_couplings(both, torus("square", 16), 4, EVEN[:3]), np.array([0.5, 0.3, 0.0])) > 1e-4
+    assert agree(fit_potts_couplings(both, square(16), 4, EVEN[:3]), np.array([0.5, 0.3, 0.0])) > 1e-4
 
 
 def test_pairs_of_two_states_are_twice_the_ising_ones():
     spins = sample(square(16), 0.4, samples=200, algorithm="swendsen-wang", every=4, seed=5).configurations
     pairs = tuple(kind for kind in EVEN if len(kind.places) == 2)[:3]
-    ising = fit_couplings(spins, torus("square", 16), pairs)
-    states = fit_potts_couplings((spins + 1) // 2, torus("square", 16), 2, pairs)
+    ising = fit_couplings(spins, square(16), pairs)
+    states = fit_potts_couplings((spins + 1) // 2, square(16), 2, pairs)
     assert np.allclose(states.values, 2 * ising.values, atol=1e-7)
     assert np.allclose(states.covariance, 4 * ising.covariance, rtol=1e-5)
 
 
 def test_the_scores_are_those_of_the_plain_conditional_probabilities():
-    lattice, q = torus("square", 4), 3
+    lattice, q = square(4), 3
     kinds = (*EVEN[:3], odd_operators("square")[1])
     states = np.random.default_rng(2).integers(0, q, (3, 16), dtype=np.int8)
     k = np.array([0.6, -0.2, 0.3, 0.1])
@@ -86,7 +85,7 @@ def test_the_scores_are_those_of_the_plain_conditional_probabilities():
 
 
 def test_random_states_have_no_couplings_and_aligned_ones_are_refused():
-    lattice = torus("square", 16)
+    lattice = square(16)
     states = np.random.default_rng(6).integers(0, 3, (100, 16, 16), dtype=np.int8)
     assert agree(fit_potts_couplings(states, lattice, 3), np.zeros(5)) > 1e-4
     with pytest.raises(ValueError, match="leave a coupling open"):
@@ -100,7 +99,7 @@ def test_random_states_have_no_couplings_and_aligned_ones_are_refused():
 
 
 def test_field_couplings_put_in_come_out_and_a_free_field_has_no_quartic_one():
-    lattice = torus("square", 16)
+    lattice = square(16)
     for coupling, quartic, seed in ((0.5, 1.0, 7), (0.45, 0.0, 8)):
         fields = sample_fields(square(16), coupling, quartic, samples=300, every=4, seed=seed).configurations
         found = fit_field_couplings(fields, lattice, EVEN[:2])

@@ -12,13 +12,12 @@ from scipy.optimize import root
 
 from kadanoff.lattices._kernels.biased_blocks import biased_sweeps
 from kadanoff.lattices._kernels.sfc64 import next_sfc64, seed_sfc64
-from kadanoff.lattices.block_spins import bond_sum, channel, spin_states
+from kadanoff.lattices.block_enumeration import bond_sum, channel, spin_states
 from kadanoff.lattices.blocking import lattice_blocks, pyramid
 from kadanoff.lattices.couplings import fit_couplings
 from kadanoff.lattices.lattice import square
 from kadanoff.lattices.operators import clusters, even_operators, odd_operators, operator_sums
 from kadanoff.lattices.sampling import sample
-from kadanoff.lattices.tori import torus
 from kadanoff.lattices.variational_rg import (
     Walkers,
     newton_steps,
@@ -45,7 +44,7 @@ def test_with_all_operators_the_bias_is_the_exact_hamiltonian_of_the_blocks(ties
     exact = np.array([log_p @ states[:, table[0]].prod(axis=1) / 16 for table in tables])
     rest = log_p - sum(k * products(states, table) for k, table in zip(exact, tables, strict=True))
     assert np.ptp(rest) < 1e-12
-    lattice = torus("square", 4)
+    lattice = square(4)
     blocks = lattice_blocks(lattice)
     chains = Walkers(system_of(blocks.members, [clusters(NN, lattice)], np.array([CRITICAL]), tables, ties), 16, 3)
     bias = np.array([0.6, 0.3, 0.0])
@@ -107,7 +106,7 @@ def conditional(log_p, states, tables):
 
 def test_couplings_and_their_derivative_are_those_of_the_exact_blocks_for_the_same_operators():
     operators = even_operators("square")[:3]
-    coarse = torus("square", 3)
+    coarse = square(3)
     tables = [clusters(kind, coarse) for kind in operators]
     log_p, states = three_by_three(0.35)
     sums = np.stack([products(states, t) for t in tables], axis=1).astype(float)
@@ -115,7 +114,7 @@ def test_couplings_and_their_derivative_are_those_of_the_exact_blocks_for_the_sa
     slope = (least(three_by_three(0.351)[0], sums) - least(three_by_three(0.349)[0], sums)) / 0.002
     runs = [
         variational_couplings(
-            torus("square", 6), [0.35], operators, odd=odd_operators("square")[:1], sweeps=3000, seed=seed
+            square(6), [0.35], operators, odd=odd_operators("square")[:1], sweeps=3000, seed=seed
         )
         for seed in range(6)
     ]
@@ -129,13 +128,13 @@ def test_couplings_and_their_derivative_are_those_of_the_exact_blocks_for_the_sa
     # the first route, truncated too, settles elsewhere, and where it must
     other = conditional(log_p, states, tables)
     drawn = sample(square(6), 0.35, samples=20_000, algorithm="swendsen-wang", every=2, seed=8).configurations
-    fitted = fit_couplings(pyramid(drawn, torus("square", 6), levels=1)[1].spins, coarse, operators)
+    fitted = fit_couplings(pyramid(drawn, square(6), levels=1)[1].spins, coarse, operators)
     assert np.all(np.abs(fitted.values - other) < 4.5 * np.sqrt(np.diag(fitted.covariance)))
     assert np.max(np.abs(other - exact) / errors) > 5
 
 
 def test_no_couplings_make_none():
-    found = variational_couplings(torus("square", 16), [0.0], sweeps=600, seed=2).couplings
+    found = variational_couplings(square(16), [0.0], sweeps=600, seed=2).couplings
     d, walkers = found.values, found.blocks
     statistic = (walkers - 5) / (5 * (walkers - 1)) * d @ np.linalg.solve(found.covariance, d)
     assert statistic < 8.25  # F(5, 11): 1.8e-3
@@ -147,7 +146,7 @@ def test_errors_are_those_of_repeated_runs_and_fall_with_the_root_of_the_sweeps(
     def runs(sweeps):
         return [
             variational_couplings(
-                torus("square", 8), [0.4], even_operators("square")[:2], odd=odd_operators("square")[:1], sweeps=sweeps,
+                square(8), [0.4], even_operators("square")[:2], odd=odd_operators("square")[:1], sweeps=sweeps,
                 walkers=8, seed=seed,
             ).couplings
             for seed in range(12)
@@ -162,7 +161,7 @@ def test_errors_are_those_of_repeated_runs_and_fall_with_the_root_of_the_sweeps(
 
 
 def test_free_blocks_do_not_slow_down():
-    lattice, none = torus("square", 16), np.zeros(5)
+    lattice, none = square(16), np.zeros(5)
     bias = variational_couplings(lattice, [CRITICAL], sweeps=400, walkers=8, seed=4)
     assert bias.correlation_time < 6
     slow = sample_biased(lattice, [CRITICAL], none, records=3000, dropped=500, walkers=8, seed=5)
@@ -181,7 +180,7 @@ def test_free_blocks_do_not_slow_down():
 
 @pytest.mark.parametrize("by_rule", [False, True])
 def test_the_kernel_is_its_plain_twin(by_rule):
-    lattice = torus("square", 8)
+    lattice = square(8)
     blocks = lattice_blocks(lattice)
     fine, coarse = even_operators("square")[:3], even_operators("square")[:2]
     k, j = np.array([0.3, 0.05, -0.04]), np.array([0.25, 0.1])
@@ -235,7 +234,7 @@ def test_the_kernel_is_its_plain_twin(by_rule):
 
 
 def test_threads_change_no_bit():
-    lattice = torus("square", 8)
+    lattice = square(8)
     few = even_operators("square")[:2]
     one = variational_couplings(lattice, [0.4], few, odd=(), sweeps=128, walkers=6, seed=1)
     with ThreadPoolExecutor(3) as pool:
@@ -244,7 +243,7 @@ def test_threads_change_no_bit():
 
 
 def test_what_cannot_be_had_is_refused():
-    lattice = torus("square", 16)
+    lattice = square(16)
     even, odd = even_operators("square"), odd_operators("square")
     with pytest.raises(ValueError, match="nearly ordered"):
         variational_couplings(lattice, [8.0], sweeps=128, walkers=8)
@@ -261,6 +260,6 @@ def test_what_cannot_be_had_is_refused():
     with pytest.raises(ValueError, match="1 to 5 finite"):
         variational_couplings(lattice, [0.4, math.nan])
     with pytest.raises(ValueError, match="own image"):
-        variational_couplings(torus("square", 8), [0.4])
+        variational_couplings(square(8), [0.4])
     with pytest.raises(ValueError, match="expected 5 numbers"):
         sample_biased(lattice, [0.4], [0.1], records=10)

@@ -21,9 +21,9 @@ from scipy.special import expit
 
 from kadanoff.estimates import Estimate
 from kadanoff.lattices._kernels import local_fields
-from kadanoff.lattices.blocking import PackedSpins, unpack_spins
+from kadanoff.lattices.blocking import PackedSpins, spins_on, unpack_spins
+from kadanoff.lattices.lattice import Lattice
 from kadanoff.lattices.operators import Operator, clusters, even_operators
-from kadanoff.lattices.tori import Torus
 
 __all__ = ["Couplings", "fit_couplings"]
 
@@ -68,7 +68,7 @@ class Couplings:
 
 def fit_couplings(
     configurations: ArrayLike | PackedSpins,
-    lattice: Torus,
+    lattice: Lattice,
     operators: tuple[Operator, ...] | None = None,
     *,
     blocks: int = 20,
@@ -86,13 +86,8 @@ def fit_couplings(
         ValueError: for fewer samples than blocks, operators with too many patterns, spins that leave a coupling open
             (all aligned: every large K fits), another lattice.
     """
-    kinds = even_operators(lattice.name)[:5] if operators is None else operators
-    spins = unpack_spins(configurations) if isinstance(configurations, PackedSpins) else np.asarray(configurations)
-    flat = np.ascontiguousarray(spins.reshape(len(spins), -1), dtype=np.int8)
-    if flat.shape[1] != lattice.sites:
-        raise ValueError(f"the lattice has {lattice.sites} sites, the configurations have {flat.shape[1]}")
-    if not np.all(np.abs(flat) == 1):
-        raise ValueError("couplings are fitted to Ising spins of +1 and -1")
+    kinds = even_operators(lattice)[:5] if operators is None else operators
+    flat = unpack_spins(spins_on(configurations, lattice))
     edges = sample_blocks(len(flat), blocks)
     others, sizes, numbers = other_sites([clusters(kind, lattice) for kind in kinds], lattice.sites)
     patterns = math.prod(int(n) + 1 for n in numbers)

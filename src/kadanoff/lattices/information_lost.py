@@ -24,7 +24,8 @@ from scipy.special import gammaln, xlogy
 from kadanoff.estimates import Estimate
 from kadanoff.lattices._kernels import contexts
 from kadanoff.lattices._kernels.blocking import plurality
-from kadanoff.lattices.blocking import Blocks, Level, Ties
+from kadanoff.lattices.blocking import Blocks, Level, Ties, ising_spins, potts_states
+from kadanoff.lattices.lattice import square
 
 __all__ = [
     "CONTEXTS",
@@ -90,12 +91,11 @@ def entropy_per_spin(configurations: ArrayLike, *, q: int = 2, blocks: int = _BL
     Raises:
         ValueError: for other shapes or values, or fewer samples than blocks.
     """
-    spins = np.ascontiguousarray(configurations, dtype=np.int8)
-    if spins.ndim != 3 or not np.all(np.abs(spins) == 1 if q == 2 else (spins >= 0) & (spins < q)):
-        allowed_values = "+-1" if q == 2 else f"0 to {q - 1}"
-        raise ValueError(
-            f"expected configurations (samples, rows, columns) of {allowed_values}, got shape {spins.shape}"
-        )
+    spins = ising_spins(configurations) if q == 2 else np.asarray(configurations)
+    if spins.ndim != 3:
+        raise ValueError(f"expected configurations (samples, rows, columns), got shape {spins.shape}")
+    if q > 2:
+        spins = potts_states(spins, q, square(*spins.shape[1:])).reshape(spins.shape)
     if blocks < 4 or len(spins) < blocks:
         raise ValueError(f"{len(spins)} samples in {blocks} blocks: errors need 4 blocks of a sample at least")
     allowed = [
@@ -131,7 +131,7 @@ def information_kept(level: Level, entropy: Estimate, ties: Ties = "coin") -> Es
     The entropy bounds it from above. With ties by rule all of the blocks' entropy is information.
     """
     noise = level.tie_fraction * math.log(2.0) if ties == "coin" else 0.0
-    return _kept(entropy, noise, level.ratio**-level.torus.dimension)
+    return _kept(entropy, noise, level.ratio**-level.lattice.dimension)
 
 
 def plurality_noise(states: ArrayLike, blocks: Blocks, q: int) -> float:
@@ -142,8 +142,7 @@ def plurality_noise(states: ArrayLike, blocks: Blocks, q: int) -> float:
         states: (samples, *shape) of 0 ... q - 1.
         blocks: of their lattice.
     """
-    given = np.asarray(states)
-    flat = np.ascontiguousarray(given.reshape(len(given), -1), dtype=np.int8)
+    flat = potts_states(states, q, blocks.fine)
     blocked = np.empty((len(flat), len(blocks.members)), dtype=np.int8)
     counts = np.empty(blocks.members.shape[1] + 1, dtype=np.int64)
     plurality(flat, blocks.members, q, False, 0, 0, blocked, counts)

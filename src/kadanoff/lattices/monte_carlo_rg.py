@@ -27,8 +27,9 @@ from kadanoff.lattices.blocking import (
     block_packed,
     block_potts,
     lattice_blocks,
-    pack_spins,
+    spins_on,
 )
+from kadanoff.lattices.lattice import Lattice
 from kadanoff.lattices.operators import (
     Operator,
     clusters,
@@ -37,17 +38,16 @@ from kadanoff.lattices.operators import (
     operator_sums,
     potts_sums,
 )
-from kadanoff.lattices.tori import Torus
 
 __all__ = [
     "Fate",
     "LevelSums",
     "MonteCarloRG",
     "Sector",
+    "critical_exponents",
     "exponents",
     "join_sums",
     "level_sums",
-    "monte_carlo_rg",
     "possible_levels",
     "sector_of",
 ]
@@ -69,7 +69,7 @@ class LevelSums:
     ``odd`` (samples, operators, components); how many clusters the even ones have; the length ``ratio`` to the level
     below (1 at level 0); the share of tied blocks."""
 
-    lattice: Torus
+    lattice: Lattice
     operators: tuple[Operator, ...]
     ratio: float
     even: NDArray[np.float64]
@@ -190,7 +190,7 @@ class MonteCarloRG:
         return " ".join(parts)
 
 
-def possible_levels(lattice: Torus, edge: int = 2) -> int:
+def possible_levels(lattice: Lattice, edge: int = 2) -> int:
     """How many blockings leave a lattice of at least 8 cells along an edge and without remainder.
 
     Raises ValueError where there is none.
@@ -217,7 +217,7 @@ def possible_levels(lattice: Torus, edge: int = 2) -> int:
 
 def level_sums(
     configurations: ArrayLike | PackedSpins,
-    lattice: Torus,
+    lattice: Lattice,
     *,
     levels: int | None = None,
     q: int = 2,
@@ -246,10 +246,10 @@ def level_sums(
     count = most if levels is None else levels
     if not 1 <= count <= most:
         raise ValueError(f"levels: {count} blockings asked for, and 1 to {most} leave {SMALLEST:g} cells along an edge")
-    even, odd = even or even_operators(lattice.name), odd or odd_operators(lattice.name)
+    even, odd = even or even_operators(lattice), odd or odd_operators(lattice)
     if q > 2:
         return _potts_levels(configurations, lattice, count, q, edge, ties, even, odd, seed)
-    spins = configurations if isinstance(configurations, PackedSpins) else pack_spins(configurations)
+    spins = spins_on(configurations, lattice)
     here, ratio, tied = lattice, 1.0, 0.0
     found = []
     for level in range(count + 1):
@@ -280,9 +280,9 @@ def join_sums(parts: Sequence[list[LevelSums]]) -> list[LevelSums]:
     ]  # fmt: skip
 
 
-def monte_carlo_rg(
+def critical_exponents(
     configurations: ArrayLike | PackedSpins,
-    lattice: Torus,
+    lattice: Lattice,
     *,
     levels: int | None = None,
     q: int = 2,
@@ -295,9 +295,9 @@ def monte_carlo_rg(
 ) -> MonteCarloRG:
     """Critical exponents of configurations in time order: `level_sums`, then `exponents`; arguments as theirs.
 
-    >>> from kadanoff.lattices.tori import torus
+    >>> from kadanoff.lattices.lattice import square
     >>> spins = np.where(np.random.default_rng(0).random((1000, 32, 32)) < 0.5, 1, -1)
-    >>> monte_carlo_rg(spins, torus("square", 32)).fate
+    >>> critical_exponents(spins, square(32)).fate
     'independent'
     """
     return exponents(
@@ -341,7 +341,7 @@ def exponents(sums: list[LevelSums], *, bins: int | None = None) -> MonteCarloRG
 
 
 def _potts_levels(
-    configurations: ArrayLike | PackedSpins, lattice: Torus, count: int, q: int, edge: int, ties: Ties,
+    configurations: ArrayLike | PackedSpins, lattice: Lattice, count: int, q: int, edge: int, ties: Ties,
     even: tuple[Operator, ...], odd: tuple[Operator, ...], seed: int,
 ) -> list[LevelSums]:  # fmt: skip
     if isinstance(configurations, PackedSpins):
@@ -360,7 +360,7 @@ def _potts_levels(
     return found
 
 
-def _numbers(operators: tuple[Operator, ...], lattice: Torus) -> NDArray[np.int64]:
+def _numbers(operators: tuple[Operator, ...], lattice: Lattice) -> NDArray[np.int64]:
     return np.array([len(clusters(operator, lattice)) for operator in operators])
 
 

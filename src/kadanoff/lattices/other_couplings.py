@@ -20,8 +20,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from kadanoff.lattices._kernels.state_scores import state_scores
 from kadanoff.lattices.couplings import LEAVES_OPEN, Couplings, other_sites, sample_blocks
+from kadanoff.lattices.lattice import Lattice
 from kadanoff.lattices.operators import Operator, clusters, even_operators
-from kadanoff.lattices.tori import Torus
 
 __all__ = ["fit_field_couplings", "fit_potts_couplings"]
 
@@ -29,7 +29,7 @@ _NEWTON, _FAR = 50, 50.0
 
 
 def fit_potts_couplings(
-    states: ArrayLike, lattice: Torus, q: int, operators: tuple[Operator, ...] | None = None, *, blocks: int = 20
+    states: ArrayLike, lattice: Lattice, q: int, operators: tuple[Operator, ...] | None = None, *, blocks: int = 20
 ) -> Couplings:
     """The couplings of Potts configurations by maximum pseudo-likelihood.
 
@@ -44,7 +44,7 @@ def fit_potts_couplings(
         ValueError: for other states, another lattice, fewer samples than blocks, a single spin as an operator, states
             that leave a coupling open (all alike).
     """
-    kinds = even_operators(lattice.name)[:5] if operators is None else operators
+    kinds = even_operators(lattice)[:5] if operators is None else operators
     if single := [kind.name for kind in kinds if len(kind.places) < 2]:
         raise ValueError(f"a Potts coupling is of two spins or more, and {', '.join(single)} is of one")
     given = np.asarray(states)
@@ -90,7 +90,7 @@ def fit_potts_couplings(
 
 
 def fit_field_couplings(
-    fields: ArrayLike, lattice: Torus, operators: tuple[Operator, ...] | None = None, *, blocks: int = 20
+    fields: ArrayLike, lattice: Lattice, operators: tuple[Operator, ...] | None = None, *, blocks: int = 20
 ) -> Couplings:
     """The couplings of real configurations by score matching: those of pairs, then r of phi^2 and u of phi^4.
 
@@ -107,7 +107,7 @@ def fit_field_couplings(
         ValueError: for numbers that are not finite, another lattice, clusters that are no pairs, fewer samples than
             blocks, fields that leave a coupling open (of two values only, as +-1 are).
     """
-    kinds = even_operators(lattice.name)[:1] if operators is None else operators
+    kinds = even_operators(lattice)[:1] if operators is None else operators
     if wrong := [kind.name for kind in kinds if len(kind.places) != 2]:
         raise ValueError(f"a field is fitted with pairs, and {', '.join(wrong)} is none")
     given = np.asarray(fields, dtype=np.float64)

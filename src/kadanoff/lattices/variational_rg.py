@@ -29,11 +29,11 @@ from numpy.typing import ArrayLike, NDArray
 from kadanoff.estimates import integrated_time
 from kadanoff.lattices._kernels.biased_blocks import biased_sweeps
 from kadanoff.lattices.blocking import Blocks, Ties, lattice_blocks
-from kadanoff.lattices.coupling_fixed_point import FixedPoint, point_of
+from kadanoff.lattices.coupling_fixed_point import CouplingFixedPoint, point_of
 from kadanoff.lattices.couplings import Couplings, other_sites
+from kadanoff.lattices.lattice import Lattice
 from kadanoff.lattices.monte_carlo_rg import Sector, sector_of
 from kadanoff.lattices.operators import Operator, clusters, even_operators, odd_operators, operator_sums
-from kadanoff.lattices.tori import Torus
 from kadanoff.parallel import map_ordered
 
 __all__ = ["BiasedSamples", "VariationalRG", "sample_biased", "variational_couplings", "variational_fixed_point"]
@@ -174,7 +174,7 @@ def system_of(
 
 
 def sample_biased(
-    lattice: Torus,
+    lattice: Lattice,
     couplings: ArrayLike,
     bias: ArrayLike,
     *,
@@ -208,7 +208,7 @@ def sample_biased(
 
 
 def variational_couplings(
-    lattice: Torus,
+    lattice: Lattice,
     couplings: ArrayLike,
     operators: tuple[Operator, ...] | None = None,
     *,
@@ -274,7 +274,7 @@ def variational_couplings(
 
 
 def variational_fixed_point(
-    lattice: Torus,
+    lattice: Lattice,
     couplings: ArrayLike,
     operators: tuple[Operator, ...] | None = None,
     *,
@@ -286,7 +286,7 @@ def variational_fixed_point(
     walkers: int = 16,
     seed: int = 0,
     executor: Executor | None = None,
-) -> tuple[FixedPoint, tuple[VariationalRG, ...]]:
+) -> tuple[CouplingFixedPoint, tuple[VariationalRG, ...]]:
     """The fixed point of the flow of so many couplings, K* = R(K*), by Newton steps K + (1 - T)^-1 (R(K) - K).
 
     Arguments:
@@ -345,7 +345,7 @@ def newton_steps(sums: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArra
 
 def _search(
     chains: Walkers,
-    coarse: Torus,
+    coarse: Lattice,
     operators: tuple[Operator, ...],
     start: NDArray[np.float64],
     sweeps: int,
@@ -387,15 +387,15 @@ def _measured(
 
 
 def _checked(
-    lattice: Torus,
+    lattice: Lattice,
     couplings: ArrayLike,
     operators: tuple[Operator, ...] | None,
     odd: tuple[Operator, ...] | None,
     edge: int,
     walkers: int,
 ) -> tuple[tuple[Operator, ...], tuple[Operator, ...], Blocks, NDArray[np.float64]]:
-    even = even_operators(lattice.name)[:5] if operators is None else operators
-    others = odd_operators(lattice.name)[:4] if odd is None else odd
+    even = even_operators(lattice)[:5] if operators is None else operators
+    others = odd_operators(lattice)[:4] if odd is None else odd
     if wrong := [kind.name for kind in even if not kind.even] + [kind.name for kind in others if kind.even]:
         raise ValueError(f"operators are even and odd ones apart; {', '.join(wrong)} is among the others")
     given = np.asarray(couplings, dtype=np.float64)

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kadanoff import plotting
 from kadanoff.estimates import Estimate
-from kadanoff.lattices.block_spins import bond_sum, channel, enumerate_states, information, spin_states
+from kadanoff.lattices.block_enumeration import bond_sum, channel, enumerate_states, information, spin_states
 from kadanoff.lattices.blocking import Ties, pyramid
 from kadanoff.lattices.information_lost import (
     EntropyPerSpin,
@@ -26,15 +26,14 @@ from kadanoff.lattices.information_lost import (
 from kadanoff.lattices.kaufman import torus_entropy
 from kadanoff.lattices.lattice import square
 from kadanoff.lattices.sampling import sample
-from kadanoff.lattices.studies.block_zoom import zoom_page
-from kadanoff.lattices.tori import torus
 from kadanoff.losses import Ledger, Loss
-from kadanoff.study import Picture, Reported, Result, Run, judge
+from kadanoff.study import Picture, Reported, Result, Run, Slides, judge
 
 __all__ = ["IsingBlocks", "ising_blocks"]
 
 CRITICAL = math.log1p(math.sqrt(2.0)) / 2
 _ZOOM, _ZOOM_SWEEPS = 512, 400  # some twenty autocorrelation times
+_WINDOW = 64  # spins, of every level that has them
 _ROWS = {"cold": "T < $T_c$", "critical": "$T_c$", "hot": "T > $T_c$"}
 
 
@@ -77,7 +76,7 @@ def blocked(
     drawn = sample(
         square(size), coupling, samples=samples, algorithm="swendsen-wang", every=every, seed=seed, executor=executor
     )
-    found = pyramid(drawn.configurations, torus("square", size), levels=levels, ties=ties, seed=seed)
+    found = pyramid(drawn.configurations, square(size), levels=levels, ties=ties, seed=seed)
     entropies = [entropy_per_spin(level.configurations) for level in found]
     kept = [
         information_kept(level, entropy.estimate, ties) for level, entropy in zip(found[1:], entropies[1:], strict=True)
@@ -91,7 +90,7 @@ def zoom_levels(ties: Ties, seed: int) -> list[NDArray[np.int8]]:
     drawn = sample(
         square(_ZOOM), CRITICAL, samples=1, algorithm="swendsen-wang", every=1, equilibration=_ZOOM_SWEEPS, seed=seed
     )
-    levels = pyramid(drawn.configurations, torus("square", _ZOOM), levels=5, ties=ties, seed=seed)
+    levels = pyramid(drawn.configurations, square(_ZOOM), levels=5, ties=ties, seed=seed)
     return [level.configurations[0] for level in levels]
 
 
@@ -124,18 +123,12 @@ def ising_blocks(config: IsingBlocks, run: Run) -> Result:
     return Result(
         estimates, ledger, judge(estimates, ledger, _text(config, found, exact)), _data(found),
         {"pyramid": _draw_pyramid(found), "information": _draw_information(found, exact)},
-        files={
-            "zoom.html": zoom_page(
-                zoomed, "Critical Ising spins, blocked again and again",
-                "Move the slider: each step replaces 2 x 2 spins by their majority. With a window of as many spins at "
-                "every level, no level can be told from another: that is the critical point.",
-            )
-        },
         cite=[
             "L. P. Kadanoff, Scaling laws for Ising models near T_c, Physics Physique Fizika 2, 263 (1966)",
             "B. Kaufman, Crystal statistics II, Physical Review 76, 1232 (1949)",
             "T. M. Cover and J. A. Thomas, Elements of Information Theory, sections 2.8 and 4.2",
         ],
+        slides={"zoom": _whole(zoomed), "window": _windows(zoomed)},
     )  # fmt: skip
 
 
@@ -275,6 +268,38 @@ def _draw_pyramid(found: dict[str, Pyramid]) -> Picture:
         "One configuration at each temperature and its block spins, 2 x 2 to one by majority from left to right. Below "
         "T_c the picture goes to one colour, above it to noise; at T_c every level looks like the one before.",
     )
+
+
+def _whole(levels: list[NDArray[np.int8]]) -> Slides:
+    images = {
+        f"level {k}: {spins.shape[0]} x {spins.shape[1]} spins" + (f", one for {4**k} of the first" if k else ""): spins
+        for k, spins in enumerate(levels)
+    }
+    return Slides(
+        {label: _pixels(spins) for label, spins in images.items()},
+        "One configuration at T_c, blocked again and again. Each step puts the majority of 2 x 2 spins in their place: "
+        "the fine structure goes, the large domains stay where they are. Blue is up.",
+    )
+
+
+def _windows(levels: list[NDArray[np.int8]]) -> Slides:
+    def middle(spins: NDArray[np.int8]) -> NDArray[np.int8]:
+        first = (spins.shape[0] - _WINDOW) // 2
+        return spins[first : first + _WINDOW, first : first + _WINDOW]
+
+    wide = [spins for spins in levels if spins.shape[0] >= _WINDOW]
+    return Slides(
+        {
+            f"level {k}: {_WINDOW} x {_WINDOW} of {spins.shape[0]} x {spins.shape[1]} spins": _pixels(middle(spins))
+            for k, spins in enumerate(wide)
+        },
+        f"The same levels through a window of {_WINDOW} x {_WINDOW} spins of each: every step looks on from twice as "
+        "far away. No level can be told from another by its look, and that is what critical means.",
+    )
+
+
+def _pixels(spins: NDArray[np.int8]) -> bytes:
+    return plotting.pixels(spins > 0, ["white", plotting.BLUE])
 
 
 def _draw_information(found: dict[str, Pyramid], exact: dict[str, float]) -> Picture:

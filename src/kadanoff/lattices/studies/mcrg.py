@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import xarray
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from kadanoff import plotting
 from kadanoff.estimates import Estimate
 from kadanoff.lattices.blocking import Ties, block_potts, lattice_blocks, pyramid
-from kadanoff.lattices.configuration_files import SpinKind, open_configurations, spins_of, torus_of_shape
+from kadanoff.lattices.configuration_files import SpinKind, lattice_of_shape, open_configurations, spins_of
 from kadanoff.lattices.couplings import Couplings, fit_couplings
 from kadanoff.lattices.information_lost import (
     entropy_per_spin,
@@ -22,11 +22,11 @@ from kadanoff.lattices.information_lost import (
     plurality_noise,
     potts_information_kept,
 )
+from kadanoff.lattices.lattice import Lattice, LatticeName
 from kadanoff.lattices.monte_carlo_rg import LevelSums, MonteCarloRG, exponents, join_sums, level_sums
 from kadanoff.lattices.operators import even_operators
 from kadanoff.lattices.other_couplings import fit_field_couplings, fit_potts_couplings
 from kadanoff.lattices.studies.ising_mcrg import critical_coupling, draw_exponents
-from kadanoff.lattices.tori import LatticeName, Torus
 from kadanoff.losses import Ledger, Loss
 from kadanoff.study import InputFile, Picture, Reported, Result, Run, judge
 
@@ -56,6 +56,12 @@ class MCRG(BaseModel):
     edge: int = Field(2, ge=2, description="Edge of a block, square and cubic lattices.")
     blockings: int | None = Field(None, ge=1, description="How often to block; by default to 8 cells along an edge.")
     ties: Ties = Field("coin", description='A tied block: "coin" tosses one, "first" copies its first spin.')
+
+    @model_validator(mode="after")
+    def _fit(self) -> Self:
+        if self.potts != 2 and self.spins != "potts":
+            raise ValueError(f'potts = {self.potts} belongs to spins = "potts", and spins is "{self.spins}"')
+        return self
 
 
 def read_and_block(path: Path, config: MCRG, seed: int) -> list[LevelSums]:
@@ -97,17 +103,17 @@ def fit_and_count(path: Path, config: MCRG, levels: int, seed: int) -> Fitted:
         return _of_states(spins.reshape(len(spins), *lattice.shape), lattice, config, levels, seed)
     found = Fitted([], [], [])
     for level in pyramid(spins, lattice, levels=levels, edge=config.edge, ties=config.ties, seed=seed):
-        found.couplings.append(_or_why(fit_couplings, level.spins, level.torus))
+        found.couplings.append(_or_why(fit_couplings, level.spins, level.lattice))
         if config.lattice == "square":
             found.entropies.append(entropy_per_spin(level.configurations).estimate)
             if len(found.entropies) > 1:
                 found.kept.append(information_kept(level, found.entropies[-1], config.ties))
     if config.spins == "real":
-        return found._replace(field=_or_why(fit_field_couplings, values, lattice, even_operators(lattice.name)[:2]))
+        return found._replace(field=_or_why(fit_field_couplings, values, lattice, even_operators(lattice)[:2]))
     return found
 
 
-def _of_states(states: NDArray[np.int8], lattice: Torus, config: MCRG, levels: int, seed: int) -> Fitted:
+def _of_states(states: NDArray[np.int8], lattice: Lattice, config: MCRG, levels: int, seed: int) -> Fitted:
     """The same of Potts states, blocked by plurality."""
     found, here, q = Fitted([], [], []), lattice, config.potts
     for level in range(levels + 1):
@@ -162,10 +168,10 @@ def mcrg(config: MCRG, run: Run) -> Result:
     )  # fmt: skip
 
 
-def _lattice(shape: tuple[int, ...], config: MCRG) -> Torus:
+def _lattice(shape: tuple[int, ...], config: MCRG) -> Lattice:
     if config.start >= shape[0]:
         raise ValueError(f"start: {config.start} configurations left out, and the file has {shape[0]}")
-    return torus_of_shape(tuple(int(n) for n in shape[1:]), config.lattice)
+    return lattice_of_shape(tuple(int(n) for n in shape[1:]), config.lattice)
 
 
 def _estimates(config: MCRG, found: MonteCarloRG, all_fitted: Fitted) -> dict[str, Reported | Estimate]:

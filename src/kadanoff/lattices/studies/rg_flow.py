@@ -15,13 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from kadanoff import plotting
 from kadanoff.estimates import Estimate
 from kadanoff.lattices.blocking import pack_spins, pyramid
-from kadanoff.lattices.coupling_fixed_point import FixedPoint, critical_tangent, fixed_point
+from kadanoff.lattices.coupling_fixed_point import CouplingFixedPoint, critical_tangent, newton_fixed_point
 from kadanoff.lattices.couplings import Couplings, fit_couplings
 from kadanoff.lattices.lattice import honeycomb, square, triangular
 from kadanoff.lattices.monte_carlo_rg import LevelSums, MonteCarloRG, exponents, level_sums
 from kadanoff.lattices.sampling import sample
 from kadanoff.lattices.studies.ising_mcrg import allowed, critical_coupling, draw_exponents, known_exponents
-from kadanoff.lattices.tori import torus
 from kadanoff.lattices.variational_rg import VariationalRG, variational_fixed_point
 from kadanoff.losses import Ledger, Loss
 from kadanoff.study import Picture, Reported, Result, Run, judge
@@ -68,11 +67,11 @@ def flow_from(
         executor=executor,
     )
     spins = pack_spins(drawn.configurations)
-    sums = level_sums(spins, torus("square", size), seed=seed)
+    sums = level_sums(spins, square(size), seed=seed)
     fitted = []
-    for level in pyramid(spins, torus("square", size), levels=len(sums) - 1, seed=seed):
+    for level in pyramid(spins, square(size), levels=len(sums) - 1, seed=seed):
         try:
-            fitted.append(fit_couplings(level.spins, level.torus))
+            fitted.append(fit_couplings(level.spins, level.lattice))
         except ValueError:  # nearly all spins aligned: the couplings have run away
             break
     return Start(couplings, tuple(fitted), sums)
@@ -83,31 +82,30 @@ def decimated(size: int, samples: int, seed: int, executor: Executor | None = No
     drawn = sample(
         square(size), CRITICAL, samples=samples, algorithm="swendsen-wang", seed=seed, every=8, executor=executor
     )
-    return level_sums(drawn.configurations, torus("square", size), rule="decimation", seed=seed)
+    return level_sums(drawn.configurations, square(size), rule="decimation", seed=seed)
 
 
 def independent(size: int, samples: int, seed: int) -> list[LevelSums]:
     """Random spins, blocked by majority."""
     spins = np.random.default_rng(seed).integers(0, 2, (samples, size, size), dtype=np.int8)
-    return level_sums(2 * spins - 1, torus("square", size), seed=seed)
+    return level_sums(2 * spins - 1, square(size), seed=seed)
 
 
 def other_lattice(
     name: Literal["triangular", "honeycomb"], samples: int, seed: int, executor: Executor | None = None
 ) -> list[LevelSums]:
     """Critical spins of another lattice."""
-    size = {"triangular": 72, "honeycomb": 64}[name]
-    lattice = triangular(size) if name == "triangular" else honeycomb(size)
+    lattice = triangular(72) if name == "triangular" else honeycomb(64)
     coupling = critical_coupling(name)
     assert coupling is not None
     drawn = sample(lattice, coupling, samples=samples, algorithm="swendsen-wang", seed=seed, every=8, executor=executor)
-    return level_sums(drawn.configurations, torus(name, size), seed=seed)
+    return level_sums(drawn.configurations, lattice, seed=seed)
 
 
 class Variational(NamedTuple):
     """The fixed point by the variational route, its first run (at K_c) and its last (at the fixed point)."""
 
-    point: FixedPoint
+    point: CouplingFixedPoint
     first: VariationalRG
     last: VariationalRG
 
@@ -115,7 +113,7 @@ class Variational(NamedTuple):
 def by_bias(size: int, sweeps: int, seed: int, executor: Executor | None = None) -> Variational:
     """Couplings and fixed point by the bias that makes the block spins free."""
     point, runs = variational_fixed_point(
-        torus("square", size), [CRITICAL], sweeps=sweeps, seed=seed, executor=executor
+        square(size), [CRITICAL], sweeps=sweeps, seed=seed, executor=executor
     )
     return Variational(point, runs[0], runs[-1])
 
@@ -153,7 +151,7 @@ def rg_flow(config: RGFlow, run: Run) -> Result:
         name: exponents(levels) for name, levels in sums.items()
     }
     critical = flows["critical"]
-    point = fixed_point(critical.levels[1], critical.levels[2], critical.sums[1], critical.sums[2])
+    point = newton_fixed_point(critical.levels[1], critical.levels[2], critical.sums[1], critical.sums[2])
     tangent = critical_tangent(critical.sums, 1)
     estimates = _estimates(flows, found, point, tangent) | _of_bias(second)
     ledger = _ledger(flows)
@@ -185,7 +183,7 @@ def rg_flow(config: RGFlow, run: Run) -> Result:
 
 
 def _estimates(
-    flows: dict[str, Start], found: dict[str, MonteCarloRG], point: FixedPoint, tangent: Estimate
+    flows: dict[str, Start], found: dict[str, MonteCarloRG], point: CouplingFixedPoint, tangent: Estimate
 ) -> dict[str, Reported | Estimate]:
     estimates: dict[str, Reported | Estimate] = {}
     for name in ("below", "critical", "above"):
@@ -265,8 +263,9 @@ def _ledger(flows: dict[str, Start]) -> Ledger:
 
 
 def _text(
-    flows: dict[str, Start], found: dict[str, MonteCarloRG], point: FixedPoint, tangent: Estimate, second: Variational
-) -> str:
+    flows: dict[str, Start], found: dict[str, MonteCarloRG], point: CouplingFixedPoint, tangent: Estimate,
+    second: Variational,
+) -> str:  # fmt: skip
     def path(name: str) -> str:
         return " -> ".join(f"({c['nn']}, {c['nnn']})" for c in flows[name].levels)
 
@@ -305,7 +304,7 @@ def _text(
     return "\n\n".join(lines)
 
 
-def _data(flows: dict[str, Start], point: FixedPoint, second: Variational) -> xarray.Dataset:
+def _data(flows: dict[str, Start], point: CouplingFixedPoint, second: Variational) -> xarray.Dataset:
     one = {"units": "1"}
     depth = max(len(flow.levels) for flow in flows.values())
     shape = (len(flows), depth, len(point.names))
@@ -334,7 +333,7 @@ def _data(flows: dict[str, Start], point: FixedPoint, second: Variational) -> xa
     )  # fmt: skip
 
 
-def _draw_flow(flows: dict[str, Start], point: FixedPoint, second: Variational) -> Picture:
+def _draw_flow(flows: dict[str, Start], point: CouplingFixedPoint, second: Variational) -> Picture:
     drawing, (axis,) = plotting.figure(1, width=6.4, height=4.6)
     colours = {"disordered": plotting.BLUE, "critical": plotting.GREEN, "ordered": plotting.VERMILION}
     line = np.array([[0.0, CRITICAL], [EQUAL_NEIGHBOURS, EQUAL_NEIGHBOURS], [CRITICAL, 0.0]])
