@@ -161,6 +161,7 @@ from kadanoff.lattices.tensors import (
     plaquette_tensor,
     potts_tensor,
 )
+from kadanoff.lattices.total_information import TotalInformation, coin_noise, ring_entropy, total_information
 from kadanoff.lattices.tuned_weight import tuned_weights
 from kadanoff.lattices.two_lattice import matched_couplings
 from kadanoff.lattices.variational_rg import (
@@ -207,6 +208,7 @@ __all__ = [
     "Spectrum",
     "TensorFixedPoint",
     "TensorFlow",
+    "TotalInformation",
     "VariationalRG",
     "best_rule",
     "block_field",
@@ -221,6 +223,7 @@ __all__ = [
     "channel",
     "clock_tensor",
     "clusters",
+    "coin_noise",
     "coupling_by_energy",
     "coupling_by_pseudo_likelihood",
     "critical_exponents",
@@ -293,6 +296,7 @@ __all__ = [
     "potts_tensor",
     "pyramid",
     "renormalise",
+    "ring_entropy",
     "rule_information",
     "sample",
     "sample_biased",
