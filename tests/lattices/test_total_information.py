@@ -14,7 +14,7 @@ from kadanoff.lattices.information_lost import entropy_per_spin
 from kadanoff.lattices.kaufman import torus_entropy
 from kadanoff.lattices.lattice import square
 from kadanoff.lattices.sampling import sample
-from kadanoff.lattices.total_information import coin_noise, ring_entropy, total_information
+from kadanoff.lattices.total_information import coin_noise, information_bounds, ring_entropy
 
 CRITICAL = math.log1p(math.sqrt(2.0)) / 2
 STATES = spin_states(16)
@@ -55,7 +55,7 @@ def test_data_processing_is_proven_by_samples_of_a_large_lattice():
     spins = sample(square(64), CRITICAL, samples=600, algorithm="swendsen-wang", every=8, seed=3).configurations
     for ties in ("coin", "first"):
         levels = pyramid(spins, square(64), levels=3, ties=ties, seed=1)
-        found = total_information(levels, [entropy_per_spin(level.configurations).estimate for level in levels], ties)
+        found = information_bounds(levels, [entropy_per_spin(level.configurations).estimate for level in levels], ties)
         bounds = [torus_entropy(CRITICAL, (64, 64)), *(one.lower.value for one in found[:2])]
         for above, one in zip(bounds, found, strict=True):
             assert one.upper.value + 4 * one.upper.error < above

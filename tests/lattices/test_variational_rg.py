@@ -113,9 +113,7 @@ def test_couplings_and_their_derivative_are_those_of_the_exact_blocks_for_the_sa
     exact = least(log_p, sums)
     slope = (least(three_by_three(0.351)[0], sums) - least(three_by_three(0.349)[0], sums)) / 0.002
     runs = [
-        variational_couplings(
-            square(6), [0.35], operators, odd=odd_operators("square")[:1], sweeps=3000, seed=seed
-        )
+        variational_couplings(square(6), [0.35], operators, odd=odd_operators("square")[:1], sweeps=3000, seed=seed)
         for seed in range(6)
     ]
     found = np.array([run.couplings.values for run in runs])

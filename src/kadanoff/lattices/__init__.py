@@ -161,7 +161,7 @@ from kadanoff.lattices.tensors import (
     plaquette_tensor,
     potts_tensor,
 )
-from kadanoff.lattices.total_information import TotalInformation, coin_noise, ring_entropy, total_information
+from kadanoff.lattices.total_information import TotalInformation, coin_noise, information_bounds, ring_entropy
 from kadanoff.lattices.tuned_weight import tuned_weights
 from kadanoff.lattices.two_lattice import matched_couplings
 from kadanoff.lattices.variational_rg import (
@@ -258,6 +258,7 @@ __all__ = [
     "infinite_log_partition",
     "infinite_magnetisation",
     "information",
+    "information_bounds",
     "information_kept",
     "ising_plaquette_tensor",
     "ising_tensor",

@@ -28,7 +28,7 @@ from kadanoff.estimates import Estimate, from_blocks
 from kadanoff.lattices.blocking import Level, Ties, ising_spins, lattice_blocks
 from kadanoff.lattices.lattice import Lattice
 
-__all__ = ["TotalInformation", "coin_noise", "ring_entropy", "total_information"]
+__all__ = ["TotalInformation", "coin_noise", "information_bounds", "ring_entropy"]
 
 NAT = "nat"
 _BLOCKS = 20  # of samples
@@ -110,7 +110,7 @@ def ring_entropy(fine: ArrayLike, blocked: ArrayLike) -> Estimate:
     return Estimate(float(found[0]), error, _BLOCKS, NAT, f"counts given a ring of {4 * edge}, jackknife over blocks")
 
 
-def total_information(levels: list[Level], entropies: list[Estimate], ties: Ties = "coin") -> list[TotalInformation]:
+def information_bounds(levels: list[Level], entropies: list[Estimate], ties: Ties = "coin") -> list[TotalInformation]:
     """Bounds of I(level 0; level k), k = 1 ..., from a pyramid of majorities of squares and the entropies per spin.
 
     Arguments:

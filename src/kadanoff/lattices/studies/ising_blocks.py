@@ -26,7 +26,7 @@ from kadanoff.lattices.information_lost import (
 from kadanoff.lattices.kaufman import torus_entropy
 from kadanoff.lattices.lattice import square
 from kadanoff.lattices.sampling import sample
-from kadanoff.lattices.total_information import TotalInformation, total_information
+from kadanoff.lattices.total_information import TotalInformation, information_bounds
 from kadanoff.losses import Ledger, Loss
 from kadanoff.study import Picture, Reported, Result, Run, Slides, judge
 
@@ -84,7 +84,7 @@ def blocked(
     kept = [
         information_kept(level, entropy.estimate, ties) for level, entropy in zip(found[1:], entropies[1:], strict=True)
     ]
-    total = total_information(found, [entropy.estimate for entropy in entropies], ties)
+    total = information_bounds(found, [entropy.estimate for entropy in entropies], ties)
     pictures = [level.configurations[-1] for level in found]
     return Pyramid(coupling, entropies, [level.tie_fraction for level in found], kept, total, pictures)
 
