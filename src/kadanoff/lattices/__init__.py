@@ -43,13 +43,11 @@ from kadanoff.lattices.coupling_fixed_point import CouplingFixedPoint, critical_
 from kadanoff.lattices.couplings import Couplings, fit_couplings
 from kadanoff.lattices.decorated import (
     CRITICAL_TEMPERATURE,
-    DecoratedSamples,
     coupling_by_energy,
     coupling_by_pseudo_likelihood,
     critical_temperature_of,
     decorated_bond_entropy,
     decorated_coupling,
-    decorated_heat_bath,
     effective_energy,
     neighbour_counts,
 )
@@ -184,7 +182,6 @@ __all__ = [
     "Configurations",
     "CouplingFixedPoint",
     "Couplings",
-    "DecoratedSamples",
     "Enumeration",
     "EpsilonSeries",
     "Fate",
@@ -236,7 +233,6 @@ __all__ = [
     "decimation_losses",
     "decorated_bond_entropy",
     "decorated_coupling",
-    "decorated_heat_bath",
     "effective_energy",
     "entropy_per_spin",
     "enumerate_states",
