@@ -152,3 +152,19 @@ def test_noise_of_three_states_is_that_of_all_their_blocks():
         votes = np.bincount(state, minlength=3)
         each.append(math.log((votes == votes.max()).sum()))
     assert plurality_noise(states, blocks, 3) == pytest.approx(np.mean(each))
+
+
+def test_words_of_three_states_are_those_read_one_by_one():
+    states = np.random.default_rng(5).integers(0, 3, (2, 6, 7), dtype=np.int8)
+    left, above, second = 2, 1, 0
+    found, plain = np.zeros(3**7, dtype=np.int64), np.zeros(3**7, dtype=np.int64)
+    count_state_contexts(states, 3, left, above, second, found)
+    for n, y, x in np.ndindex(*states.shape):
+        places = [(y, x + d) for d in range(-left, 0)]
+        places += [(y - 1, x + d) for d in range(-above, above + 1)]
+        places += [(y - 2, x + d) for d in range(-second, second + 1)]
+        word = 0
+        for row, column in [*places, (y, x)]:
+            word = 3 * word + int(states[n, row % 6, column % 7])
+        plain[word] += 1
+    assert np.array_equal(found, plain)

@@ -113,30 +113,30 @@ def test_couplings_and_their_derivative_are_those_of_the_exact_blocks_for_the_sa
     exact = least(log_p, sums)
     slope = (least(three_by_three(0.351)[0], sums) - least(three_by_three(0.349)[0], sums)) / 0.002
     runs = [
-        variational_couplings(square(6), [0.35], operators, odd=odd_operators("square")[:1], sweeps=3000, seed=seed)
+        variational_couplings(square(6), [0.35], operators, odd=odd_operators("square")[:1], sweeps=1500, seed=seed)
         for seed in range(6)
     ]
     found = np.array([run.couplings.values for run in runs])
     errors = np.sqrt(np.mean([np.diag(run.couplings.covariance) for run in runs], axis=0) / 6)
     assert np.all(np.abs(found.mean(axis=0) - exact) < 4 * errors)
-    assert np.all(errors < 0.002)
+    assert np.all(errors < 0.003)
     columns = np.array([run.even.matrices[0][:, 0] for run in runs])
     spread = columns.std(axis=0, ddof=1) / math.sqrt(6)
     assert np.all(np.abs(columns.mean(axis=0) - slope) < 6.9 * spread)  # Student's t with 5 degrees: 1e-3
     # the first route, truncated too, settles elsewhere, and where it must
     other = conditional(log_p, states, tables)
-    drawn = sample(square(6), 0.35, samples=20_000, algorithm="swendsen-wang", every=2, seed=8).configurations
+    drawn = sample(square(6), 0.35, samples=8000, algorithm="swendsen-wang", every=2, seed=8).configurations
     fitted = fit_couplings(pyramid(drawn, square(6), levels=1)[1].spins, coarse, operators)
     assert np.all(np.abs(fitted.values - other) < 4.5 * np.sqrt(np.diag(fitted.covariance)))
-    assert np.max(np.abs(other - exact) / errors) > 5
+    assert np.max(np.abs(other - exact) / errors) > 4
 
 
 def test_no_couplings_make_none():
-    found = variational_couplings(square(16), [0.0], sweeps=600, seed=2).couplings
+    found = variational_couplings(square(16), [0.0], sweeps=400, seed=2).couplings
     d, walkers = found.values, found.blocks
     statistic = (walkers - 5) / (5 * (walkers - 1)) * d @ np.linalg.solve(found.covariance, d)
     assert statistic < 8.25  # F(5, 11): 1.8e-3
-    assert np.sqrt(np.diag(found.covariance)).max() < 0.005
+    assert np.sqrt(np.diag(found.covariance)).max() < 0.007
 
 
 @pytest.mark.slow
@@ -162,8 +162,8 @@ def test_free_blocks_do_not_slow_down():
     lattice, none = square(16), np.zeros(5)
     bias = variational_couplings(lattice, [CRITICAL], sweeps=400, walkers=8, seed=4)
     assert bias.correlation_time < 6
-    slow = sample_biased(lattice, [CRITICAL], none, records=3000, dropped=500, walkers=8, seed=5)
-    fast = sample_biased(lattice, [CRITICAL], bias.couplings.values, records=3000, dropped=500, walkers=8, seed=5)
+    slow = sample_biased(lattice, [CRITICAL], none, records=2000, dropped=500, walkers=8, seed=5)
+    fast = sample_biased(lattice, [CRITICAL], bias.couplings.values, records=2000, dropped=500, walkers=8, seed=5)
     magnetization = 5
     assert slow.correlation_time(magnetization) > 20 * fast.correlation_time(magnetization)
     # without bias the samples are those of Ising spins
@@ -191,7 +191,7 @@ def test_the_kernel_is_its_plain_twin(by_rule):
     coins = generator.choice(np.array([-1, 1], dtype=np.int8), 16)
     key = np.array([5, 7, 2, 1], dtype=np.uint64)
     spins, tossed = start.copy(), coins.copy()
-    kept, blocked = np.empty((3, 64), dtype=np.int8), np.empty((3, 16), dtype=np.int8)
+    kept, blocked = np.empty((2, 64), dtype=np.int8), np.empty((2, 16), dtype=np.int8)
     biased_sweeps(
         spins, tossed, system.members, system.by_rule, *system.fine, k, *system.coarse, j, key, 2, kept, blocked
     )
@@ -200,19 +200,18 @@ def test_the_kernel_is_its_plain_twin(by_rule):
         votes = spins[blocks.members].sum(axis=1)
         return np.where(votes != 0, np.sign(votes), spins[blocks.members[:, 0]] if by_rule else coins)
 
+    fine_tables = [clusters(kind, lattice) for kind in fine]
+    tables = [clusters(kind, blocks.coarse) for kind in coarse]
+
     def weight(spins, coins):
-        block = majority(spins, coins).astype(np.int8).reshape(1, 4, 4)
-        return float(
-            (operator_sums(spins.reshape(1, 8, 8), lattice, fine) @ k)[0]
-            - sum(
-                products(block.reshape(1, 16), clusters(one, blocks.coarse))[0] * b
-                for one, b in zip(coarse, j, strict=True)
-            )
-        )
+        block = majority(spins, coins).astype(np.int8)
+        gains = [products(spins[None], table)[0] for table in fine_tables] @ k
+        costs = [products(block[None], table)[0] for table in tables] @ j
+        return float(gains - costs)
 
     here, here_coins = start.copy(), coins.copy()
     state = seed_sfc64(*key)
-    for record in range(3):
+    for record in range(2):
         for _ in range(2):
             for move in range(64 if by_rule else 80):
                 there, there_coins = here.copy(), here_coins.copy()
