@@ -134,3 +134,16 @@ def test_weights_are_chosen_where_a_flow_stands_still():
     assert level_change(level_sums(spins, lattice, rule="weighted", weight=0.8))[0] == pytest.approx(changes[1, 0])
     with pytest.raises(ValueError, match="two blockings"):
         level_change(level_sums(spins, lattice, levels=1))
+
+
+@pytest.mark.slow
+def test_critical_couplings_of_twenty_runs_scatter_as_their_errors_say():
+    exact = CRITICAL * np.eye(5)[0]
+    off = []
+    for seed in range(20):
+        spins = sample(square(64), CRITICAL, samples=600, algorithm="swendsen-wang", every=5, seed=1000 + seed)
+        found = fit_couplings(spins.configurations, square(64))
+        off.append((found.values - exact) / np.sqrt(np.diag(found.covariance)))
+    # Student's t with 19 degrees: variance 19 / 17, and its square a variance of 3.4
+    assert np.all(np.abs(np.mean(off, axis=0)) < 4 * math.sqrt(19 / 17 / 20))
+    assert np.all(np.abs(np.mean(np.square(off), axis=0) - 19 / 17) < 4 * math.sqrt(3.4 / 20))

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from kadanoff.lattices.configuration_files import lattice_of_shape, open_configurations, spins_of
 from kadanoff.lattices.lattice import square
+from kadanoff.lattices.phi4 import sample_fields
 from kadanoff.lattices.sampling import sample
 from kadanoff.lattices.studies.ising_blocks import IsingBlocks, ising_blocks
 from kadanoff.lattices.studies.ising_mcrg import IsingMCRG, critical_coupling, ising_mcrg, known_exponents
@@ -122,6 +123,39 @@ def test_a_wrong_temperature_or_order_of_sites_is_told(tmp_path, spins):
     np.save(tmp_path / "mixed.npy", spins.reshape(-1, 1024)[:, order].reshape(spins.shape))
     mixed = mcrg(MCRG(configurations=tmp_path / "mixed.npy", temperature=1 / CRITICAL), Run())
     assert not mixed.verdict.passed
+
+
+def test_own_potts_states_have_couplings_entropy_and_exponents(tmp_path):
+    coupling = math.log1p(math.sqrt(3))
+    states = sample(
+        square(32), coupling, samples=900, model="potts", states=3, algorithm="swendsen-wang", every=8, seed=4
+    ).configurations
+    np.save(tmp_path / "states.npy", states)
+    config = MCRG(configurations=tmp_path / "states.npy", spins="potts", potts=3, temperature=1 / coupling)
+    result = mcrg(config, Run(seed=2))
+    found = result.reported
+    assert found["K_nn.level0"].agrees
+    assert abs(found["K_nnn.level0"].value) < 4 * found["K_nnn.level0"].error
+    assert found["K_nn.level1"].error > 0
+    assert 0.4 < found["entropy_per_spin.level0"].value < 0.5  # 0.485 for a large lattice
+    assert 0 < found["information_kept.level1"].value < found["entropy_per_spin.level0"].value
+    assert result.verdict.passed
+
+
+def test_own_real_fields_have_their_couplings_and_the_exponents_of_their_signs(tmp_path):
+    fields = sample_fields(square(32), 0.5, 0.5, samples=1000, every=4, seed=5).configurations
+    np.save(tmp_path / "fields.npy", fields)
+    result = mcrg(MCRG(configurations=tmp_path / "fields.npy", spins="real", temperature=2.0), Run(seed=2))
+    found = result.reported
+    assert found["field.K_nn"].agrees
+    assert abs(found["field.u"].value - 0.5) < 4 * found["field.u"].error
+    assert abs(found["field.r"].value) < 4 * found["field.r"].error
+    assert found["K_nn.level0"].reference is None
+    assert "of the signs" in result.verdict.text
+    np.save(tmp_path / "signs.npy", np.sign(fields))
+    signs = mcrg(MCRG(configurations=tmp_path / "signs.npy", spins="real"), Run(seed=2)).reported
+    assert signs["field.K_nn"].value is None
+    assert "leave a coupling open" in signs["field.K_nn"].reason
 
 
 def test_too_few_and_impossible_spins_are_refused(tmp_path, spins):

@@ -11,12 +11,12 @@ from kadanoff.lattices.blocking import block_packed, lattice_blocks, pack_spins
 from kadanoff.lattices.lattice import honeycomb, square, triangular
 from kadanoff.lattices.monte_carlo_rg import (
     _potts_levels,
-    _sector,
     critical_exponents,
     exponents,
     join_sums,
     level_sums,
     possible_levels,
+    sector_of,
 )
 from kadanoff.lattices.operators import even_operators, odd_operators, operator_sums
 from kadanoff.lattices.sampling import sample
@@ -175,7 +175,7 @@ def test_complex_eigenvalues_are_reported_and_never_made_real():
     fine = generator.normal(size=(4000, 2))
     turn = np.array([[1.0, -1.5], [1.5, 1.0]])
     coarse = fine @ np.linalg.inv(turn)  # <S'S'>^-1 <S'S> is then the rotation
-    sector = _sector(even_operators("square")[:2], [(fine[:, :, None], coarse[:, :, None], 2.0)], 20, True)
+    sector = sector_of(even_operators("square")[:2], [(fine[:, :, None], coarse[:, :, None], 2.0)], 20, True)
     assert sector.estimate(0) is None
     assert sorted(sector.eigenvalues[0].imag) == pytest.approx([-1.5, 1.5], abs=1e-9)
     assert np.isnan(sector.values[0, 1])

@@ -81,6 +81,8 @@ from kadanoff.lattices.information_lost import (
     entropy_per_spin,
     information_kept,
     magnetization_entropy,
+    plurality_noise,
+    potts_information_kept,
 )
 from kadanoff.lattices.information_optimal import (
     BestRule,
@@ -134,6 +136,7 @@ from kadanoff.lattices.monte_carlo_rg import (
     possible_levels,
 )
 from kadanoff.lattices.operators import Operator, clusters, even_operators, odd_operators, operator_sums, potts_sums
+from kadanoff.lattices.other_couplings import fit_field_couplings, fit_potts_couplings
 from kadanoff.lattices.phi4 import (
     FieldConfigurations,
     sample_fields,
@@ -156,8 +159,16 @@ from kadanoff.lattices.tensors import (
     plaquette_tensor,
     potts_tensor,
 )
+from kadanoff.lattices.total_information import TotalInformation, coin_noise, information_bounds, ring_entropy
 from kadanoff.lattices.tuned_weight import tuned_weights
 from kadanoff.lattices.two_lattice import matched_couplings
+from kadanoff.lattices.variational_rg import (
+    BiasedSamples,
+    VariationalRG,
+    sample_biased,
+    variational_couplings,
+    variational_fixed_point,
+)
 
 __all__ = [
     "CRITICAL_COUPLING",
@@ -165,6 +176,7 @@ __all__ = [
     "DIAMOND",
     "PLAQUETTE",
     "BestRule",
+    "BiasedSamples",
     "BlockInformation",
     "Blocks",
     "Configurations",
@@ -193,6 +205,8 @@ __all__ = [
     "Spectrum",
     "TensorFixedPoint",
     "TensorFlow",
+    "TotalInformation",
+    "VariationalRG",
     "best_rule",
     "block_field",
     "block_microstates",
@@ -206,6 +220,7 @@ __all__ = [
     "channel",
     "clock_tensor",
     "clusters",
+    "coin_noise",
     "coupling_by_energy",
     "coupling_by_pseudo_likelihood",
     "critical_exponents",
@@ -227,6 +242,8 @@ __all__ = [
     "exponents",
     "find_plateau",
     "fit_couplings",
+    "fit_field_couplings",
+    "fit_potts_couplings",
     "fixed_point",
     "fixed_points",
     "gaussian_log_partition",
@@ -237,6 +254,7 @@ __all__ = [
     "infinite_log_partition",
     "infinite_magnetisation",
     "information",
+    "information_bounds",
     "information_kept",
     "ising_plaquette_tensor",
     "ising_tensor",
@@ -266,15 +284,19 @@ __all__ = [
     "pair_tensor",
     "phi4_tensor",
     "plaquette_tensor",
+    "plurality_noise",
     "possible_levels",
     "potts_critical_coupling",
     "potts_critical_log_partition",
+    "potts_information_kept",
     "potts_sums",
     "potts_tensor",
     "pyramid",
     "renormalise",
+    "ring_entropy",
     "rule_information",
     "sample",
+    "sample_biased",
     "sample_fields",
     "second_cumulant",
     "spectrum",
@@ -289,5 +311,7 @@ __all__ = [
     "truncation_ladder",
     "tuned_weights",
     "unpack_spins",
+    "variational_couplings",
+    "variational_fixed_point",
     "weighted_rule",
 ]

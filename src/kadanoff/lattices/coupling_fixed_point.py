@@ -68,17 +68,24 @@ def newton_fixed_point(before: Couplings, after: Couplings, fine: LevelSums, coa
     found = np.array(
         [k + np.linalg.solve(np.eye(width) - m, n - k) for k, n, m in zip(first, second, matrices, strict=True)]
     )
-    values, directions = np.linalg.eig(matrices[0])
-    order = np.argsort(-np.abs(values), kind="stable")
+    errors = np.sqrt((blocks - 1) * found[1:].var(axis=0))
+    return point_of(tuple(operator.name for operator in before.operators), found[0], errors, matrices[0], blocks)
+
+
+def point_of(
+    names: tuple[str, ...],
+    values: NDArray[np.float64],
+    errors: NDArray[np.float64],
+    matrix: NDArray[np.float64],
+    blocks: int,
+) -> CouplingFixedPoint:
+    """A fixed point with what follows from its matrix T."""  # fmt: skip
+    eigenvalues, directions = np.linalg.eig(matrix)
+    order = np.argsort(-np.abs(eigenvalues), kind="stable")
     return CouplingFixedPoint(
-        tuple(operator.name for operator in before.operators),
-        found[0],
-        np.sqrt((blocks - 1) * found[1:].var(axis=0)),
-        matrices[0],
-        values[order].astype(np.complex128),
-        directions[:, order].astype(np.complex128),
-        blocks,
-    )
+        names, values, errors, matrix, eigenvalues[order].astype(np.complex128),
+        directions[:, order].astype(np.complex128), blocks,
+    )  # fmt: skip
 
 
 def critical_tangent(sums: list[LevelSums], operator: int, *, blocks: int = 20) -> Estimate:

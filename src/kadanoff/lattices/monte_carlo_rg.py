@@ -49,6 +49,7 @@ __all__ = [
     "join_sums",
     "level_sums",
     "possible_levels",
+    "sector_of",
 ]
 
 Fate = Literal["critical", "disordered", "ordered", "independent"]
@@ -334,8 +335,8 @@ def exponents(sums: list[LevelSums], *, bins: int | None = None) -> MonteCarloRG
     order, correlations = _order(sums[0]), tuple(_correlation(level, number) for level in sums)
     fate = _fate(order, correlations[0])
     pairs = list(itertools.pairwise(sums)) if fate == "critical" else []
-    even = _sector(even_names, [(a.even[:, :, None], b.even[:, :, None], b.ratio) for a, b in pairs], number, True)
-    odd = _sector(odd_names, [(a.odd, b.odd, b.ratio) for a, b in pairs], number, False)
+    even = sector_of(even_names, [(a.even[:, :, None], b.even[:, :, None], b.ratio) for a, b in pairs], number, True)
+    odd = sector_of(odd_names, [(a.odd, b.odd, b.ratio) for a, b in pairs], number, False)
     return MonteCarloRG(even, odd, sums, correlations, tau, number, order, fate)
 
 
@@ -375,12 +376,20 @@ def _without_each(parts: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.concatenate([(total / len(parts))[None], (total - parts) / (len(parts) - 1)])
 
 
-def _sector(
+def sector_of(
     operators: tuple[Operator, ...],
     pairs: list[tuple[NDArray[np.float64], NDArray[np.float64], float]],
     bins: int,
     connected: bool,
 ) -> Sector:
+    """Exponents of one sector from operators of fine and blocked samples, with every number of operators.
+
+    Arguments:
+        operators: the sector's.
+        pairs: for each blocking S and S' (samples, operators, components), and the length ratio b.
+        bins: of samples, for the jackknife.
+        connected: whether means are subtracted (not of odd operators, whose means vanish).
+    """
     width = len(operators)
     values = np.empty((bins + 1, len(pairs), width))
     eigenvalues, matrices = [], []
@@ -393,17 +402,19 @@ def _sector(
             fine_mean, coarse_mean = _without_each(s.mean(axis=1))[..., 0], _without_each(t.mean(axis=1))[..., 0]
             a = a - coarse_mean[:, :, None] * coarse_mean[:, None, :]
             b = b - coarse_mean[:, :, None] * fine_mean[:, None, :]
+        found, matrix = np.empty((bins + 1, 0), dtype=np.complex128), np.empty((bins + 1, 0, 0))
         for n in range(1, width + 1):
             matrix = _solved(a[:, :n, :n], b[:, :n, :n])
-            found: NDArray[np.complex128] = np.linalg.eigvals(matrix).astype(np.complex128)
+            found = np.asarray(np.linalg.eigvals(matrix), dtype=np.complex128)
             found = np.take_along_axis(found, np.argsort(-np.abs(found), axis=1, kind="stable"), axis=1)
             leading = found[:, 0]
             real = (np.abs(leading.imag) <= 1e-12 * np.abs(leading)) & (leading.real > 0)
             values[:, k, n - 1] = np.where(real, np.log(np.where(real, leading.real, 1.0)) / math.log(ratio), np.nan)
         eigenvalues.append(found[0])
         matrices.append(matrix[0])
+    shape = (len(pairs), width)
     return Sector(
-        operators, values[0], values[1:], np.reshape(eigenvalues, (-1, width)), np.reshape(matrices, (-1, width, width))
+        operators, values[0], values[1:], np.reshape(eigenvalues, shape), np.reshape(matrices, (*shape, width))
     )
 
 
