@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
-from scipy.optimize import root
+from scipy.optimize import brentq, minimize, root
 
 from kadanoff.lattices._kernels.biased_blocks import biased_sweeps
 from kadanoff.lattices._kernels.sfc64 import next_sfc64, seed_sfc64
@@ -24,6 +24,7 @@ from kadanoff.lattices.variational_rg import (
     sample_biased,
     system_of,
     variational_couplings,
+    variational_fixed_point,
 )
 
 CRITICAL = math.log1p(math.sqrt(2.0)) / 2
@@ -90,8 +91,6 @@ def least(log_p, sums):
 
 def conditional(log_p, states, tables):
     """The exact pseudo-likelihood couplings of a distribution."""
-    from scipy.optimize import minimize
-
     sums = np.stack([products(states, t) for t in tables], axis=1).astype(float)
     index = {tuple(state): n for n, state in enumerate(states)}
     changes = []
@@ -129,6 +128,30 @@ def test_couplings_and_their_derivative_are_those_of_the_exact_blocks_for_the_sa
     fitted = fit_couplings(pyramid(drawn, square(6), levels=1)[1].spins, coarse, operators)
     assert np.all(np.abs(fitted.values - other) < 4.5 * np.sqrt(np.diag(fitted.covariance)))
     assert np.max(np.abs(other - exact) / errors) > 4
+
+
+def test_the_fixed_point_of_one_coupling_is_that_of_the_exact_blocks():
+    table = clusters(NN, square(3))
+
+    def change(coupling):
+        log_p, states = three_by_three(coupling)
+        sums = products(states, table).astype(float)
+
+        def mean(bias):
+            weights = np.exp(log_p - bias * sums - np.max(log_p - bias * sums))
+            return weights @ sums
+
+        return brentq(mean, -1.0, 3.0) - coupling
+
+    exact = brentq(change, 0.2, 1.0, xtol=1e-9)
+    eigenvalue = 1 + (change(exact + 1e-3) - change(exact - 1e-3)) / 2e-3
+    point, runs = variational_fixed_point(square(6), [0.5], (NN,), odd=(), sweeps=2000, walkers=8, seed=3)
+    assert abs(point["nn"].value - exact) < 4 * point["nn"].error
+    assert point["nn"].error < 0.01
+    y = runs[-1].even.estimate(0)
+    assert abs(y.value - math.log2(eigenvalue)) < 4 * y.error
+    with pytest.raises(ValueError, match="two at least"):
+        variational_fixed_point(square(6), [0.5], (NN,), odd=(), steps=1)
 
 
 def test_no_couplings_make_none():
@@ -246,6 +269,8 @@ def test_what_cannot_be_had_is_refused():
         variational_couplings(lattice, [8.0], sweeps=128, walkers=8)
     with pytest.raises(ValueError, match=r"remember \d"):
         variational_couplings(lattice, [1.0], sweeps=400, walkers=8)
+    with pytest.raises(ValueError, match="coin, first"):
+        variational_couplings(lattice, [0.4], ties="up")
     with pytest.raises(ValueError, match="need 8 at least"):
         variational_couplings(lattice, [0.4], walkers=4)
     with pytest.raises(ValueError, match="128 at least"):

@@ -21,7 +21,7 @@ import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -409,6 +409,8 @@ def _checked(
 
 
 def _system(blocks: Blocks, operators: tuple[Operator, ...], couplings: NDArray[np.float64], ties: Ties) -> System:
+    if ties not in get_args(Ties):
+        raise ValueError(f"ties: expected one of {', '.join(get_args(Ties))}, got {ties!r}")
     live = np.flatnonzero(couplings) if np.any(couplings) else np.array([0])
     return system_of(
         blocks.members, [clusters(operators[a], blocks.fine) for a in live], couplings[live],
