@@ -13,7 +13,7 @@ from kadanoff.lattices.configuration_files import open_configurations, spins_of,
 from kadanoff.lattices.lattice import square
 from kadanoff.lattices.sampling import sample
 from kadanoff.lattices.studies.ising_blocks import IsingBlocks, ising_blocks
-from kadanoff.lattices.studies.ising_mcrg import IsingMCRG, critical_coupling, ising_mcrg, known_exponents
+from kadanoff.lattices.studies.ising_mcrg import IsingMCRG, critical_coupling, draw_pieces, ising_mcrg, known_exponents
 from kadanoff.lattices.studies.mcrg import MCRG, mcrg
 from kadanoff.lattices.studies.rg_flow import RGFlow, rg_flow
 from kadanoff.plotting import to_svg
@@ -52,6 +52,14 @@ def test_off_critical_exponents_are_withheld_with_a_reason():
     assert "trivial fixed point" in number.reason
     assert result.verdict.passed is None
     assert not result.pictures
+
+
+def test_runs_with_seeds_next_to_each_other_share_no_sample():
+    """Two runs of two pieces: with seeds 0, 1 and 1, 2 of the pieces half of the samples were the same."""
+    config = IsingMCRG(size=16, samples=1000, every=1)
+    one, two = (draw_pieces(config, Run(seed=seed), "large", 16, 0.44, 0.0)[0].even for seed in (0, 1))
+    pieces = [part for run in (one, two) for part in (run[:500], run[500:])]
+    assert all((a != b).any(axis=1).mean() > 0.9 for k, a in enumerate(pieces) for b in pieces[:k])
 
 
 def test_settings_that_make_no_sense_are_refused():

@@ -100,9 +100,9 @@ def sample(
             behind those of the pairs in `Configurations.bond_sums`.
         algorithm: "swendsen-wang" (couplings >= 0, any field), "wolff" (couplings >= 0, no field), "metropolis" (any),
             "multispin" (Metropolis of 64 chains at once: Ising, square lattices of even sides, 16 sites or more, one
-            coupling > 0, no field), "heat-bath" (any Ising model, for products). "auto" takes multispin for 64 samples and more where
-            the lattice or the correlation length is small and ``every`` is left open, else Swendsen-Wang where it can
-            be had.
+            coupling > 0, no field), "heat-bath" (any Ising model, for products). "auto" takes multispin for 64 samples
+            and more where the lattice or the correlation length is small and ``every`` is left open, else Swendsen-Wang
+            where it can be had.
         every: sweeps between samples; by default the autocorrelation time. Sweeps of local moves and of clusters are
             not alike.
         equilibration: sweeps to drop without a test; by default found as above.
@@ -219,8 +219,8 @@ def _system(
         raise ValueError("sample: Wolff's clusters know no field; take swendsen-wang or metropolis")
     if algorithm == "multispin" and not packable:
         raise ValueError(
-            "sample: multispin is for Ising spins on the square lattice of even sides and 16 sites or more, one coupling > "
-            "0 and no field; take metropolis"
+            "sample: multispin is for Ising spins on the square lattice of even sides, 16 sites or more, one coupling "
+            "> 0 and no field; take metropolis"
         )
     return replace(system, algorithm=algorithm)
 

@@ -23,7 +23,16 @@ from kadanoff.lattices.two_lattice import matched_couplings
 from kadanoff.losses import Ledger, Loss
 from kadanoff.study import Picture, Reported, Result, Run, judge
 
-__all__ = ["IsingMCRG", "allowed", "critical_coupling", "draw_exponents", "draw_sums", "ising_mcrg", "known_exponents"]
+__all__ = [
+    "IsingMCRG",
+    "allowed",
+    "critical_coupling",
+    "draw_exponents",
+    "draw_pieces",
+    "draw_sums",
+    "ising_mcrg",
+    "known_exponents",
+]
 
 _PIECE = 1 << 24  # spins drawn and blocked at once
 _WEIGHED = 600  # configurations by which weights are chosen
@@ -152,14 +161,15 @@ def ising_mcrg(config: IsingMCRG, run: Run) -> Result:
         )
     weight, weight_odd = config.weight, config.weight_odd
     if config.rule == "weighted" and not weight:
-        weight, weight_odd = run.stage("weights", choose_weights, config.lattice, size, coupling, run.seed + 5000)
-    large = _drawn(config, run, "large", size, coupling, weight)
-    odd = large if weight_odd == weight else _drawn(config, run, "odd", size, coupling, weight_odd)
+        key = _seed(run.seed, "weights", 0)
+        weight, weight_odd = run.stage("weights", choose_weights, config.lattice, size, coupling, key)
+    large = draw_pieces(config, run, "large", size, coupling, weight)
+    odd = large if weight_odd == weight else draw_pieces(config, run, "odd", size, coupling, weight_odd)
     found = exponents(_first(large, config.blockings))
     found_odd = found if odd is large else exponents(_first(odd, config.blockings))
     small = None
     if found.fate == "critical" and large[-1].ratio == 2.0 and size % 2 == 0 and len(large) > 2:
-        small = _drawn(config, run, "half", size // 2, coupling, weight)
+        small = draw_pieces(config, run, "half", size // 2, coupling, weight)
     half = None if small is None else exponents(small)
     half = half if half is not None and half.fate == "critical" else None
     known = known_exponents(config.lattice, config.potts)
@@ -203,21 +213,26 @@ def _filled_in(config: IsingMCRG) -> IsingMCRG:
     return config.model_copy(update=update)
 
 
-def _drawn(config: IsingMCRG, run: Run, name: str, size: int, coupling: float, weight: float) -> list[LevelSums]:
+def draw_pieces(config: IsingMCRG, run: Run, name: str, size: int, coupling: float, weight: float) -> list[LevelSums]:
     """All samples in pieces that fit into memory, each a stage; the pieces do not depend on the number of workers."""
     samples = config.samples // 2 if name == "half" else config.samples
     spins = math.prod(getattr(lattices, config.lattice)(size).shape)
     share = min(samples, max(500, _PIECE // spins))
     pieces = [min(share, samples - start) for start in range(0, samples, share)]
-    offset = 1000 * ["large", "odd", "half"].index(name)
     return join_sums(
         [
             run.stage(
-                f"{name}-{k}", draw_sums, config, size, coupling, count, run.seed + offset + k, weight, run.executor
+                f"{name}-{k}", draw_sums, config, size, coupling, count, _seed(run.seed, name, k), weight, run.executor
             )
             for k, count in enumerate(pieces)
         ]
     )
+
+
+def _seed(seed: int, name: str, piece: int) -> int:
+    """Of a piece of a run: no other piece, and none of a run with the next seed, has the same."""
+    key = [abs(seed), int(seed < 0), *name.encode(), piece]
+    return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def _first(sums: list[LevelSums], blockings: int) -> list[LevelSums]:
