@@ -19,6 +19,7 @@ PROPOSALS = np.uint64(0x4D65_0000)  # stream; the colour is added
 HEAT = np.uint64(0x4862_0000)  # stream
 _HALF = np.uint64(32)
 _STEP_32 = 2.0**-32
+_FREE = 0.9375  # any chance below 1 will do; at the critical point 1 is the quickest
 _NOTHING = 1e-12  # a gain this small is one that rounding made of 0
 _CHAIN = np.uint64(40)  # a step is a chain and a sweep: chain 2^40 + sweep
 
@@ -38,7 +39,7 @@ def metropolis(
 
     Metropolis et al. (1953): another state of a site is taken with probability min(1, weight ratio). ``couplings`` (z,)
     are those of the columns of ``neighbours`` (n, z; -1: none). Of two states the other one is taken with probability
-    1/2 where that changes nothing: flipped for certain, colour after colour, spins without a local field would chase
+    15/16 where that changes nothing: flipped for certain, colour after colour, spins without a local field would chase
     one another for ever, and no other state would ever lead there.
     """
     z, states = neighbours.shape[1], len(fields)
@@ -59,7 +60,7 @@ def metropolis(
                         gain += couplings[k]
                     elif spins[j] == old:
                         gain -= couplings[k]
-            chance = 0.5 if states == 2 and abs(gain) < _NOTHING else math.exp(min(gain, 0.0))
+            chance = _FREE if states == 2 and abs(gain) < _NOTHING else math.exp(min(gain, 0.0))
             if (np.float64(a) + 0.5) * _STEP_32 < chance:
                 spins[i] = new
 
