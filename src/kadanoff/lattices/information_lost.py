@@ -5,10 +5,11 @@
 On a translation-invariant lattice the chain rule makes S / N the limit of h_m; any finite context gives more (Cover and
 Thomas, section 4.2). On a torus S / N is lower still by what wrapping around tells. A blocking keeps, per fine spin,
 
-    I( fine; blocks ) / N = ( H(blocks) - H(blocks | fine) ) / N = ( h_blocks - t ln 2 ) / b^d
+    I( fine; blocks ) / N = ( H(blocks) - H(blocks | fine) ) / N = ( h_blocks - noise ) / b^d
 
-with t the share of blocks whose tie a coin decided: the coin's noise is in the entropy of the blocks but tells nothing
-about the spins. Both numbers are upper bounds, as h_m is. They hold for that single step.
+with the noise of the rule's coins, t ln 2 where a share t of the blocks had a tie that a coin decided: it is in the
+entropy of the blocks but tells nothing about the spins. Both numbers are upper bounds, as h_m is. They hold for that
+single step.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from scipy.special import gammaln, xlogy
 
 from kadanoff.estimates import Estimate
 from kadanoff.lattices._kernels import contexts
-from kadanoff.lattices.blocking import Level, Ties
+from kadanoff.lattices.blocking import Level
 
 __all__ = [
     "CONTEXTS",
@@ -112,15 +113,14 @@ def entropy_per_spin(configurations: ArrayLike, *, blocks: int = _BLOCKS) -> Ent
     return EntropyPerSpin(m, values, errors, Estimate(values[-1], errors[-1], blocks, NAT, method))
 
 
-def information_kept(level: Level, entropy: Estimate, ties: Ties = "coin") -> Estimate:
+def information_kept(level: Level, entropy: Estimate) -> Estimate:
     """I(level below; this level) in nats per spin of the level below, from the entropy per spin of this level.
 
-    The entropy bounds it from above. With ties by rule all of the blocks' entropy is information.
+    The entropy bounds it from above. Without coins (`Level.noise`) all of the blocks' entropy is information.
     """
-    noise = level.tie_fraction * math.log(2.0) if ties == "coin" else 0.0
     share = level.ratio**-level.torus.dimension
     return Estimate(
-        share * (entropy.value - noise), share * (entropy.error or 0.0), entropy.samples, NAT, entropy.method
+        share * (entropy.value - level.noise), share * (entropy.error or 0.0), entropy.samples, NAT, entropy.method
     )
 
 

@@ -79,9 +79,7 @@ def blocked(
     )
     found = pyramid(drawn.configurations, torus("square", size), levels=levels, ties=ties, seed=seed)
     entropies = [entropy_per_spin(level.configurations) for level in found]
-    kept = [
-        information_kept(level, entropy.estimate, ties) for level, entropy in zip(found[1:], entropies[1:], strict=True)
-    ]
+    kept = [information_kept(level, entropy.estimate) for level, entropy in zip(found[1:], entropies[1:], strict=True)]
     pictures = [level.configurations[-1] for level in found]
     return Pyramid(coupling, entropies, [level.tie_fraction for level in found], kept, pictures)
 

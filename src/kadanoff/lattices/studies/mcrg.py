@@ -84,7 +84,7 @@ def fit_and_count(
         if config.lattice == "square":
             entropies.append(entropy_per_spin(level.configurations).estimate)
             if len(entropies) > 1:
-                kept.append(information_kept(level, entropies[-1], config.ties))
+                kept.append(information_kept(level, entropies[-1]))
     return couplings, entropies, kept
 
 
