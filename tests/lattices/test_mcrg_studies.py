@@ -42,7 +42,15 @@ def test_exponents_study_names_its_results_and_passes(tmp_path):
     assert result.reported["y_t.level2"].reference == 1.0
     assert "32->16" in result.files["exponents.txt"]
     assert all(to_svg(picture.figure) for picture in result.pictures.values())
-    assert "Finite size" in result.verdict.text
+    assert "it is irrelevant and dies out" in result.verdict.text
+    assert "off the critical" not in result.verdict.text
+
+
+def test_a_flow_that_leaves_the_critical_surface_is_not_called_one_that_dies_out():
+    result = ising_mcrg(IsingMCRG(size=32, samples=1500, every=4, coupling=0.42), Run(seed=1))
+    assert result.reported["y_h.level2"].value is not None
+    assert "it does not die out" in result.verdict.text
+    assert "-4.7 % off the critical" in result.verdict.text
 
 
 def test_off_critical_exponents_are_withheld_with_a_reason():

@@ -35,6 +35,7 @@ __all__ = ["IsingBlocks", "ising_blocks"]
 
 CRITICAL = math.log1p(math.sqrt(2.0)) / 2
 _ZOOM, _ZOOM_SWEEPS = 512, 400  # some twenty autocorrelation times
+_ALIKE = 0.1  # relative: entropies of critical levels that differ by less are called alike
 _ROWS = {"cold": "T < $T_c$", "critical": "$T_c$", "hot": "T > $T_c$"}
 
 
@@ -204,16 +205,20 @@ def _text(config: IsingBlocks, found: dict[str, Pyramid], exact: dict[str, float
         for kept, entropy in zip(critical.kept, critical.entropies, strict=False)
     )
     excess = 100 * (critical.entropies[0].estimate.value / exact["critical"] - 1)
+    spread = max(abs(one.estimate.value / critical.entropies[0].estimate.value - 1) for one in critical.entropies)
+    alike = (
+        f"within {100 * spread:.0f} % at every level, which is the fixed point seen by information"
+        if spread < _ALIKE
+        else f"up to {100 * spread:.0f} % apart: the last levels feel the size of the lattice"
+    )
     sides = " ".join(
-        f"{word}, at {getattr(config, name):g} T_c, from {found[name].entropies[0].estimate} to "
-        f"{found[name].entropies[-1].estimate}."
-        for name, word in (("cold", "Below T_c the entropy of a spin goes to nothing"), ("hot", "Above it to ln 2"))
+        _leaving(name, where, end, getattr(config, name), found[name])
+        for name, where, end in (("cold", "Below T_c", "nothing"), ("hot", "Above it", "ln 2"))
     )
     coin = "the coins of tied blocks are taken off" if config.ties == "coin" else "ties go to the block's first spin"
     return (
-        f"At T_c a spin has {entropies} at level 0, 1, ...: nearly the same at every level, which is the fixed point "
-        f"seen by information. Level 0 is {excess:+.2f} % off the exact entropy of this torus. Each "
-        f"blocking keeps {shares} "
+        f"At T_c a spin has {entropies} at level 0, 1, ...: {alike}. Level 0 is {excess:+.2f} % off the exact entropy "
+        f"of this torus. Each blocking keeps {shares} "
         f"of what the spins below hold; {coin}. {sides}\n\n"
         "Limits: the entropy given a finite context is an upper bound, here of all levels alike; so is what a blocking "
         "keeps, and only of that single step. Several steps are exact by enumeration of small lattices "
@@ -222,6 +227,13 @@ def _text(config: IsingBlocks, found: dict[str, Pyramid], exact: dict[str, float
         "above the truth "
         "by the context and below that of a large lattice by its size."
     )
+
+
+def _leaving(name: str, where: str, end: str, temperature: float, found: Pyramid) -> str:
+    first, last = found.entropies[0].estimate, found.entropies[-1].estimate
+    moved = last.minus(first).value * (1 if name == "hot" else -1)
+    goes = f"goes towards {end}" if moved > 2 * (last.error or 0.0) else f"does not yet go to {end}"
+    return f"{where}, at {temperature:g} T_c, the entropy of a spin {goes}, from {first} to {last}."
 
 
 def _data(found: dict[str, Pyramid]) -> xarray.Dataset:

@@ -288,6 +288,17 @@ def _text(
         f"{found.correlation_time:.3g} samples."
     ]
     text.append(found.verdict() if odd is found else f"Even: {found.verdict()} Odd: {odd.verdict()}")
+    critical = critical_coupling(config.lattice, config.potts)
+    if critical is not None and abs(coupling / critical - 1) > 1e-6:
+        text.append(
+            f"K is {100 * (coupling / critical - 1):+.2g} % off the critical {critical:.6g}: the flow is leaving the "
+            "critical surface, and these are no critical exponents."
+        )
+    if config.potts == 4:
+        text.append(
+            "At q = 4 a marginal operator makes corrections logarithmic: blockings of lattices such as these end below "
+            "y_t = 3/2, by an amount that the change of the last blocking does not show."
+        )
     if half is not None:
         k = min(len(found.even.values), len(half.even.values)) - 1
         parts = []
@@ -301,8 +312,7 @@ def _text(
             text.append(
                 f"Finite size: after {k + 1} blockings of lattices of {size} and {size // 2}, {'; '.join(parts)}. The "
                 f"same spins of {size // 2} cells, blocked from {size} or simulated: neighbours correlate by "
-                f"{found.correlations[1]} and {half.correlations[0]}; the difference is what is irrelevant "
-                "and dies out."
+                f"{found.correlations[1]} and {half.correlations[0]}, and {_matched(found, half)}"
             )
     text.append(
         "Limits: error bars are statistical. What operators outside the set, blockings not made and the last lattice's "
@@ -311,6 +321,19 @@ def _text(
         "the last match)."
     )
     return "\n\n".join(text)
+
+
+def _matched(large: MonteCarloRG, small: MonteCarloRG) -> str:
+    """Whether what sets the two lattices apart dies out as both are blocked on."""
+    pairs = zip(large.correlations[1:], small.correlations, strict=False)
+    gaps = [one.minus(two) for one, two in pairs]
+    first, last = gaps[0], gaps[-1]
+    if len(gaps) < 2:
+        return "no further level tells whether the difference dies out."
+    ends = f"level by level the difference goes from {first} to {last}"
+    if abs(last.value) <= 2 * (last.error or 0.0) or abs(last.value) < abs(first.value) / 2:
+        return f"{ends}: it is irrelevant and dies out."
+    return f"{ends}: it does not die out, so that this rule has no fixed point at this K, or is far from it."
 
 
 def _data(found: MonteCarloRG, odd: MonteCarloRG) -> xarray.Dataset:
