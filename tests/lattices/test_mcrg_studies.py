@@ -139,6 +139,18 @@ def test_a_wrong_temperature_or_order_of_sites_is_told(tmp_path, spins):
     assert not mixed.verdict.passed
 
 
+def test_a_field_is_found_and_named(tmp_path):
+    found = {}
+    for name, field in (("with", 0.02), ("without", 0.0)):
+        drawn = sample(square(32), 0.42, samples=1500, algorithm="swendsen-wang", every=4, seed=3, field=field)
+        np.save(tmp_path / f"{name}.npy", drawn.configurations)
+        found[name] = mcrg(MCRG(configurations=str(tmp_path / f"{name}.npy")), Run())
+        entry = found[name].reported["H.level0"]
+        assert abs(entry.value - field) < 4 * entry.error
+    assert "feel a field" in found["with"].verdict.text
+    assert "feel a field" not in found["without"].verdict.text
+
+
 def test_too_few_and_impossible_spins_are_refused(tmp_path, spins):
     np.save(tmp_path / "few.npy", spins[:50])
     with pytest.raises(ValueError, match=r"errors need 20: \d+ samples"):

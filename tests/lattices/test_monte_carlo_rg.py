@@ -109,6 +109,16 @@ def test_random_spins_have_no_fixed_point():
     assert "no fixed point" in found.verdict().lower()
 
 
+@pytest.mark.parametrize("shares", [(0.4, 0.6), (0.2, 0.3, 0.5)])
+def test_free_spins_in_a_field_have_no_fixed_point(shares):
+    """They are alike more often than not, and were given exponents: y_t = -0.17(8) and y_h = 1.472(8)."""
+    q = len(shares)
+    states = np.random.default_rng(5).choice(np.arange(q, dtype=np.int8), (1000, 32, 32), p=shares)
+    found = monte_carlo_rg(states if q > 2 else 2 * states - 1, torus("square", 32), q=q)
+    assert found.fate == "independent"
+    assert len(found.even.values) == 0
+
+
 def test_pieces_joined_are_the_whole_and_the_seed_decides_the_coins(critical):
     lattice = torus("square", 32)
     parts = [level_sums(critical[:640], lattice), level_sums(critical[640:1280], lattice, seed=1)]

@@ -15,6 +15,7 @@ from kadanoff.lattices.configuration_files import SpinKind, open_configurations,
 from kadanoff.lattices.couplings import Couplings, fit_couplings
 from kadanoff.lattices.information_lost import entropy_per_spin, information_kept
 from kadanoff.lattices.monte_carlo_rg import LevelSums, MonteCarloRG, exponents, join_sums, level_sums
+from kadanoff.lattices.operators import even_operators, odd_operators
 from kadanoff.lattices.studies.ising_mcrg import critical_coupling, draw_exponents
 from kadanoff.lattices.tori import LatticeName, Torus
 from kadanoff.losses import Ledger, Loss
@@ -23,6 +24,7 @@ from kadanoff.study import InputFile, Picture, Reported, Result, Run, judge
 __all__ = ["MCRG", "mcrg"]
 
 _PIECE = 1 << 24  # spins read at once
+_SIGMAS = 4.0  # from which on a field is one
 _FITTED = 1 << 24  # spins that couplings and entropies are taken from
 
 
@@ -67,12 +69,18 @@ def read_and_block(path: Path, config: MCRG, seed: int) -> list[LevelSums]:
 
 def fit_and_count(
     path: Path, config: MCRG, levels: int, seed: int
-) -> tuple[list[Couplings | str], list[Estimate], list[Estimate]]:
-    """Couplings of every level (or why there are none), entropies and information kept, from samples over the file."""
+) -> tuple[list[Couplings | str], list[Estimate], list[Estimate], Estimate | None]:
+    """Couplings of every level (or why there are none), entropies, information kept, and the field H/kT of level 0,
+    from samples over the file."""
     with open_configurations(path, config.dataset) as source:
         lattice, count = _lattice(source.shape, config), len(source)
         step = max(1, -(-(count - config.start) * lattice.sites // _FITTED))
         spins = spins_of(np.asarray(source[config.start :: step]), config.spins, config.potts, config.start)
+    try:
+        operators = even_operators(config.lattice)[:5] + odd_operators(config.lattice)[:1]
+        field: Estimate | None = fit_couplings(spins, lattice, operators)["magnetization"]
+    except ValueError:  # why, is said of the couplings of level 0
+        field = None
     couplings: list[Couplings | str] = []
     entropies: list[Estimate] = []
     kept: list[Estimate] = []
@@ -85,7 +93,7 @@ def fit_and_count(
             entropies.append(entropy_per_spin(level.configurations).estimate)
             if len(entropies) > 1:
                 kept.append(information_kept(level, entropies[-1]))
-    return couplings, entropies, kept
+    return couplings, entropies, kept, field
 
 
 def mcrg(config: MCRG, run: Run) -> Result:
@@ -96,9 +104,12 @@ def mcrg(config: MCRG, run: Run) -> Result:
     couplings: list[Couplings | str] = []
     entropies: list[Estimate] = []
     kept: list[Estimate] = []
+    field = None
     if config.spins != "potts" or config.potts == 2:
-        couplings, entropies, kept = run.stage("couplings", fit_and_count, path, config, len(sums) - 1, run.seed)
+        couplings, entropies, kept, field = run.stage("couplings", fit_and_count, path, config, len(sums) - 1, run.seed)
     estimates = _estimates(config, found, couplings, entropies, kept)
+    if field is not None:
+        estimates["H.level0"] = field
     ledger = Ledger()
     for level, entry in enumerate(kept, 1):
         below = entropies[level - 1]
@@ -112,7 +123,7 @@ def mcrg(config: MCRG, run: Run) -> Result:
     if found.fate == "critical":
         pictures["exponents"] = draw_exponents({config.lattice: (found, found)}, None)
     return Result(
-        estimates, ledger, judge(estimates, ledger, _text(config, found, couplings)), _data(found), pictures,
+        estimates, ledger, judge(estimates, ledger, _text(config, found, couplings, field)), _data(found), pictures,
         files={"exponents.txt": found.table() + "\n"},
         cite=["R. H. Swendsen, Monte Carlo renormalization group, Physical Review Letters 42, 859 (1979)"],
     )  # fmt: skip
@@ -155,13 +166,18 @@ def _estimates(
     return estimates
 
 
-def _text(config: MCRG, found: MonteCarloRG, couplings: list[Couplings | str]) -> str:
+def _text(config: MCRG, found: MonteCarloRG, couplings: list[Couplings | str], field: Estimate | None) -> str:
     samples, lengths = len(found.sums[0].even), " -> ".join(f"{length:.4g}" for length in found.lengths)
     text = [
         f"{samples} configurations on a {config.lattice} lattice, blocked {lengths}; their correlation time is "
         f"{found.correlation_time:.3g} samples, errors come from {found.bins} bins.",
         found.verdict(),
     ]
+    if field is not None and abs(field.value) > _SIGMAS * (field.error or 0.0):
+        text.append(
+            f"The spins feel a field, H/kT = {field}: turning all of them is no symmetry. Exponents take it for one, "
+            "and are not those of a critical point."
+        )
     known = critical_coupling(config.lattice, config.potts if config.spins == "potts" else 2)
     if config.temperature is not None and known is not None and config.spins != "real":
         off = (1.0 / config.temperature / known - 1.0) * 100
