@@ -62,6 +62,13 @@ def test_off_critical_exponents_are_withheld_with_a_reason():
     assert not result.pictures
 
 
+def test_a_half_lattice_with_too_few_samples_costs_the_comparison_only():
+    """Both lattices have a correlation time near 3.7 samples: 27 bins of the one, 13 of the other."""
+    result = ising_mcrg(IsingMCRG(size=32, samples=1000, every=2), Run(seed=1))
+    assert result.reported["y_h.level2"].value is not None
+    assert "Finite size was not judged" in result.verdict.text
+
+
 def test_runs_with_seeds_next_to_each_other_share_no_sample():
     """Two runs of two pieces: with seeds 0, 1 and 1, 2 of the pieces half of the samples were the same."""
     config = IsingMCRG(size=16, samples=1000, every=1)

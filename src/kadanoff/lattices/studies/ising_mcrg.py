@@ -36,6 +36,7 @@ __all__ = [
 
 _PIECE = 1 << 24  # spins drawn and blocked at once
 _WEIGHED = 600  # configurations by which weights are chosen
+_OFF = 0.05  # (K / K_c - 1) L^y_t from which on the lattice feels that K is not K_c
 _WEIGHTS = np.arange(0.20, 1.21, 0.05)
 
 
@@ -170,8 +171,13 @@ def ising_mcrg(config: IsingMCRG, run: Run) -> Result:
     small = None
     if found.fate == "critical" and large[-1].ratio == 2.0 and size % 2 == 0 and len(large) > 2:
         small = draw_pieces(config, run, "half", size // 2, coupling, weight)
-    half = None if small is None else exponents(small)
-    half = half if half is not None and half.fate == "critical" else None
+    half, missing = None, ""
+    if small is not None:
+        try:
+            half = exponents(small)
+        except ValueError as error:  # fewer samples than of the large lattice, and only for comparison
+            missing = f"Finite size was not judged by a lattice of {size // 2} cells: {error}."
+        half = half if half is not None and half.fate == "critical" else None
     known = known_exponents(config.lattice, config.potts)
     estimates: dict[str, Reported | Estimate] = {}
     ledger = Ledger()
@@ -186,7 +192,7 @@ def ising_mcrg(config: IsingMCRG, run: Run) -> Result:
             tolerance=4.0 * (matched[-1].error or 0.0) + abs(moved),
             source="exact in two dimensions; Ferrenberg, Xu and Landau (2018) in three",
         )
-    text = _text(config, size, coupling, found, found_odd, half)
+    text = _text(config, size, coupling, found, found_odd, half, missing)
     if config.rule == "weighted":
         chosen = "as given" if config.weight else "chosen where correlations change least from level to level"
         text = f"Weights w = {weight:.3g} for y_t and {weight_odd:.3g} for y_h, {chosen}.\n\n{text}"
@@ -278,7 +284,13 @@ def allowed(sector: Sector, entry: Estimate) -> float:
 
 
 def _text(
-    config: IsingMCRG, size: int, coupling: float, found: MonteCarloRG, odd: MonteCarloRG, half: MonteCarloRG | None
+    config: IsingMCRG,
+    size: int,
+    coupling: float,
+    found: MonteCarloRG,
+    odd: MonteCarloRG,
+    half: MonteCarloRG | None,
+    missing: str,
 ) -> str:
     spins = "Ising spins" if config.potts == 2 else f"Potts spins with q = {config.potts}"
     text = [
@@ -288,8 +300,8 @@ def _text(
         f"{found.correlation_time:.3g} samples."
     ]
     text.append(found.verdict() if odd is found else f"Even: {found.verdict()} Odd: {odd.verdict()}")
-    critical = critical_coupling(config.lattice, config.potts)
-    if critical is not None and abs(coupling / critical - 1) > 1e-6:
+    critical, known = critical_coupling(config.lattice, config.potts), known_exponents(config.lattice, config.potts)
+    if critical is not None and abs(coupling / critical - 1) * size ** (known.y_t if known else 1.0) > _OFF:
         text.append(
             f"K is {100 * (coupling / critical - 1):+.2g} % off the critical {critical:.6g}: the flow is leaving the "
             "critical surface, and these are no critical exponents."
@@ -299,6 +311,13 @@ def _text(
             "At q = 4 a marginal operator makes corrections logarithmic: blockings of lattices such as these end below "
             "y_t = 3/2, by an amount that the change of the last blocking does not show."
         )
+    if config.potts > 4:
+        text.append(
+            f"With q = {config.potts} the transition is of first order (Baxter, 1973): there is no critical point, and "
+            "what stands here belongs to a lattice smaller than the correlation length."
+        )
+    if missing:
+        text.append(missing)
     if half is not None:
         k = min(len(found.even.values), len(half.even.values)) - 1
         parts = []
@@ -331,6 +350,8 @@ def _matched(large: MonteCarloRG, small: MonteCarloRG) -> str:
     if len(gaps) < 2:
         return "no further level tells whether the difference dies out."
     ends = f"level by level the difference goes from {first} to {last}"
+    if all(abs(gap.value) <= 2 * (gap.error or 0.0) for gap in gaps):
+        return f"{ends}: none is seen."
     if abs(last.value) <= 2 * (last.error or 0.0) or abs(last.value) < abs(first.value) / 2:
         return f"{ends}: it is irrelevant and dies out."
     return f"{ends}: it does not die out, so that this rule has no fixed point at this K, or is far from it."
