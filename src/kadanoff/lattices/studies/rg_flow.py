@@ -224,9 +224,10 @@ def _text(flows: dict[str, Start], found: dict[str, MonteCarloRG], point: FixedP
     lines = [f"{name.capitalize()} K_c: {path(name)}: {found[name].fate}." for name in ("below", "above")]
     lines.insert(1, f"At K_c: {path('critical')}: {found['critical'].fate}.")
     largest = point.eigenvalues[0]
+    eigenvalue = f"{largest.real:.3f}" if largest.imag == 0 else f"{largest:.3f}, complex: too few samples"
     lines.append(
         f"Fixed point of the majority rule with {len(point.names)} couplings: K_nn = {point['nn']}, K_nnn = "
-        f"{point['nnn']}; the largest eigenvalue there is {largest.real:.3f} (2 exactly). Raising K_nnn by "
+        f"{point['nnn']}; the largest eigenvalue there is {eigenvalue} (2 exactly). Raising K_nnn by "
         "a little moves "
         f"the critical K_nn down by {tangent} times that (sqrt 2)."
     )
