@@ -119,6 +119,13 @@ def test_free_spins_in_a_field_have_no_fixed_point(shares):
     assert len(found.even.values) == 0
 
 
+def test_more_potts_states_than_there_are_is_refused():
+    """Three states called four gave y_h = 1.896(1) instead of 1.866(2)."""
+    states = np.random.default_rng(5).integers(3, size=(300, 16, 16), dtype=np.int8)
+    with pytest.raises(ValueError, match="state 3 of 4 never occurs"):
+        monte_carlo_rg(states, torus("square", 16), q=4)
+
+
 def test_pieces_joined_are_the_whole_and_the_seed_decides_the_coins(critical):
     lattice = torus("square", 32)
     parts = [level_sums(critical[:640], lattice), level_sums(critical[640:1280], lattice, seed=1)]

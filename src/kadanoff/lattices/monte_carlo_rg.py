@@ -317,8 +317,9 @@ def exponents(sums: list[LevelSums], *, bins: int | None = None) -> MonteCarloRG
 
     Raises:
         ValueError: for too few samples (with the number needed), for samples that still drift, for spins that never
-            change.
+            change, for a Potts state that never occurs.
     """
+    _require_states(sums[0])
     tau = _slowest(sums)
     samples = len(sums[0].even)
     possible = int(samples / (BIN * tau))
@@ -431,6 +432,17 @@ def _slowest(sums: list[LevelSums]) -> float:
                 tau = max(tau, integrated_time(series).value)
                 _require_rest(what, series)
     return tau
+
+
+def _require_states(level: LevelSums) -> None:
+    """Refuse Potts spins said to have more states than are seen: an empty state takes part in the magnetic sector."""
+    q = level.odd.shape[2]
+    most = level.odd[:, 0].max(axis=0) + level.lattice.sites / q  # spins in each state
+    if q > 1 and (missing := np.flatnonzero(most < 0.5)).size:
+        raise ValueError(
+            f"state {missing[0]} of {q} never occurs in {len(level.odd)} samples: give the number of states that the "
+            "spins have, or samples that leave one phase"
+        )
 
 
 def _require_rest(what: str, series: NDArray[np.float64]) -> None:
