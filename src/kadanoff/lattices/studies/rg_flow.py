@@ -233,8 +233,9 @@ def _text(flows: dict[str, Start], found: dict[str, MonteCarloRG], point: FixedP
     )
     first, last = found["decimation"].odd.estimate(0, 1), found["critical"].odd.estimate(0)
     lines.append(
-        f"Controls: decimation gives y_h = {first}, which is the dimension of space and no exponent "
-        f"(majority: {last}). "
+        f"Controls: decimation gives y_h = {first} by the magnetization alone, which is the dimension of space and no "
+        f"exponent ({found['decimation'].odd.estimate(0)} with all operators: the couplings it makes reach further "
+        f"than they do; majority: {last}). "
         f"Random spins: {found['random'].verdict()} Below K_c: {found['below'].verdict()}"
     )
     lines.append(
