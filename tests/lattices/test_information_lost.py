@@ -40,6 +40,15 @@ def test_critical_entropy_falls_with_the_context_to_a_percent_above_the_exact_on
     assert all(np.all(np.array(b) >= np.array(a)) for a, b in itertools.pairwise(CONTEXTS))
 
 
+def test_a_small_cold_torus_holds_its_sign_beyond_what_contexts_tell():
+    """No upper bound of S / N there: below it by ln 2 / N, the sign of all spins, and by no more."""
+    spins = sample(square(16), 1.0, samples=6000, algorithm="swendsen-wang", every=3, seed=3).configurations
+    found = entropy_per_spin(spins).estimate
+    exact = torus_entropy(1.0, (16, 16))
+    assert found.value < exact - 10 * found.error
+    assert abs(found.value - (exact - math.log(2) / 256)) < 4 * found.error
+
+
 def test_free_spins_have_ln_2_and_a_chain_its_exact_entropy():
     free = np.random.default_rng(1).choice(np.array([-1, 1], dtype=np.int8), (200, 32, 32))
     found = entropy_per_spin(free).estimate

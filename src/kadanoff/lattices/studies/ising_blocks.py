@@ -174,7 +174,8 @@ def _ledger(found: dict[str, Pyramid], exact: dict[str, float], steps: tuple[flo
         [
             Loss(
                 "entropy per spin, level 0", true, lowest, lowest.minus(true), "nat", "coarse >= fine",
-                "the lattice is translation invariant", "a finite context leaves more entropy than there is",
+                "a large lattice: a torus may hold ln 2 / N more than its contexts tell",
+                "a finite context leaves more entropy than there is",
             ),
             Loss(
                 "4 x 4 to 2 x 2, per spin", fine, once, fine.minus(once), "nat", "coarse <= fine",
@@ -220,7 +221,8 @@ def _text(config: IsingBlocks, found: dict[str, Pyramid], exact: dict[str, float
         f"At T_c a spin has {entropies} at level 0, 1, ...: {alike}. Level 0 is {excess:+.2f} % off the exact entropy "
         f"of this torus. Each blocking keeps {shares} "
         f"of what the spins below hold; {coin}. {sides}\n\n"
-        "Limits: the entropy given a finite context is an upper bound, here of all levels alike; so is what a blocking "
+        "Limits: the entropy given a finite context is an upper bound (of a torus of N spins but for some ln 2 / N), "
+        "here of all levels alike; so is what a blocking "
         "keeps, and only of that single step. Several steps are exact by enumeration of small lattices "
         "(the ledger). On "
         "the last level few spins are left, which allow short contexts only, and its entropy is further "
