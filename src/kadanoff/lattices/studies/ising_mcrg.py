@@ -195,6 +195,9 @@ def ising_mcrg(config: IsingMCRG, run: Run) -> Result:
     text = _text(config, size, coupling, found, found_odd, half, missing)
     if config.rule == "weighted":
         chosen = "as given" if config.weight else "chosen where correlations change least from level to level"
+        ends = _WEIGHTS[[0, -1]]
+        if not config.weight and np.isin([weight, weight_odd], ends).any():
+            chosen += f" among {ends[0]:.3g} to {ends[1]:.3g}, at an end of them: the best weight may lie beyond"
         text = f"Weights w = {weight:.3g} for y_t and {weight_odd:.3g} for y_h, {chosen}.\n\n{text}"
     pictures = {}
     if found.fate == "critical":

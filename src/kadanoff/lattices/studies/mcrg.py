@@ -181,10 +181,10 @@ def _text(config: MCRG, found: MonteCarloRG, couplings: list[Couplings | str], f
     known = critical_coupling(config.lattice, config.potts if config.spins == "potts" else 2)
     if config.temperature is not None and known is not None and config.spins != "real":
         off = (1.0 / config.temperature / known - 1.0) * 100
+        leaving = "" if abs(off) < 0.005 else " Exponents near but not at it are those of a flow that is leaving."
         text.append(
             f"With nearest neighbours alone the critical coupling is {known:.6g}; yours, "
-            f"{1 / config.temperature:.6g}, is "
-            f"{off:+.2f} % off. Exponents near but not at it are those of a flow that is leaving."
+            f"{1 / config.temperature:.6g}, is {off:+.2f} % off.{leaving}"
         )
     first = couplings[0] if couplings else "not for Potts spins"
     if isinstance(first, Couplings):
