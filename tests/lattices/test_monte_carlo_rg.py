@@ -126,6 +126,12 @@ def test_more_potts_states_than_there_are_is_refused():
         monte_carlo_rg(states, torus("square", 16), q=4)
 
 
+def test_copies_of_samples_are_refused(critical):
+    """Five times the same run: errors were too small by more than a third and no word was said."""
+    with pytest.raises(ValueError, match="samples differ, and the others"):
+        monte_carlo_rg(np.tile(critical[:300], (5, 1, 1)), torus("square", 32))
+
+
 def test_pieces_joined_are_the_whole_and_the_seed_decides_the_coins(critical):
     lattice = torus("square", 32)
     parts = [level_sums(critical[:640], lattice), level_sums(critical[640:1280], lattice, seed=1)]

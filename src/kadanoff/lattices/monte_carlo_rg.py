@@ -59,6 +59,7 @@ BIN = 10.0
 """Correlation times of a bin."""
 _FEWEST, _MOST_BINS = 20, 64
 _SIGMAS = 4.0
+_OWN = 0.6  # share of samples that must differ
 _DISORDERED, _ORDERED = 0.25, 0.95
 
 
@@ -317,7 +318,7 @@ def exponents(sums: list[LevelSums], *, bins: int | None = None) -> MonteCarloRG
 
     Raises:
         ValueError: for too few samples (with the number needed), for samples that still drift, for spins that never
-            change, for a Potts state that never occurs.
+            change, for a Potts state that never occurs, for samples that are copies of others.
     """
     _require_states(sums[0])
     tau = _slowest(sums)
@@ -335,6 +336,8 @@ def exponents(sums: list[LevelSums], *, bins: int | None = None) -> MonteCarloRG
     even_names, odd_names = sums[0].operators[:width], sums[0].operators[width:]
     order, correlations = _order(sums[0]), tuple(_correlation(level, number) for level in sums)
     fate = _fate(order, _excess(sums[0], number))
+    if fate == "critical":
+        _require_own(sums[0])
     pairs = list(itertools.pairwise(sums)) if fate == "critical" else []
     even = _sector(even_names, [(a.even[:, :, None], b.even[:, :, None], b.ratio) for a, b in pairs], number, True)
     odd = _sector(odd_names, [(a.odd, b.odd, b.ratio) for a, b in pairs], number, False)
@@ -442,6 +445,18 @@ def _require_states(level: LevelSums) -> None:
         raise ValueError(
             f"state {missing[0]} of {q} never occurs in {len(level.odd)} samples: give the number of states that the "
             "spins have, or samples that leave one phase"
+        )
+
+
+def _require_own(level: LevelSums) -> None:
+    """Refuse critical samples of which many come back later: copies look like independent samples."""
+    rows = np.hstack([level.even, level.odd.reshape(len(level.odd), -1)])
+    stays = int((rows[1:] == rows[:-1]).all(axis=1).sum())  # moves refused: the correlation time knows of them
+    different = len(np.unique(rows, axis=0))
+    if different < _OWN * (len(rows) - stays):
+        raise ValueError(
+            f"only {different} of {len(rows)} samples differ, and the others are no neighbours in time: copies make "
+            "errors too small; give each sample once"
         )
 
 
