@@ -14,7 +14,7 @@ from kadanoff.lattices.lattice import square
 from kadanoff.lattices.phi4 import sample_fields
 from kadanoff.lattices.sampling import sample
 from kadanoff.lattices.studies.ising_blocks import IsingBlocks, ising_blocks
-from kadanoff.lattices.studies.ising_mcrg import IsingMCRG, critical_coupling, ising_mcrg, known_exponents
+from kadanoff.lattices.studies.ising_mcrg import IsingMCRG, critical_coupling, draw_pieces, ising_mcrg, known_exponents
 from kadanoff.lattices.studies.mcrg import MCRG, mcrg
 from kadanoff.lattices.studies.rg_flow import RGFlow, rg_flow
 from kadanoff.plotting import to_svg
@@ -43,7 +43,15 @@ def test_exponents_study_names_its_results_and_passes(tmp_path):
     assert result.reported["y_t.level2"].reference == 1.0
     assert "32->16" in result.files["exponents.txt"]
     assert all(to_svg(picture.figure) for picture in result.pictures.values())
-    assert "Finite size" in result.verdict.text
+    assert "it is irrelevant and dies out" in result.verdict.text
+    assert "off the critical" not in result.verdict.text
+
+
+def test_a_flow_that_leaves_the_critical_surface_is_not_called_one_that_dies_out():
+    result = ising_mcrg(IsingMCRG(size=32, samples=1500, every=4, coupling=0.42), Run(seed=1))
+    assert result.reported["y_h.level2"].value is not None
+    assert "it does not die out" in result.verdict.text
+    assert "-4.7 % off the critical" in result.verdict.text
 
 
 def test_off_critical_exponents_are_withheld_with_a_reason():
@@ -53,6 +61,21 @@ def test_off_critical_exponents_are_withheld_with_a_reason():
     assert "trivial fixed point" in number.reason
     assert result.verdict.passed is None
     assert not result.pictures
+
+
+def test_a_half_lattice_with_too_few_samples_costs_the_comparison_only():
+    """Both lattices have a correlation time near 3.7 samples: 27 bins of the one, 13 of the other."""
+    result = ising_mcrg(IsingMCRG(size=32, samples=1000, every=2), Run(seed=1))
+    assert result.reported["y_h.level2"].value is not None
+    assert "Finite size was not judged" in result.verdict.text
+
+
+def test_runs_with_seeds_next_to_each_other_share_no_sample():
+    """Two runs of two pieces: with seeds 0, 1 and 1, 2 of the pieces half of the samples were the same."""
+    config = IsingMCRG(size=16, samples=1000, every=1)
+    one, two = (draw_pieces(config, Run(seed=seed), "large", 16, 0.44, 0.0)[0].even for seed in (0, 1))
+    pieces = [part for run in (one, two) for part in (run[:500], run[500:])]
+    assert all((a != b).any(axis=1).mean() > 0.9 for k, a in enumerate(pieces) for b in pieces[:k])
 
 
 def test_settings_that_make_no_sense_are_refused():
@@ -156,6 +179,16 @@ def test_own_real_fields_have_their_couplings_and_the_exponents_of_their_signs(t
     signs = mcrg(MCRG(configurations=tmp_path / "signs.npy", spins="real"), Run(seed=2)).reported
     assert signs["field.K_nn"].value is None
     assert "leave a coupling open" in signs["field.K_nn"].reason
+def test_a_field_is_found_and_named(tmp_path):
+    found = {}
+    for name, field in (("with", 0.02), ("without", 0.0)):
+        drawn = sample(square(32), 0.42, samples=1500, algorithm="swendsen-wang", every=4, seed=3, field=field)
+        np.save(tmp_path / f"{name}.npy", drawn.configurations)
+        found[name] = mcrg(MCRG(configurations=str(tmp_path / f"{name}.npy")), Run())
+        entry = found[name].reported["H.level0"]
+        assert abs(entry.value - field) < 4 * entry.error
+    assert "feel a field" in found["with"].verdict.text
+    assert "feel a field" not in found["without"].verdict.text
 
 
 def test_too_few_and_impossible_spins_are_refused(tmp_path, spins):

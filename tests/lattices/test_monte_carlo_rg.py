@@ -108,6 +108,29 @@ def test_random_spins_have_no_fixed_point():
     assert "no fixed point" in found.verdict().lower()
 
 
+@pytest.mark.parametrize("shares", [(0.4, 0.6), (0.2, 0.3, 0.5)])
+def test_free_spins_in_a_field_have_no_fixed_point(shares):
+    """They are alike more often than not, and were given exponents: y_t = -0.17(8) and y_h = 1.472(8)."""
+    q = len(shares)
+    states = np.random.default_rng(5).choice(np.arange(q, dtype=np.int8), (1000, 32, 32), p=shares)
+    found = critical_exponents(states if q > 2 else 2 * states - 1, square(32), q=q)
+    assert found.fate == "independent"
+    assert len(found.even.values) == 0
+
+
+def test_more_potts_states_than_there_are_is_refused():
+    """Three states called four gave y_h = 1.896(1) instead of 1.866(2)."""
+    states = np.random.default_rng(5).integers(3, size=(300, 16, 16), dtype=np.int8)
+    with pytest.raises(ValueError, match="state 3 of 4 never occurs"):
+        critical_exponents(states, square(16), q=4)
+
+
+def test_copies_of_samples_are_refused(critical):
+    """Five times the same run: errors were too small by more than a third and no word was said."""
+    with pytest.raises(ValueError, match="samples differ, and the others"):
+        critical_exponents(np.tile(critical[:300], (5, 1, 1)), square(32))
+
+
 def test_pieces_joined_are_the_whole_and_the_seed_decides_the_coins(critical):
     lattice = square(32)
     parts = [level_sums(critical[:640], lattice), level_sums(critical[640:1280], lattice, seed=1)]

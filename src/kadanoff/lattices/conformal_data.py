@@ -86,7 +86,8 @@ class TensorFixedPoint:
     """Where a flow went.
 
     ``kind`` "critical" (a plateau), "ordered" (several phases), "disordered" (one), or "undecided"; ``phases`` is the
-    number of leading eigenvalues that became equal in a trivial one; ``plateau`` of the critical one.
+    number of leading eigenvalues that became equal in a trivial one (a lower bound but for two phases of one parity
+    each: the cuts may favour one of q equal phases); ``plateau`` of the critical one.
     """
 
     kind: Literal["critical", "ordered", "disordered", "undecided"]

@@ -60,6 +60,7 @@ BIN = 10.0
 """Correlation times of a bin."""
 _FEWEST, _MOST_BINS = 20, 64
 _SIGMAS = 4.0
+_OWN = 0.6  # share of samples that must differ
 _DISORDERED, _ORDERED = 0.25, 0.95
 
 
@@ -125,8 +126,9 @@ class MonteCarloRG:
 
     ``order`` is 0 where the lattice is much larger than the correlation length of the disordered phase, 1 where it is
     ordered, and in between where it is neither. ``fate`` is "disordered" below 0.25 and "ordered" above 0.95: the flow
-    runs to a trivial fixed point and there is no exponent to be had. "independent": no correlations at all. "critical"
-    says that the lattice is too small to tell the data from critical ones, no more; only then the sectors have rows.
+    runs to a trivial fixed point and there is no exponent to be had. "independent": neighbours are no more alike than
+    any two spins are, whichever way a field may turn them. "critical" says that the lattice is too small to tell the
+    data from critical ones, no more; only then the sectors have rows.
     """
 
     even: Sector
@@ -164,7 +166,7 @@ class MonteCarloRG:
             where = {
                 "disordered": "the flow runs to the trivial fixed point of high temperature",
                 "ordered": "the flow runs to the trivial fixed point of low temperature",
-                "independent": "no fixed point: the spins are independent at every level",
+                "independent": "no fixed point: neighbours are no more alike than any two spins of the lattice",
             }[self.fate]
             return f"{where[0].upper()}{where[1:]}: no critical exponent can be had from these configurations."
         parts = []
@@ -317,8 +319,9 @@ def exponents(sums: list[LevelSums], *, bins: int | None = None) -> MonteCarloRG
 
     Raises:
         ValueError: for too few samples (with the number needed), for samples that still drift, for spins that never
-            change.
+            change, for a Potts state that never occurs, for samples that are copies of others.
     """
+    _require_states(sums[0])
     tau = _slowest(sums)
     samples = len(sums[0].even)
     possible = int(samples / (BIN * tau))
@@ -333,7 +336,9 @@ def exponents(sums: list[LevelSums], *, bins: int | None = None) -> MonteCarloRG
     width = sums[0].even.shape[1]
     even_names, odd_names = sums[0].operators[:width], sums[0].operators[width:]
     order, correlations = _order(sums[0]), tuple(_correlation(level, number) for level in sums)
-    fate = _fate(order, correlations[0])
+    fate = _fate(order, _excess(sums[0], number))
+    if fate == "critical":
+        _require_own(sums[0])
     pairs = list(itertools.pairwise(sums)) if fate == "critical" else []
     even = sector_of(even_names, [(a.even[:, :, None], b.even[:, :, None], b.ratio) for a, b in pairs], number, True)
     odd = sector_of(odd_names, [(a.odd, b.odd, b.ratio) for a, b in pairs], number, False)
@@ -443,6 +448,29 @@ def _slowest(sums: list[LevelSums]) -> float:
     return tau
 
 
+def _require_states(level: LevelSums) -> None:
+    """Refuse Potts spins said to have more states than are seen: an empty state takes part in the magnetic sector."""
+    q = level.odd.shape[2]
+    most = level.odd[:, 0].max(axis=0) + level.lattice.sites / q  # spins in each state
+    if q > 1 and (missing := np.flatnonzero(most < 0.5)).size:
+        raise ValueError(
+            f"state {missing[0]} of {q} never occurs in {len(level.odd)} samples: give the number of states that the "
+            "spins have, or samples that leave one phase"
+        )
+
+
+def _require_own(level: LevelSums) -> None:
+    """Refuse critical samples of which many come back later: copies look like independent samples."""
+    rows = np.hstack([level.even, level.odd.reshape(len(level.odd), -1)])
+    stays = int((rows[1:] == rows[:-1]).all(axis=1).sum())  # moves refused: the correlation time knows of them
+    different = len(np.unique(rows, axis=0))
+    if different < _OWN * (len(rows) - stays):
+        raise ValueError(
+            f"only {different} of {len(rows)} samples differ, and the others are no neighbours in time: copies make "
+            "errors too small; give each sample once"
+        )
+
+
 def _require_rest(what: str, series: NDArray[np.float64]) -> None:
     """Refuse samples whose first tenth or half is not like the rest, and say how many to leave out."""
 
@@ -492,7 +520,19 @@ def _order(level: LevelSums) -> float:
     return float((squared.mean() ** 2 / (squared**2).mean() - gaussian) / (1 - gaussian))
 
 
-def _fate(order: float, correlation: Estimate) -> Fate:
-    if abs(correlation.value) <= _SIGMAS * (correlation.error or 0.0):
+def _excess(level: LevelSums, bins: int) -> Estimate:
+    """By how much the correlation of nearest neighbours exceeds that of any two spins: 0 for independent ones, also
+    where most point one way."""
+    n, q = level.lattice.sites, level.odd.shape[2]
+    near, squared = level.even[:, 0] / level.even_clusters[0], (level.odd[:, 0] ** 2).sum(axis=1)
+    far = (squared - n) / (n * (n - 1.0))
+    if q > 1:  # squared is of the numbers of spins in each state, less n / q
+        near, far = (q * near - 1) / (q - 1), (q * (squared + n * n / q - n) / (n * (n - 1.0)) - 1) / (q - 1)
+    parts = _binned(near - far, bins).mean(axis=1)
+    return Estimate(float(parts.mean()), float(parts.std(ddof=1) / math.sqrt(bins)), bins, "", "bins")
+
+
+def _fate(order: float, excess: Estimate) -> Fate:
+    if abs(excess.value) <= _SIGMAS * (excess.error or 0.0) and order <= _ORDERED:
         return "independent"
     return "disordered" if order < _DISORDERED else "ordered" if order > _ORDERED else "critical"

@@ -22,10 +22,20 @@ from kadanoff.lattices.two_lattice import matched_couplings
 from kadanoff.losses import Ledger, Loss
 from kadanoff.study import Picture, Reported, Result, Run, judge
 
-__all__ = ["IsingMCRG", "allowed", "critical_coupling", "draw_exponents", "draw_sums", "ising_mcrg", "known_exponents"]
+__all__ = [
+    "IsingMCRG",
+    "allowed",
+    "critical_coupling",
+    "draw_exponents",
+    "draw_pieces",
+    "draw_sums",
+    "ising_mcrg",
+    "known_exponents",
+]
 
 _PIECE = 1 << 24  # spins drawn and blocked at once
 _WEIGHED = 600  # configurations by which weights are chosen
+_OFF = 0.05  # (K / K_c - 1) L^y_t from which on the lattice feels that K is not K_c
 _WEIGHTS = np.arange(0.20, 1.21, 0.05)
 
 
@@ -152,16 +162,22 @@ def ising_mcrg(config: IsingMCRG, run: Run) -> Result:
         )
     weight, weight_odd = config.weight, config.weight_odd
     if config.rule == "weighted" and not weight:
-        weight, weight_odd = run.stage("weights", choose_weights, config.lattice, size, coupling, run.seed + 5000)
-    large = _drawn(config, run, "large", size, coupling, weight)
-    odd = large if weight_odd == weight else _drawn(config, run, "odd", size, coupling, weight_odd)
+        key = _seed(run.seed, "weights", 0)
+        weight, weight_odd = run.stage("weights", choose_weights, config.lattice, size, coupling, key)
+    large = draw_pieces(config, run, "large", size, coupling, weight)
+    odd = large if weight_odd == weight else draw_pieces(config, run, "odd", size, coupling, weight_odd)
     found = exponents(_first(large, config.blockings))
     found_odd = found if odd is large else exponents(_first(odd, config.blockings))
     small = None
     if found.fate == "critical" and large[-1].ratio == 2.0 and size % 2 == 0 and len(large) > 2:
-        small = _drawn(config, run, "half", size // 2, coupling, weight)
-    half = None if small is None else exponents(small)
-    half = half if half is not None and half.fate == "critical" else None
+        small = draw_pieces(config, run, "half", size // 2, coupling, weight)
+    half, missing = None, ""
+    if small is not None:
+        try:
+            half = exponents(small)
+        except ValueError as error:  # fewer samples than of the large lattice, and only for comparison
+            missing = f"Finite size was not judged by a lattice of {size // 2} cells: {error}."
+        half = half if half is not None and half.fate == "critical" else None
     known = known_exponents(config.lattice, config.potts)
     estimates: dict[str, Reported | Estimate] = {}
     ledger = Ledger()
@@ -176,9 +192,12 @@ def ising_mcrg(config: IsingMCRG, run: Run) -> Result:
             tolerance=4.0 * (matched[-1].error or 0.0) + abs(moved),
             source="exact in two dimensions; Ferrenberg, Xu and Landau (2018) in three",
         )
-    text = _text(config, size, coupling, found, found_odd, half)
+    text = _text(config, size, coupling, found, found_odd, half, missing)
     if config.rule == "weighted":
         chosen = "as given" if config.weight else "chosen where correlations change least from level to level"
+        ends = _WEIGHTS[[0, -1]]
+        if not config.weight and np.isin([weight, weight_odd], ends).any():
+            chosen += f" among {ends[0]:.3g} to {ends[1]:.3g}, at an end of them: the best weight may lie beyond"
         text = f"Weights w = {weight:.3g} for y_t and {weight_odd:.3g} for y_h, {chosen}.\n\n{text}"
     pictures = {}
     if found.fate == "critical":
@@ -203,21 +222,26 @@ def _filled_in(config: IsingMCRG) -> IsingMCRG:
     return config.model_copy(update=update)
 
 
-def _drawn(config: IsingMCRG, run: Run, name: str, size: int, coupling: float, weight: float) -> list[LevelSums]:
+def draw_pieces(config: IsingMCRG, run: Run, name: str, size: int, coupling: float, weight: float) -> list[LevelSums]:
     """All samples in pieces that fit into memory, each a stage; the pieces do not depend on the number of workers."""
     samples = config.samples // 2 if name == "half" else config.samples
     spins = math.prod(named_lattice(config.lattice, size).shape)
     share = min(samples, max(500, _PIECE // spins))
     pieces = [min(share, samples - start) for start in range(0, samples, share)]
-    offset = 1000 * ["large", "odd", "half"].index(name)
     return join_sums(
         [
             run.stage(
-                f"{name}-{k}", draw_sums, config, size, coupling, count, run.seed + offset + k, weight, run.executor
+                f"{name}-{k}", draw_sums, config, size, coupling, count, _seed(run.seed, name, k), weight, run.executor
             )
             for k, count in enumerate(pieces)
         ]
     )
+
+
+def _seed(seed: int, name: str, piece: int) -> int:
+    """Of a piece of a run: no other piece, and none of a run with the next seed, has the same."""
+    key = [abs(seed), int(seed < 0), *name.encode(), piece]
+    return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
 def _first(sums: list[LevelSums], blockings: int) -> list[LevelSums]:
@@ -263,7 +287,13 @@ def allowed(sector: Sector, entry: Estimate) -> float:
 
 
 def _text(
-    config: IsingMCRG, size: int, coupling: float, found: MonteCarloRG, odd: MonteCarloRG, half: MonteCarloRG | None
+    config: IsingMCRG,
+    size: int,
+    coupling: float,
+    found: MonteCarloRG,
+    odd: MonteCarloRG,
+    half: MonteCarloRG | None,
+    missing: str,
 ) -> str:
     spins = "Ising spins" if config.potts == 2 else f"Potts spins with q = {config.potts}"
     text = [
@@ -273,6 +303,24 @@ def _text(
         f"{found.correlation_time:.3g} samples."
     ]
     text.append(found.verdict() if odd is found else f"Even: {found.verdict()} Odd: {odd.verdict()}")
+    critical, known = critical_coupling(config.lattice, config.potts), known_exponents(config.lattice, config.potts)
+    if critical is not None and abs(coupling / critical - 1) * size ** (known.y_t if known else 1.0) > _OFF:
+        text.append(
+            f"K is {100 * (coupling / critical - 1):+.2g} % off the critical {critical:.6g}: the flow is leaving the "
+            "critical surface, and these are no critical exponents."
+        )
+    if config.potts == 4:
+        text.append(
+            "At q = 4 a marginal operator makes corrections logarithmic: blockings of lattices such as these end below "
+            "y_t = 3/2, by an amount that the change of the last blocking does not show."
+        )
+    if config.potts > 4:
+        text.append(
+            f"With q = {config.potts} the transition is of first order (Baxter, 1973): there is no critical point, and "
+            "what stands here belongs to a lattice smaller than the correlation length."
+        )
+    if missing:
+        text.append(missing)
     if half is not None:
         k = min(len(found.even.values), len(half.even.values)) - 1
         parts = []
@@ -286,8 +334,7 @@ def _text(
             text.append(
                 f"Finite size: after {k + 1} blockings of lattices of {size} and {size // 2}, {'; '.join(parts)}. The "
                 f"same spins of {size // 2} cells, blocked from {size} or simulated: neighbours correlate by "
-                f"{found.correlations[1]} and {half.correlations[0]}; the difference is what is irrelevant "
-                "and dies out."
+                f"{found.correlations[1]} and {half.correlations[0]}, and {_matched(found, half)}"
             )
     text.append(
         "Limits: error bars are statistical. What operators outside the set, blockings not made and the last lattice's "
@@ -296,6 +343,21 @@ def _text(
         "the last match)."
     )
     return "\n\n".join(text)
+
+
+def _matched(large: MonteCarloRG, small: MonteCarloRG) -> str:
+    """Whether what sets the two lattices apart dies out as both are blocked on."""
+    pairs = zip(large.correlations[1:], small.correlations, strict=False)
+    gaps = [one.minus(two) for one, two in pairs]
+    first, last = gaps[0], gaps[-1]
+    if len(gaps) < 2:
+        return "no further level tells whether the difference dies out."
+    ends = f"level by level the difference goes from {first} to {last}"
+    if all(abs(gap.value) <= 2 * (gap.error or 0.0) for gap in gaps):
+        return f"{ends}: none is seen."
+    if abs(last.value) <= 2 * (last.error or 0.0) or abs(last.value) < abs(first.value) / 2:
+        return f"{ends}: it is irrelevant and dies out."
+    return f"{ends}: it does not die out, so that this rule has no fixed point at this K, or is far from it."
 
 
 def _data(found: MonteCarloRG, odd: MonteCarloRG) -> xarray.Dataset:

@@ -24,7 +24,7 @@ from kadanoff.lattices.information_lost import (
 )
 from kadanoff.lattices.lattice import Lattice, LatticeName
 from kadanoff.lattices.monte_carlo_rg import LevelSums, MonteCarloRG, exponents, join_sums, level_sums
-from kadanoff.lattices.operators import even_operators
+from kadanoff.lattices.operators import even_operators, odd_operators
 from kadanoff.lattices.other_couplings import fit_field_couplings, fit_potts_couplings
 from kadanoff.lattices.studies.ising_mcrg import critical_coupling, draw_exponents
 from kadanoff.losses import Ledger, Loss
@@ -34,6 +34,7 @@ __all__ = ["MCRG", "mcrg"]
 
 _PIECE = 1 << 24  # spins read at once
 _FITTED = 1 << 24  # spins that couplings and entropies are taken from; of Potts states and fields a quarter
+_SIGMAS = 4.0  # from which on a field is one
 
 
 class MCRG(BaseModel):
@@ -83,11 +84,12 @@ def read_and_block(path: Path, config: MCRG, seed: int) -> list[LevelSums]:
 
 class Fitted(NamedTuple):
     """Of every level: couplings, or why there are none; entropies (square lattices); information kept (of level 1 on).
-    ``field``: the couplings of the real field itself, at level 0."""
+    Of level 0 the ``external`` field H/kT of two states, and in ``field`` the couplings of the real field itself."""
 
     couplings: list[Couplings | str]
     entropies: list[Estimate]
     kept: list[Estimate]
+    external: Estimate | None = None
     field: Couplings | str | None = None
 
 
@@ -101,13 +103,15 @@ def fit_and_count(path: Path, config: MCRG, levels: int, seed: int) -> Fitted:
     spins = spins_of(values, config.spins, config.potts, config.start)
     if not _two(config):
         return _of_states(spins.reshape(len(spins), *lattice.shape), lattice, config, levels, seed)
-    found = Fitted([], [], [])
+    odd = even_operators(lattice)[:5] + odd_operators(lattice)[:1]
+    external = _or_why(fit_couplings, spins, lattice, odd)  # why not, is said of the couplings of level 0
+    found = Fitted([], [], [], external["magnetization"] if isinstance(external, Couplings) else None)
     for level in pyramid(spins, lattice, levels=levels, edge=config.edge, ties=config.ties, seed=seed):
         found.couplings.append(_or_why(fit_couplings, level.spins, level.lattice))
         if config.lattice == "square":
             found.entropies.append(entropy_per_spin(level.configurations).estimate)
             if len(found.entropies) > 1:
-                found.kept.append(information_kept(level, found.entropies[-1], config.ties))
+                found.kept.append(information_kept(level, found.entropies[-1]))
     if config.spins == "real":
         return found._replace(field=_or_why(fit_field_couplings, values, lattice, even_operators(lattice)[:2]))
     return found
@@ -195,6 +199,8 @@ def _estimates(config: MCRG, found: MonteCarloRG, all_fitted: Fitted) -> dict[st
             )  # fmt: skip
     if all_fitted.field is not None:
         estimates |= _of_field(all_fitted.field, config)
+    if all_fitted.external is not None:
+        estimates["H.level0"] = all_fitted.external
     for level, entropy in enumerate(all_fitted.entropies):
         estimates[f"entropy_per_spin.level{level}"] = entropy
     for level, entry in enumerate(all_fitted.kept, 1):
@@ -224,13 +230,19 @@ def _text(config: MCRG, found: MonteCarloRG, fitted: Fitted) -> str:
         f"{found.correlation_time:.3g} samples, errors come from {found.bins} bins.",
         found.verdict(),
     ]
+    external = fitted.external
+    if external is not None and abs(external.value) > _SIGMAS * (external.error or 0.0):
+        text.append(
+            f"The spins feel a field, H/kT = {external}: turning all of them is no symmetry. Exponents take it for "
+            "one, and are not those of a critical point."
+        )
     known = critical_coupling(config.lattice, config.potts if config.spins == "potts" else 2)
     if config.temperature is not None and known is not None and config.spins != "real":
         off = (1.0 / config.temperature / known - 1.0) * 100
+        leaving = "" if abs(off) < 0.005 else " Exponents near but not at it are those of a flow that is leaving."
         text.append(
             f"With nearest neighbours alone the critical coupling is {known:.6g}; yours, "
-            f"{1 / config.temperature:.6g}, is "
-            f"{off:+.2f} % off. Exponents near but not at it are those of a flow that is leaving."
+            f"{1 / config.temperature:.6g}, is {off:+.2f} % off.{leaving}"
         )
     first, field = fitted.couplings[0], fitted.field
     given = "" if config.temperature is None else f" (1/temperature: {1 / config.temperature:.6g})"

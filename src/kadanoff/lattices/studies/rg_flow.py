@@ -272,9 +272,10 @@ def _text(
     lines = [f"{name.capitalize()} K_c: {path(name)}: {found[name].fate}." for name in ("below", "above")]
     lines.insert(1, f"At K_c: {path('critical')}: {found['critical'].fate}.")
     largest = point.eigenvalues[0]
+    eigenvalue = f"{largest.real:.3f}" if largest.imag == 0 else f"{largest:.3f}, complex: too few samples"
     lines.append(
         f"Fixed point of the majority rule with {len(point.names)} couplings: K_nn = {point['nn']}, K_nnn = "
-        f"{point['nnn']}; the largest eigenvalue there is {largest.real:.3f} (2 exactly). Raising K_nnn by "
+        f"{point['nnn']}; the largest eigenvalue there is {eigenvalue} (2 exactly). Raising K_nnn by "
         "a little moves "
         f"the critical K_nn down by {tangent} times that (sqrt 2)."
     )
@@ -290,8 +291,9 @@ def _text(
     )
     first, last = found["decimation"].odd.estimate(0, 1), found["critical"].odd.estimate(0)
     lines.append(
-        f"Controls: decimation gives y_h = {first}, which is the dimension of space and no exponent "
-        f"(majority: {last}). "
+        f"Controls: decimation gives y_h = {first} by the magnetization alone, which is the dimension of space and no "
+        f"exponent ({found['decimation'].odd.estimate(0)} with all operators: the couplings it makes reach further "
+        f"than they do; majority: {last}). "
         f"Random spins: {found['random'].verdict()} Below K_c: {found['below'].verdict()}"
     )
     lines.append(
