@@ -15,11 +15,12 @@ the two tensors of the bond, and the next bond is looked at. M. Hauru, C. Delcam
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["filtered", "plaquette"]
+__all__ = ["Filtered", "filtered", "on_leg", "plaquette"]
 
 Array = NDArray[np.float64]
 _ROUNDS = 3  # over the four bonds
@@ -28,6 +29,15 @@ _LEVEL = 1e-2  # spread of the singular values of Q below which a bond has settl
 _CUT = 1e-3  # singular values of Q below this share of the largest: states that are left out
 # bond k comes into tensor k of a plaquette: (tensor, leg) of its end there and of its end at the tensor before
 _ENDS = (((0, 3), (1, 1)), ((1, 0), (0, 2)), ((0, 1), (1, 3)), ((1, 2), (0, 0)))
+
+
+class Filtered(NamedTuple):
+    """Both tensors with fewer states, and the matrices (new, old) that did it, for each one's legs l, u, r, d."""
+
+    first: Array
+    second: Array
+    legs_first: tuple[Array, ...]
+    legs_second: tuple[Array, ...]
 
 
 def plaquette(first: Array, second: Array) -> list[Array]:
@@ -43,7 +53,7 @@ def plaquette(first: Array, second: Array) -> list[Array]:
     ]
 
 
-def filtered(first: Array, second: Array, strength: float) -> tuple[Array, Array]:
+def filtered(first: Array, second: Array, strength: float) -> Filtered:
     """Both tensors of a checkerboard with fewer states of their bonds and nearly the same plaquettes.
 
     Arguments:
@@ -56,20 +66,23 @@ def filtered(first: Array, second: Array, strength: float) -> tuple[Array, Array
     """
     if not strength >= 0:
         raise ValueError(f"the strength of the filter is a share of a norm, 0 or more, not {strength}")
-    if strength == 0:
-        return first, second
     tensors = [first, second]
-    for _ in range(_ROUNDS):
+    legs = [[np.eye(n) for n in one.shape] for one in tensors]
+    for _ in range(_ROUNDS if strength > 0 else 0):
         for bond, ((into, leg_in), (out, leg_out)) in enumerate(_ENDS):
             for _ in range(_REPEATS):
                 u, s, v = np.linalg.svd(_closing(plaquette(*tensors), bond, strength))
                 keep = s > _CUT * s[0]
                 root = np.sqrt(s[keep])
-                tensors[into] = _on_leg(tensors[into], leg_in, (u[:, keep] * root).T)
-                tensors[out] = _on_leg(tensors[out], leg_out, root[:, None] * v[keep])
+                for which, leg, matrix in (
+                    (into, leg_in, (u[:, keep] * root).T),
+                    (out, leg_out, root[:, None] * v[keep]),
+                ):
+                    tensors[which] = on_leg(tensors[which], leg, matrix)
+                    legs[which][leg] = matrix @ legs[which][leg]
                 if np.ptp(s[keep]) < _LEVEL:
                     break
-    return tensors[0], tensors[1]
+    return Filtered(tensors[0], tensors[1], tuple(legs[0]), tuple(legs[1]))
 
 
 def _closing(loop: Sequence[Array], bond: int, strength: float) -> Array:
@@ -94,5 +107,6 @@ def _twice(one: Array) -> Array:
     return np.asarray(product.transpose(0, 2, 1, 3).reshape(one.shape[0] ** 2, one.shape[3] ** 2))
 
 
-def _on_leg(tensor: Array, leg: int, matrix: Array) -> Array:
+def on_leg(tensor: Array, leg: int, matrix: Array) -> Array:
+    """The tensor with a matrix (new, old) applied to one leg."""
     return np.moveaxis(np.tensordot(matrix, tensor, (1, leg)), 0, leg)

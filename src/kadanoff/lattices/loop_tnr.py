@@ -44,8 +44,8 @@ def steps(tensor: Array, chi: int, strength: float) -> Iterator[tuple[Blocks, Bl
     """
     first = second = tensor
     while True:
-        first, second = filtered(first, second, strength)
-        pieces, lost = optimised(plaquette(first, second), chi)
+        fewer = filtered(first, second, strength)
+        pieces, lost = optimised(plaquette(fewer.first, fewer.second), chi)
         s1, s2, s3, s4, s5, s6, s7, s8 = pieces
         one = np.einsum("arx,xye,vrb,cyv->abce", s4, s5, s1, s8, optimize=True)
         two = np.einsum("zwa,bqz,ewp,pqc->abce", s7, s6, s2, s3, optimize=True)

@@ -1,0 +1,280 @@
+"""Scaling dimensions from a coarse-graining map made linear at the tensor it leaves as it is.
+
+A perturbation dT of a fixed-point tensor T = F(T) becomes F'(T) dT, and the eigenvalues of F' are those of the
+renormalization group,
+
+    lambda_i = b^(2 - x_i),      b = 2,      x_0 = 0 (the volume),      x_i = log2(lambda_0 / lambda_i),
+
+which needs no transfer matrix and no conformal symmetry. F filters the loops of a plaquette out of the tensor
+(`entanglement_filter`), which leaves a checkerboard A B / B A, and makes one tensor of the four as HOTRG does:
+
+    T' = Y^T ( U V ) Y,      U = X^T (A over B) W,      V = W^T (B over A) X,
+
+X, W, Y the leading eigenvectors of the squared pairs, seen from their outer, inner and vertical bonds. Eigenvectors
+have free signs, and free bases where values are equal; they are turned so that T' comes closest to T, else T is no
+fixed point however far the flow goes. With filter and bases held, F is a polynomial and F' is written down below; a
+first-order change of the bases adds what the cut leaves out of it (turns within the states kept are changes of gauge).
+X. Lyu, R. G. Xu and N. Kawashima, Phys. Rev. Research 3, 023048 (2021); Z. Y. Xie et al., Phys. Rev. B 86, 045139
+(2012); M. Hauru, C. Delcamp and S. Mizera, Phys. Rev. B 97, 045111 (2018).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse.linalg import LinearOperator, eigs
+
+from kadanoff.lattices.entanglement_filter import filtered, on_leg
+from kadanoff.lattices.tensors import LocalTensor
+
+__all__ = ["CoarseStep", "LinearisedFlow", "coarse_step", "gauge_aligned", "linearised_flow"]
+
+Array = NDArray[np.float64]
+_FILTER = 5e-5
+_ZERO = 1e-14  # share of the largest eigenvalue of a squared pair below which a state is rounding
+_STARTS = 12  # of the search for signs
+_TURNS = 200  # of the search for bases, at most
+_SMALL = 200  # entries of a tensor up to which its map is written out whole
+
+
+class CoarseStep(NamedTuple):
+    """The map F of one step with its filter and bases held: four tensors to one, a polynomial of degree 4.
+
+    ``legs_first`` and ``legs_second`` are the filter's; ``outer``, ``inner`` (n, n', m) and ``vertical`` the bases X,
+    W, Y.
+    """
+
+    legs_first: tuple[Array, ...]
+    legs_second: tuple[Array, ...]
+    outer: Array
+    inner: Array
+    vertical: Array
+
+    def __call__(self, tensor: Array) -> Array:
+        """F(T), not normalised."""
+        a, b = _dressed(tensor, self.legs_first), _dressed(tensor, self.legs_second)
+        return _beside(_above(a, b, self.outer, self.inner), _above(b, a, self.inner, self.outer), self.vertical)
+
+    def derivative(self, tensor: Array) -> Callable[[Array], Array]:
+        """dT -> F'(T) dT: the sum over the four places where dT can stand."""
+        a, b = _dressed(tensor, self.legs_first), _dressed(tensor, self.legs_second)
+        left, right = _above(a, b, self.outer, self.inner), _above(b, a, self.inner, self.outer)
+
+        def apply(change: Array) -> Array:
+            da, db = _dressed(change, self.legs_first), _dressed(change, self.legs_second)
+            dleft = _above(da, b, self.outer, self.inner) + _above(a, db, self.outer, self.inner)
+            dright = _above(db, a, self.inner, self.outer) + _above(b, da, self.inner, self.outer)
+            return _beside(dleft, right, self.vertical) + _beside(left, dright, self.vertical)
+
+        return apply
+
+    def turned(self, across: Array, down: Array) -> CoarseStep:
+        """The step with the new horizontal and vertical bonds in other orthonormal bases (old, new)."""
+        return self._replace(outer=self.outer @ across, vertical=self.vertical @ down)
+
+
+@dataclass(frozen=True, eq=False)
+class LinearisedFlow:
+    """Row n belongs to the map from step n to n + 1.
+
+    Arguments:
+        model, chi: what was renormalised and how many states a bond kept at most.
+        eigenvalues: (steps, count) of F', largest first, over the factor g of F(T) = g T'; 4 is the volume's. Complex
+            where they are; 0 where there are no more.
+        change: (steps,) |T' - T| / |T|, how far the tensor is from a fixed point; NaN where its shape changed, and no
+            eigenvalue is then given either.
+        lengths: (steps,) edge of the lattice that a tensor of row n stands for.
+    """
+
+    model: str
+    chi: int
+    eigenvalues: NDArray[np.complex128]
+    change: Array
+    lengths: Array
+
+    def dimensions(self, count: int) -> Array:
+        """Scaling dimensions (steps, count) by |lambda|, smallest first, the volume left out; inf where none is."""
+        size = np.abs(self.eigenvalues)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            x = np.log2(size[:, :1] / size)
+        return np.asarray(x[:, 1 : count + 1])
+
+
+def linearised_flow(
+    tensor: LocalTensor,
+    chi: int,
+    *,
+    steps: int,
+    first: int = 0,
+    count: int = 6,
+    filter_strength: float = _FILTER,
+) -> LinearisedFlow:
+    """Renormalise a lattice of equal tensors and make each step linear at the tensor it starts from.
+
+    Arguments:
+        tensor: of `tensors`, or your own.
+        chi: states kept of a bond at most; the work of a step grows as chi^7.
+        steps: each quadruples the spins of a tensor.
+        first: eigenvalues are computed from this step on; NaN before.
+        count: eigenvalues of each step, the volume's included.
+        filter_strength: as of `renormalise`; 0 is HOTRG without a filter, which comes to no fixed point.
+
+    Raises:
+        ValueError: for numbers out of range, or tensors that vanish.
+    """
+    if chi < 2 or steps < 1 or not 0 <= first < steps or count < 1:
+        raise ValueError(
+            f"linearised renormalization: 2 states, 1 step and 1 eigenvalue at least, first below steps; not {chi}, "
+            f"{steps}, {count}, first {first}"
+        )
+    here = tensor.array
+    here = here / np.linalg.norm(here)
+    values = np.full((steps, count), np.nan, dtype=np.complex128)
+    change = np.full(steps, np.nan)
+    for n in range(steps):
+        step = coarse_step(here, chi, filter_strength)
+        there = step(here)
+        scale = float(np.linalg.norm(there))
+        if not scale > 0:
+            raise ValueError("the tensors of a step vanish; the model's weights cancel")
+        if there.shape == here.shape:
+            across, down = gauge_aligned(there / scale, here)
+            step = step.turned(across, down)
+            there = step(here)
+            change[n] = np.linalg.norm(there / scale - here)
+            if n >= first:
+                values[n] = _leading(step.derivative(here), here, count) / scale
+        here = there / scale
+    lengths = math.sqrt(tensor.spins) * 2.0 ** np.arange(steps)
+    return LinearisedFlow(tensor.name, chi, values, change, lengths)
+
+
+def coarse_step(tensor: Array, chi: int, filter_strength: float = _FILTER) -> CoarseStep:
+    """The step that suits a tensor (l, u, r, d): its filter, and its bases of at most ``chi`` states."""
+    fewer = filtered(tensor, tensor, filter_strength)
+    a, b = fewer.first, fewer.second
+    outer = _basis(_seen_from_left(a, b) + _seen_from_left(_mirrored(b), _mirrored(a)), chi)
+    inner = _basis(_seen_from_left(b, a) + _seen_from_left(_mirrored(a), _mirrored(b)), chi)
+    left, right = _above(a, b, outer, inner), _above(b, a, inner, outer)
+    # seen from above: quarter-turned, the left one of a pair is the upper one
+    top = _seen_from_left(left.transpose(1, 0, 3, 2), right.transpose(1, 0, 3, 2))
+    bottom = _seen_from_left(left.transpose(3, 0, 1, 2), right.transpose(3, 0, 1, 2))
+    return CoarseStep(fewer.legs_first, fewer.legs_second, outer, inner, _basis(top + bottom, chi))
+
+
+def gauge_aligned(tensor: Array, target: Array) -> tuple[Array, Array]:
+    """Orthogonal matrices (old, new) for the horizontal and vertical bonds that bring a tensor closest to another.
+
+    First the signs, each by the leading eigenvector of the overlaps between states, from several starts; then the
+    bases, alternately by polar decomposition.
+    """
+    n, m = tensor.shape[:2]
+    every = np.einsum("lurd,lurd->lurd", tensor, target)
+    random = np.random.default_rng(0)
+    best, signs = -math.inf, (np.ones(n), np.ones(m))
+    for start in range(_STARTS):
+        down = np.ones(m) if start == 0 else random.choice([-1.0, 1.0], m)
+        overlap = -math.inf
+        while True:
+            across = _signs(np.einsum("lurd,u,d->lr", every, down, down))
+            down = _signs(np.einsum("lurd,l,r->ud", every, across, across))
+            now = float(np.einsum("lurd,l,u,r,d->", every, across, down, across, down, optimize=True))
+            if now <= overlap * (1 + 1e-12) + 1e-300:
+                break
+            overlap = now
+        if overlap > best:
+            best, signs = overlap, (across, down)
+    turn_across, turn_down = np.diag(signs[0]), np.diag(signs[1])
+    for _ in range(_TURNS):
+        turned = np.einsum("lurd,rR,uU,dD->lURD", tensor, turn_across, turn_down, turn_down, optimize=True)
+        back = np.einsum("lurd,lL,uU,dD->rLUD", tensor, turn_across, turn_down, turn_down, optimize=True)
+        wanted = np.tensordot(turned, target, ([1, 2, 3], [1, 2, 3])) + np.tensordot(
+            back, target, ([1, 2, 3], [0, 1, 3])
+        )
+        new_across = _polar(wanted)
+        turned = np.einsum("lurd,lL,rR,dD->uLRD", tensor, new_across, new_across, turn_down, optimize=True)
+        back = np.einsum("lurd,lL,rR,uU->dLUR", tensor, new_across, new_across, turn_down, optimize=True)
+        wanted = np.tensordot(turned, target, ([1, 2, 3], [0, 2, 3])) + np.tensordot(
+            back, target, ([1, 2, 3], [0, 1, 2])
+        )
+        new_down = _polar(wanted)
+        moved = max(float(np.abs(new_across - turn_across).max()), float(np.abs(new_down - turn_down).max()))
+        turn_across, turn_down = new_across, new_down
+        if moved < 1e-10:
+            break
+    return turn_across, turn_down
+
+
+def _signs(overlaps: Array) -> Array:
+    """Signs s that make s^T C s large."""
+    _, vectors = np.linalg.eigh((overlaps + overlaps.T) / 2)
+    return np.where(vectors[:, -1] < 0, -1.0, 1.0)
+
+
+def _polar(matrix: Array) -> Array:
+    u, _, v = np.linalg.svd(matrix)
+    return np.asarray(u @ v)
+
+
+def _leading(apply: Callable[[Array], Array], like: Array, count: int) -> NDArray[np.complex128]:
+    """The largest eigenvalues of a linear map of tensors, 0 where there are no more."""
+    size = like.size
+    found = np.zeros(count, dtype=np.complex128)
+    if size <= max(_SMALL, 4 * count):
+        matrix = np.stack([apply(unit.reshape(like.shape)).reshape(-1) for unit in np.eye(size)], axis=1)
+        values = np.linalg.eigvals(matrix)
+    else:
+        operator = LinearOperator(
+            (size, size), matvec=lambda x: apply(np.asarray(x).reshape(like.shape)).reshape(-1), dtype=np.float64
+        )
+        start = np.random.default_rng(0).standard_normal(size) / math.sqrt(size) + like.reshape(-1)
+        values = eigs(operator, k=count, v0=start, ncv=max(4 * count, 20), tol=1e-8, return_eigenvectors=False)
+    order = np.argsort(-np.abs(values), kind="stable")[:count]
+    found[: len(order)] = values[order]
+    return found
+
+
+def _dressed(tensor: Array, legs: tuple[Array, ...]) -> Array:
+    for leg, matrix in enumerate(legs):
+        tensor = on_leg(tensor, leg, matrix)
+    return tensor
+
+
+def _mirrored(tensor: Array) -> Array:
+    return tensor.transpose(2, 1, 0, 3)
+
+
+def _seen_from_left(upper: Array, lower: Array) -> Array:
+    """M M^T of a pair one above the other, (l l', l2 l2'), never forming M."""
+    top = np.tensordot(upper, upper, ([1, 2], [1, 2]))  # l, m, l2, m2
+    bottom = np.tensordot(lower, lower, ([2, 3], [2, 3]))  # l', m, l2', m2
+    square = np.tensordot(top, bottom, ([1, 3], [1, 3]))  # l, l2, l', l2'
+    return np.asarray(square.transpose(0, 2, 1, 3))
+
+
+def _basis(square: Array, chi: int) -> Array:
+    """Leading eigenvectors (n, n', m) of (n, n', n, n')."""
+    n, other = square.shape[:2]
+    w, vectors = np.linalg.eigh(square.reshape(n * other, n * other))
+    m = min(chi, int(np.sum(w > _ZERO * w[-1])))
+    if not m:
+        raise ValueError("the tensors of a step vanish; the model's weights cancel")
+    return np.asarray(vectors[:, : -m - 1 : -1].reshape(n, other, m))
+
+
+def _above(upper: Array, lower: Array, left: Array, right: Array) -> Array:
+    """(l, u, r, d) of one tensor above another, their doubled bonds in the bases ``left`` and ``right``."""
+    half = np.tensordot(left, upper, (0, 0))  # l', l, u, r, m
+    pair = np.tensordot(half, lower, ([0, 4], [0, 1]))  # l, u, r, r', d
+    return np.asarray(np.tensordot(pair, right, ([2, 3], [0, 1])).transpose(0, 1, 3, 2))
+
+
+def _beside(left: Array, right: Array, basis: Array) -> Array:
+    """(l, u, r, d) of one tensor to the left of another, their doubled vertical bonds in one basis."""
+    turned = _above(left.transpose(1, 0, 3, 2), right.transpose(1, 0, 3, 2), basis, basis)  # u, l, d, r
+    return turned.transpose(1, 0, 3, 2)
