@@ -1,15 +1,15 @@
 """Take out of a checkerboard of tensors the entanglement that only circles a plaquette.
 
 Cut one bond of a plaquette open, to legs a and b. What the plaquette passes on to its outer legs, E_ab,outer, depends
-on the pair through the Gram matrix G = E^T E = sum_i w_i u_i u_i^T alone. Closing the bond again with a matrix Q in
-place of the identity,
+on the pair through the Gram matrix G = E^T E alone. Closing the bond again with a matrix Q in place of the identity,
 
-    Q = sum_i t_i u_i,      t_i = tr u_i  w_i / (w_i + strength^2 w_max),
+    minimise |E Q - E 1|^2 + strength^2 tr G |Q|^2,      Q = (G + strength^2 tr G)^-1 G 1,
 
-changes the plaquette only along u_i to which it hardly answers, and Q has small singular values where the identity has
-ones: states of the bond that closed on themselves (corner double lines). Those are cut, the rest is shared out to
-the two tensors of the bond, and the next bond is looked at. M. Hauru, C. Delcamp and S. Mizera, Phys. Rev. B 97, 045111
-(2018); the aim is that of the filter of S. Yang, Z.-C. Gu and X.-G. Wen, Phys. Rev. Lett. 118, 110504 (2017).
+changes the plaquette by little, and Q loses what the plaquette does not answer to: it has small singular values where
+the identity has ones, for states of the bond that closed on themselves (corner double lines). Those are cut, the rest is
+shared out to the two tensors of the bond, and the next bond is looked at. M. Hauru, C. Delcamp and S. Mizera, Phys.
+Rev. B 97, 045111 (2018); the aim is that of the filter of S. Yang, Z.-C. Gu and X.-G. Wen, Phys. Rev. Lett. 118, 110504
+(2017).
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import linalg
 
-__all__ = ["Filtered", "filtered", "on_leg", "plaquette"]
+__all__ = ["Cut", "Filtered", "filtered", "nearest_rotation", "plaquette"]
 
 Array = NDArray[np.float64]
 _ROUNDS = 3  # over the four bonds
@@ -31,13 +32,20 @@ _CUT = 1e-3  # singular values of Q below this share of the largest: states that
 _ENDS = (((0, 3), (1, 1)), ((1, 0), (0, 2)), ((0, 1), (1, 3)), ((1, 2), (0, 0)))
 
 
+class Cut(NamedTuple):
+    """On bond k of a plaquette: the matrices (new, old) applied at its end in tensor k and at the tensor before."""
+
+    bond: int
+    into: Array
+    out: Array
+
+
 class Filtered(NamedTuple):
-    """Both tensors with fewer states, and the matrices (new, old) that did it, for each one's legs l, u, r, d."""
+    """Both tensors with fewer states, and the cuts that did it, in order."""
 
     first: Array
     second: Array
-    legs_first: tuple[Array, ...]
-    legs_second: tuple[Array, ...]
+    cuts: tuple[Cut, ...]
 
 
 def plaquette(first: Array, second: Array) -> list[Array]:
@@ -53,51 +61,70 @@ def plaquette(first: Array, second: Array) -> list[Array]:
     ]
 
 
-def filtered(first: Array, second: Array, strength: float) -> Filtered:
+def filtered(first: Array, second: Array, strength: float, like: Sequence[Cut] | None = None) -> Filtered:
     """Both tensors of a checkerboard with fewer states of their bonds and nearly the same plaquettes.
 
     Arguments:
         first, second: (l, u, r, d), as `plaquette`.
-        strength: of the filter; a change of the plaquette by that share of its norm is nothing. 0 returns the tensors
-            as they are.
+        strength: of the filter: a change of a plaquette by less than about that share of its norm counts for nothing.
+            0 returns the tensors as they are.
+        like: cuts of tensors close by. The same bonds are cut in the same order to the same numbers of states, whose
+            bases are turned to come closest to those: what is returned is then smooth in the tensors.
 
     Raises:
         ValueError: for a negative strength, or a plaquette that multiplies to nothing.
     """
     if not strength >= 0:
         raise ValueError(f"the strength of the filter is a share of a norm, 0 or more, not {strength}")
-    tensors = [first, second]
-    legs = [[np.eye(n) for n in one.shape] for one in tensors]
+    tensors, cuts = [first, second], []
+    if like is not None:
+        for old in like:
+            cut = _cut(tensors, old.bond, strength, len(old.into))[0]
+            turn = nearest_rotation(old.into @ cut.into.T + old.out @ cut.out.T)
+            cuts.append(Cut(old.bond, turn @ cut.into, turn @ cut.out))
+            _apply(tensors, cuts[-1])
+        return Filtered(tensors[0], tensors[1], tuple(cuts))
     for _ in range(_ROUNDS if strength > 0 else 0):
-        for bond, ((into, leg_in), (out, leg_out)) in enumerate(_ENDS):
+        for bond in range(len(_ENDS)):
             for _ in range(_REPEATS):
-                u, s, v = np.linalg.svd(_closing(plaquette(*tensors), bond, strength))
-                keep = s > _CUT * s[0]
-                root = np.sqrt(s[keep])
-                for which, leg, matrix in (
-                    (into, leg_in, (u[:, keep] * root).T),
-                    (out, leg_out, root[:, None] * v[keep]),
-                ):
-                    tensors[which] = on_leg(tensors[which], leg, matrix)
-                    legs[which][leg] = matrix @ legs[which][leg]
-                if np.ptp(s[keep]) < _LEVEL:
+                cut, spread = _cut(tensors, bond, strength, None)
+                cuts.append(cut)
+                _apply(tensors, cut)
+                if spread < _LEVEL:
                     break
-    return Filtered(tensors[0], tensors[1], tuple(legs[0]), tuple(legs[1]))
+    return Filtered(tensors[0], tensors[1], tuple(cuts))
 
 
-def _closing(loop: Sequence[Array], bond: int, strength: float) -> Array:
-    """Q (in, out) of a bond."""
+def nearest_rotation(matrix: Array) -> Array:
+    """The orthogonal matrix O with the largest tr O^T M (polar decomposition)."""
+    u, _, v = np.linalg.svd(matrix)
+    return np.asarray(u @ v)
+
+
+def _cut(tensors: Sequence[Array], bond: int, strength: float, states: int | None) -> tuple[Cut, float]:
+    """Q of a bond taken apart, and the spread of the singular values that stay."""
+    loop = plaquette(tensors[0], tensors[1])
     n = loop[bond].shape[0]
     around = np.eye(n * n)
     for i in range(len(loop)):
         around = around @ _twice(loop[(bond + i) % len(loop)])
     gram = around.reshape(n, n, n, n).transpose(0, 2, 1, 3).reshape(n * n, n * n)
-    w, vectors = np.linalg.eigh((gram + gram.T) / 2)
-    if not w[-1] > 0:
+    gram = (gram + gram.T) / 2
+    trace = float(np.trace(gram))
+    if not trace > 0:
         raise ValueError("a plaquette's tensors multiply to nothing; the model's weights cancel")
-    w = np.clip(w / w[-1], 0.0, None)
-    traces = vectors.reshape(n, n, -1).trace(axis1=0, axis2=1)
-    return np.asarray((vectors @ (traces * w / (w + strength**2))).reshape(n, n))
+    gram /= trace
+    wanted = gram @ np.eye(n).reshape(-1)
+    gram[np.diag_indices(n * n)] += strength**2
+    u, s, v = np.linalg.svd(linalg.solve(gram, wanted, assume_a="pos", check_finite=False).reshape(n, n))
+    keep = int(np.sum(s > _CUT * s[0])) if states is None else states
+    root = np.sqrt(s[:keep])
+    return Cut(bond, (u[:, :keep] * root).T, root[:, None] * v[:keep]), float(np.ptp(s[:keep]))
+
+
+def _apply(tensors: list[Array], cut: Cut) -> None:
+    for (which, leg), matrix in zip(_ENDS[cut.bond], (cut.into, cut.out), strict=True):
+        tensors[which] = np.moveaxis(np.tensordot(matrix, tensors[which], (1, leg)), 0, leg)
 
 
 def _twice(one: Array) -> Array:
@@ -105,8 +132,3 @@ def _twice(one: Array) -> Array:
     flat = one.transpose(0, 3, 1, 2).reshape(one.shape[0] * one.shape[3], -1)
     product = (flat @ flat.T).reshape(one.shape[0], one.shape[3], one.shape[0], one.shape[3])
     return np.asarray(product.transpose(0, 2, 1, 3).reshape(one.shape[0] ** 2, one.shape[3] ** 2))
-
-
-def on_leg(tensor: Array, leg: int, matrix: Array) -> Array:
-    """The tensor with a matrix (new, old) applied to one leg."""
-    return np.moveaxis(np.tensordot(matrix, tensor, (1, leg)), 0, leg)

@@ -11,9 +11,10 @@ which needs no transfer matrix and no conformal symmetry. F filters the loops of
     T' = Y^T ( U V ) Y,      U = X^T (A over B) W,      V = W^T (B over A) X,
 
 X, W, Y the leading eigenvectors of the squared pairs, seen from their outer, inner and vertical bonds. Eigenvectors
-have free signs, and free bases where values are equal; they are turned so that T' comes closest to T, else T is no
-fixed point however far the flow goes. With filter and bases held, F is a polynomial and F' is written down below; a
-first-order change of the bases adds what the cut leaves out of it (turns within the states kept are changes of gauge).
+have free signs, and free bases where values are equal. They are turned so that T' comes closest to T (else T is no fixed
+point however far the flow goes), and those of T + dT so that they come closest to those of T, which makes F smooth: it
+has a derivative, taken by central differences. The filter must move with dT: held fast it takes out what T does
+not use and dT does, and 1/8 becomes 0.145.
 X. Lyu, R. G. Xu and N. Kawashima, Phys. Rev. Research 3, 023048 (2021); Z. Y. Xie et al., Phys. Rev. B 86, 045139
 (2012); M. Hauru, C. Delcamp and S. Mizera, Phys. Rev. B 97, 045111 (2018).
 """
@@ -29,13 +30,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import LinearOperator, eigs
 
-from kadanoff.lattices.entanglement_filter import filtered, on_leg
+from kadanoff.lattices.entanglement_filter import Cut, filtered, nearest_rotation
 from kadanoff.lattices.tensors import LocalTensor
 
 __all__ = ["CoarseStep", "LinearisedFlow", "coarse_step", "gauge_aligned", "linearised_flow"]
 
 Array = NDArray[np.float64]
 _FILTER = 5e-5
+_WIDTH = 1e-6
 _ZERO = 1e-14  # share of the largest eigenvalue of a squared pair below which a state is rounding
 _STARTS = 12  # of the search for signs
 _TURNS = 200  # of the search for bases, at most
@@ -43,39 +45,13 @@ _SMALL = 200  # entries of a tensor up to which its map is written out whole
 
 
 class CoarseStep(NamedTuple):
-    """The map F of one step with its filter and bases held: four tensors to one, a polynomial of degree 4.
+    """One step: T' (not normalised), the filter's cuts, and the bases X, W, Y (n, n', m)."""
 
-    ``legs_first`` and ``legs_second`` are the filter's; ``outer``, ``inner`` (n, n', m) and ``vertical`` the bases X,
-    W, Y.
-    """
-
-    legs_first: tuple[Array, ...]
-    legs_second: tuple[Array, ...]
+    tensor: Array
+    cuts: tuple[Cut, ...]
     outer: Array
     inner: Array
     vertical: Array
-
-    def __call__(self, tensor: Array) -> Array:
-        """F(T), not normalised."""
-        a, b = _dressed(tensor, self.legs_first), _dressed(tensor, self.legs_second)
-        return _beside(_above(a, b, self.outer, self.inner), _above(b, a, self.inner, self.outer), self.vertical)
-
-    def derivative(self, tensor: Array) -> Callable[[Array], Array]:
-        """dT -> F'(T) dT: the sum over the four places where dT can stand."""
-        a, b = _dressed(tensor, self.legs_first), _dressed(tensor, self.legs_second)
-        left, right = _above(a, b, self.outer, self.inner), _above(b, a, self.inner, self.outer)
-
-        def apply(change: Array) -> Array:
-            da, db = _dressed(change, self.legs_first), _dressed(change, self.legs_second)
-            dleft = _above(da, b, self.outer, self.inner) + _above(a, db, self.outer, self.inner)
-            dright = _above(db, a, self.inner, self.outer) + _above(b, da, self.inner, self.outer)
-            return _beside(dleft, right, self.vertical) + _beside(left, dright, self.vertical)
-
-        return apply
-
-    def turned(self, across: Array, down: Array) -> CoarseStep:
-        """The step with the new horizontal and vertical bonds in other orthonormal bases (old, new)."""
-        return self._replace(outer=self.outer @ across, vertical=self.vertical @ down)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +89,7 @@ def linearised_flow(
     first: int = 0,
     count: int = 6,
     filter_strength: float = _FILTER,
+    width: float = _WIDTH,
 ) -> LinearisedFlow:
     """Renormalise a lattice of equal tensors and make each step linear at the tensor it starts from.
 
@@ -123,6 +100,7 @@ def linearised_flow(
         first: eigenvalues are computed from this step on; NaN before.
         count: eigenvalues of each step, the volume's included.
         filter_strength: as of `renormalise`; 0 is HOTRG without a filter, which comes to no fixed point.
+        width: of the central differences, as a share of the tensor's norm; their error is of its second order.
 
     Raises:
         ValueError: for numbers out of range, or tensors that vanish.
@@ -138,33 +116,56 @@ def linearised_flow(
     change = np.full(steps, np.nan)
     for n in range(steps):
         step = coarse_step(here, chi, filter_strength)
-        there = step(here)
+        there = step.tensor
         scale = float(np.linalg.norm(there))
         if not scale > 0:
             raise ValueError("the tensors of a step vanish; the model's weights cancel")
         if there.shape == here.shape:
-            across, down = gauge_aligned(there / scale, here)
-            step = step.turned(across, down)
-            there = step(here)
+            step = turned(step, *gauge_aligned(there / scale, here))
+            there = step.tensor
             change[n] = np.linalg.norm(there / scale - here)
             if n >= first:
-                values[n] = _leading(step.derivative(here), here, count) / scale
+                values[n] = _leading(derivative(here, step, chi, filter_strength, width), here, count) / scale
         here = there / scale
     lengths = math.sqrt(tensor.spins) * 2.0 ** np.arange(steps)
     return LinearisedFlow(tensor.name, chi, values, change, lengths)
 
 
-def coarse_step(tensor: Array, chi: int, filter_strength: float = _FILTER) -> CoarseStep:
-    """The step that suits a tensor (l, u, r, d): its filter, and its bases of at most ``chi`` states."""
-    fewer = filtered(tensor, tensor, filter_strength)
+def coarse_step(tensor: Array, chi: int, filter_strength: float = _FILTER, like: CoarseStep | None = None) -> CoarseStep:
+    """F of a tensor (l, u, r, d), with bases of at most ``chi`` states.
+
+    ``like``: the step of a tensor close by, whose numbers of states are kept and whose bases are come closest to.
+    """
+    fewer = filtered(tensor, tensor, filter_strength, None if like is None else like.cuts)
     a, b = fewer.first, fewer.second
-    outer = _basis(_seen_from_left(a, b) + _seen_from_left(_mirrored(b), _mirrored(a)), chi)
-    inner = _basis(_seen_from_left(b, a) + _seen_from_left(_mirrored(a), _mirrored(b)), chi)
+    outer = _basis(_seen_from_left(a, b) + _seen_from_left(_mirrored(b), _mirrored(a)), chi, like and like.outer)
+    inner = _basis(_seen_from_left(b, a) + _seen_from_left(_mirrored(a), _mirrored(b)), chi, like and like.inner)
     left, right = _above(a, b, outer, inner), _above(b, a, inner, outer)
-    # seen from above: quarter-turned, the left one of a pair is the upper one
+    # seen from above and below, the left one of a pair is the upper one
     top = _seen_from_left(left.transpose(1, 0, 3, 2), right.transpose(1, 0, 3, 2))
     bottom = _seen_from_left(left.transpose(3, 0, 1, 2), right.transpose(3, 0, 1, 2))
-    return CoarseStep(fewer.legs_first, fewer.legs_second, outer, inner, _basis(top + bottom, chi))
+    vertical = _basis(top + bottom, chi, like and like.vertical)
+    return CoarseStep(_beside(left, right, vertical), fewer.cuts, outer, inner, vertical)
+
+
+def turned(step: CoarseStep, across: Array, down: Array) -> CoarseStep:
+    """The step with the new horizontal and vertical bonds in other orthonormal bases (old, new)."""
+    tensor = np.einsum("lurd,lL,uU,rR,dD->LURD", step.tensor, across, down, across, down, optimize=True)
+    return step._replace(tensor=tensor, outer=step.outer @ across, vertical=step.vertical @ down)
+
+
+def derivative(
+    tensor: Array, step: CoarseStep, chi: int, filter_strength: float, width: float
+) -> Callable[[Array], Array]:
+    """dT -> F'(T) dT by central differences of ``width`` |T|, about ``step``, the step of T."""
+    size = float(np.linalg.norm(tensor))
+
+    def apply(change: Array) -> Array:
+        h = width * size / float(np.linalg.norm(change))
+        ahead, behind = (coarse_step(tensor + sign * h * change, chi, filter_strength, step) for sign in (1, -1))
+        return np.asarray((ahead.tensor - behind.tensor) / (2 * h))
+
+    return apply
 
 
 def gauge_aligned(tensor: Array, target: Array) -> tuple[Array, Array]:
@@ -196,13 +197,13 @@ def gauge_aligned(tensor: Array, target: Array) -> tuple[Array, Array]:
         wanted = np.tensordot(turned, target, ([1, 2, 3], [1, 2, 3])) + np.tensordot(
             back, target, ([1, 2, 3], [0, 1, 3])
         )
-        new_across = _polar(wanted)
+        new_across = nearest_rotation(wanted)
         turned = np.einsum("lurd,lL,rR,dD->uLRD", tensor, new_across, new_across, turn_down, optimize=True)
         back = np.einsum("lurd,lL,rR,uU->dLUR", tensor, new_across, new_across, turn_down, optimize=True)
         wanted = np.tensordot(turned, target, ([1, 2, 3], [0, 2, 3])) + np.tensordot(
             back, target, ([1, 2, 3], [0, 1, 2])
         )
-        new_down = _polar(wanted)
+        new_down = nearest_rotation(wanted)
         moved = max(float(np.abs(new_across - turn_across).max()), float(np.abs(new_down - turn_down).max()))
         turn_across, turn_down = new_across, new_down
         if moved < 1e-10:
@@ -214,11 +215,6 @@ def _signs(overlaps: Array) -> Array:
     """Signs s that make s^T C s large."""
     _, vectors = np.linalg.eigh((overlaps + overlaps.T) / 2)
     return np.where(vectors[:, -1] < 0, -1.0, 1.0)
-
-
-def _polar(matrix: Array) -> Array:
-    u, _, v = np.linalg.svd(matrix)
-    return np.asarray(u @ v)
 
 
 def _leading(apply: Callable[[Array], Array], like: Array, count: int) -> NDArray[np.complex128]:
@@ -239,12 +235,6 @@ def _leading(apply: Callable[[Array], Array], like: Array, count: int) -> NDArra
     return found
 
 
-def _dressed(tensor: Array, legs: tuple[Array, ...]) -> Array:
-    for leg, matrix in enumerate(legs):
-        tensor = on_leg(tensor, leg, matrix)
-    return tensor
-
-
 def _mirrored(tensor: Array) -> Array:
     return tensor.transpose(2, 1, 0, 3)
 
@@ -257,14 +247,17 @@ def _seen_from_left(upper: Array, lower: Array) -> Array:
     return np.asarray(square.transpose(0, 2, 1, 3))
 
 
-def _basis(square: Array, chi: int) -> Array:
-    """Leading eigenvectors (n, n', m) of (n, n', n, n')."""
+def _basis(square: Array, chi: int, like: Array | None) -> Array:
+    """Leading eigenvectors (n, n', m) of (n, n', n, n'), turned to come closest to ``like``."""
     n, other = square.shape[:2]
     w, vectors = np.linalg.eigh(square.reshape(n * other, n * other))
-    m = min(chi, int(np.sum(w > _ZERO * w[-1])))
+    m = min(chi, int(np.sum(w > _ZERO * w[-1]))) if like is None else like.shape[2]
     if not m:
         raise ValueError("the tensors of a step vanish; the model's weights cancel")
-    return np.asarray(vectors[:, : -m - 1 : -1].reshape(n, other, m))
+    basis = vectors[:, : -m - 1 : -1]
+    if like is not None:
+        basis = basis @ nearest_rotation(basis.T @ like.reshape(n * other, m))
+    return np.asarray(basis.reshape(n, other, m))
 
 
 def _above(upper: Array, lower: Array, left: Array, right: Array) -> Array:
