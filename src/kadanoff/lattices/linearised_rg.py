@@ -37,7 +37,9 @@ __all__ = ["CoarseStep", "LinearisedFlow", "coarse_step", "gauge_aligned", "line
 
 Array = NDArray[np.float64]
 _FILTER = 5e-5
-_WIDTH = 1e-6
+_WIDTH = 1e-5
+_GAP = 0.2  # relative distance of two eigenvalues of a squared pair between which a cut may fall
+_LEAST_GAP = 0.12  # the same, for the number of states that there already is
 _ZERO = 1e-14  # share of the largest eigenvalue of a squared pair below which a state is rounding
 _STARTS = 12  # of the search for signs
 _TURNS = 200  # of the search for bases, at most
@@ -138,13 +140,13 @@ def coarse_step(tensor: Array, chi: int, filter_strength: float = _FILTER, like:
     """
     fewer = filtered(tensor, tensor, filter_strength, None if like is None else like.cuts)
     a, b = fewer.first, fewer.second
-    outer = _basis(_seen_from_left(a, b) + _seen_from_left(_mirrored(b), _mirrored(a)), chi, like and like.outer)
+    outer = _basis(_seen_from_left(a, b) + _seen_from_left(_mirrored(b), _mirrored(a)), chi, like and like.outer, tensor.shape[0])
     inner = _basis(_seen_from_left(b, a) + _seen_from_left(_mirrored(a), _mirrored(b)), chi, like and like.inner)
     left, right = _above(a, b, outer, inner), _above(b, a, inner, outer)
     # seen from above and below, the left one of a pair is the upper one
     top = _seen_from_left(left.transpose(1, 0, 3, 2), right.transpose(1, 0, 3, 2))
     bottom = _seen_from_left(left.transpose(3, 0, 1, 2), right.transpose(3, 0, 1, 2))
-    vertical = _basis(top + bottom, chi, like and like.vertical)
+    vertical = _basis(top + bottom, chi, like and like.vertical, tensor.shape[1])
     return CoarseStep(_beside(left, right, vertical), fewer.cuts, outer, inner, vertical)
 
 
@@ -247,17 +249,36 @@ def _seen_from_left(upper: Array, lower: Array) -> Array:
     return np.asarray(square.transpose(0, 2, 1, 3))
 
 
-def _basis(square: Array, chi: int, like: Array | None) -> Array:
+def _basis(square: Array, chi: int, like: Array | None, wish: int = 0) -> Array:
     """Leading eigenvectors (n, n', m) of (n, n', n, n'), turned to come closest to ``like``."""
     n, other = square.shape[:2]
     w, vectors = np.linalg.eigh(square.reshape(n * other, n * other))
-    m = min(chi, int(np.sum(w > _ZERO * w[-1]))) if like is None else like.shape[2]
+    m = _states(w[::-1], chi, wish) if like is None else like.shape[2]
     if not m:
         raise ValueError("the tensors of a step vanish; the model's weights cancel")
     basis = vectors[:, : -m - 1 : -1]
     if like is not None:
         basis = basis @ nearest_rotation(basis.T @ like.reshape(n * other, m))
     return np.asarray(basis.reshape(n, other, m))
+
+
+def _states(values: Array, chi: int, wish: int) -> int:
+    """How many of the largest to keep: at most chi, and none of a group of near equals without the others.
+
+    ``wish``, the number there was before, is kept to where it can: a fixed point has the same states after as before.
+
+    Between near equals a cut falls by chance, and a small change of the tensor turns one into the other: F would have
+    huge derivatives there that mean nothing.
+    """
+    found = int(np.sum(values > _ZERO * values[0]))
+    if found <= chi:
+        return found
+    choice = np.arange(chi // 2 + 1, chi + 1)
+    gaps = 1 - values[choice] / values[choice - 1]
+    if np.any(gaps[choice == wish] >= _LEAST_GAP):
+        return wish
+    wide = gaps >= _GAP
+    return int(choice[wide][-1] if wide.any() else choice[np.argmax(gaps)])
 
 
 def _above(upper: Array, lower: Array, left: Array, right: Array) -> Array:
