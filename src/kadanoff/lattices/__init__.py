@@ -21,7 +21,7 @@ from kadanoff.lattices.closed_maps import (
 )
 from kadanoff.lattices.conformal_data import (
     Plateau,
-    find_plateau,
+    dimension_plateau,
     fixed_point,
 )
 from kadanoff.lattices.decorated import (
@@ -93,6 +93,10 @@ from kadanoff.lattices.lattice import (
     square,
     triangular,
 )
+from kadanoff.lattices.linearised_rg import (
+    LinearisedFlow,
+    linearised_flow,
+)
 from kadanoff.lattices.momentum_space import (
     EpsilonSeries,
     epsilon_flow,
@@ -138,6 +142,7 @@ __all__ = [
     "FixedPoints",
     "Flow",
     "Lattice",
+    "LinearisedFlow",
     "LocalTensor",
     "Patch",
     "Plateau",
@@ -167,7 +172,7 @@ __all__ = [
     "enumerate_states",
     "epsilon_flow",
     "epsilon_series",
-    "find_plateau",
+    "dimension_plateau",
     "fixed_point",
     "fixed_points",
     "gaussian_log_partition",
@@ -184,6 +189,7 @@ __all__ = [
     "lieb",
     "linear_rules",
     "linearise",
+    "linearised_flow",
     "local_potential_flow",
     "log_partition",
     "migdal_kadanoff",

@@ -13,8 +13,8 @@ which needs no transfer matrix and no conformal symmetry. F filters the loops of
 X, W, Y the leading eigenvectors of the squared pairs, seen from their outer, inner and vertical bonds. Eigenvectors
 have free signs, and free bases where values are equal. They are turned so that T' comes closest to T (else T is no fixed
 point however far the flow goes), and those of T + dT so that they come closest to those of T, which makes F smooth: it
-has a derivative, taken by central differences. The filter must move with dT: held fast it takes out what T does
-not use and dT does, and 1/8 becomes 0.145.
+has a derivative, taken by central differences. The filter has to move with dT: held fast it takes out what dT uses
+and T does not.
 X. Lyu, R. G. Xu and N. Kawashima, Phys. Rev. Research 3, 023048 (2021); Z. Y. Xie et al., Phys. Rev. B 86, 045139
 (2012); M. Hauru, C. Delcamp and S. Mizera, Phys. Rev. B 97, 045111 (2018).
 """
@@ -33,11 +33,11 @@ from scipy.sparse.linalg import LinearOperator, eigs
 from kadanoff.lattices.entanglement_filter import Cut, filtered, nearest_rotation
 from kadanoff.lattices.tensors import LocalTensor
 
-__all__ = ["CoarseStep", "LinearisedFlow", "coarse_step", "gauge_aligned", "linearised_flow"]
+__all__ = ["CoarseStep", "LinearisedFlow", "coarse_step", "derivative", "gauge_aligned", "linearised_flow", "turned"]
 
 Array = NDArray[np.float64]
-_FILTER = 5e-5
-_WIDTH = 1e-5
+_FILTER = 1.5e-4  # stronger than loop-tnr's: without an optimised loop, what is left over goes more slowly
+_WIDTH = 1e-5  # of the differences: their error is 1e-10 of it, that of rounding the same
 _GAP = 0.2  # relative distance of two eigenvalues of a squared pair between which a cut may fall
 _LEAST_GAP = 0.12  # the same, for the number of states that there already is
 _ZERO = 1e-14  # share of the largest eigenvalue of a squared pair below which a state is rounding
@@ -133,14 +133,18 @@ def linearised_flow(
     return LinearisedFlow(tensor.name, chi, values, change, lengths)
 
 
-def coarse_step(tensor: Array, chi: int, filter_strength: float = _FILTER, like: CoarseStep | None = None) -> CoarseStep:
+def coarse_step(
+    tensor: Array, chi: int, filter_strength: float = _FILTER, like: CoarseStep | None = None
+) -> CoarseStep:
     """F of a tensor (l, u, r, d), with bases of at most ``chi`` states.
 
     ``like``: the step of a tensor close by, whose numbers of states are kept and whose bases are come closest to.
     """
     fewer = filtered(tensor, tensor, filter_strength, None if like is None else like.cuts)
     a, b = fewer.first, fewer.second
-    outer = _basis(_seen_from_left(a, b) + _seen_from_left(_mirrored(b), _mirrored(a)), chi, like and like.outer, tensor.shape[0])
+    outer = _basis(
+        _seen_from_left(a, b) + _seen_from_left(_mirrored(b), _mirrored(a)), chi, like and like.outer, tensor.shape[0]
+    )
     inner = _basis(_seen_from_left(b, a) + _seen_from_left(_mirrored(a), _mirrored(b)), chi, like and like.inner)
     left, right = _above(a, b, outer, inner), _above(b, a, inner, outer)
     # seen from above and below, the left one of a pair is the upper one

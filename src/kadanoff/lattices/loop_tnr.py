@@ -37,15 +37,18 @@ def steps(tensor: Array, chi: int, strength: float) -> Iterator[tuple[Blocks, Bl
     Arguments:
         tensor: (l, u, r, d), the one a lattice is made of.
         chi: states kept of a bond at most.
-        strength: of the filter before each step.
+        strength: of the filter before each step that has to cut.
 
     Raises:
         ValueError: where a step's tensors vanish.
     """
     first = second = tensor
     while True:
-        fewer = filtered(first, second, strength)
-        pieces, lost = optimised(plaquette(fewer.first, fewer.second), chi)
+        loop = plaquette(first, second)
+        if any(min(a * i, j * b) > chi for a, i, j, b in (one.shape for one in loop)):  # else nothing is cut
+            fewer = filtered(first, second, strength)
+            loop = plaquette(fewer.first, fewer.second)
+        pieces, lost = optimised(loop, chi)
         s1, s2, s3, s4, s5, s6, s7, s8 = pieces
         one = np.einsum("arx,xye,vrb,cyv->abce", s4, s5, s1, s8, optimize=True)
         two = np.einsum("zwa,bqz,ewp,pqc->abce", s7, s6, s2, s3, optimize=True)

@@ -33,7 +33,7 @@ __all__ = ["Scheme", "TensorFlow", "renormalise"]
 
 Array = NDArray[np.float64]
 Scheme = Literal["trg", "btrg", "hotrg", "loop-tnr"]
-_FILTER = 5e-5  # of a norm: weaker lets loops grow with the steps, stronger moves the flow off the critical point
+_FILTER = 3e-5  # of a norm: weaker lets loops grow with the steps, stronger moves the flow off the critical point
 _BOND_WEIGHT = -0.5  # k that leaves the weights of a scale-invariant tensor as they are (Adachi, Okubo and Todo, 2022)
 
 
