@@ -69,7 +69,7 @@ def test_central_differences_are_of_second_order(later):
 
 
 def test_bases_are_turned_back(later):
-    tensor, step = later
+    _, step = later
     random = np.random.default_rng(2)
     n, m = step.tensor.shape[:2]
     scale = np.linalg.norm(step.tensor)

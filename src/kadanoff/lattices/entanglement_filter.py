@@ -6,10 +6,10 @@ on the pair through the Gram matrix G = E^T E alone. Closing the bond again with
     minimise |E Q - E 1|^2 + strength^2 tr G |Q|^2,      Q = (G + strength^2 tr G)^-1 G 1,
 
 changes the plaquette by little, and Q loses what the plaquette does not answer to: it has small singular values where
-the identity has ones, for states of the bond that closed on themselves (corner double lines). Those are cut, the rest is
-shared out to the two tensors of the bond, and the next bond is looked at. M. Hauru, C. Delcamp and S. Mizera, Phys.
-Rev. B 97, 045111 (2018); the aim is that of the filter of S. Yang, Z.-C. Gu and X.-G. Wen, Phys. Rev. Lett. 118, 110504
-(2017).
+the identity has ones, for states of the bond that closed on themselves (corner double lines). Those are cut, the rest
+is shared out to the two tensors of the bond, and the next bond is looked at. M. Hauru, C. Delcamp and S. Mizera, Phys.
+Rev. B 97, 045111 (2018); the aim is that of the filter of S. Yang, Z.-C. Gu and X.-G. Wen, Phys. Rev. Lett. 118,
+110504 (2017).
 """
 
 from __future__ import annotations

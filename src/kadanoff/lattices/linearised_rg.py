@@ -11,10 +11,10 @@ which needs no transfer matrix and no conformal symmetry. F filters the loops of
     T' = Y^T ( U V ) Y,      U = X^T (A over B) W,      V = W^T (B over A) X,
 
 X, W, Y the leading eigenvectors of the squared pairs, seen from their outer, inner and vertical bonds. Eigenvectors
-have free signs, and free bases where values are equal. They are turned so that T' comes closest to T (else T is no fixed
-point however far the flow goes), and those of T + dT so that they come closest to those of T, which makes F smooth: it
-has a derivative, taken by central differences. The filter has to move with dT: held fast it takes out what dT uses
-and T does not.
+have free signs, and free bases where values are equal. They are turned so that T' comes closest to T (else T is no
+fixed point however far the flow goes), and those of T + dT so that they come closest to those of T, which makes F
+smooth: it has a derivative, taken by central differences. The filter has to move with dT: held fast it takes out what
+dT uses and T does not.
 X. Lyu, R. G. Xu and N. Kawashima, Phys. Rev. Research 3, 023048 (2021); Z. Y. Xie et al., Phys. Rev. B 86, 045139
 (2012); M. Hauru, C. Delcamp and S. Mizera, Phys. Rev. B 97, 045111 (2018).
 """
@@ -129,7 +129,7 @@ def linearised_flow(
             if n >= first:
                 values[n] = _leading(derivative(here, step, chi, filter_strength, width), here, count) / scale
         here = there / scale
-    lengths = math.sqrt(tensor.spins) * 2.0 ** np.arange(steps)
+    lengths = np.asarray(math.sqrt(tensor.spins) * 2.0 ** np.arange(steps), dtype=np.float64)
     return LinearisedFlow(tensor.name, chi, values, change, lengths)
 
 

@@ -6,7 +6,8 @@ Four tensors round every fourth plaquette are replaced by eight with one outer l
 
 one S at a time, which is linear least squares. Before that goes the short-range entanglement that closes inside a
 plaquette (corner double lines, which TRG keeps for ever, so that it never comes to a fixed point): see
-`entanglement_filter`. The S then meet on the plaquettes between, four to a new tensor, and make a checkerboard of two kinds, half as many.
+`entanglement_filter`. The S then meet on the plaquettes between, four to a new tensor, and make a checkerboard of two
+kinds, half as many.
 S. Yang, Z.-C. Gu and X.-G. Wen, Phys. Rev. Lett. 118, 110504 (2017).
 """
 

@@ -168,9 +168,9 @@ def _measure(config: TensorRg, run: Run) -> Found:
     potts = None
     if config.potts_chi:
         flow = run.stage("potts", potts_flow, config.potts_chi, steps, seed)
-        few = run.stage("potts-coarser", potts_flow, max(4, 3 * config.potts_chi // 4), steps, seed)
+        coarse_potts = run.stage("potts-coarser", potts_flow, max(4, 3 * config.potts_chi // 4), steps, seed)
         x = flow.dimensions(3)
-        potts = flow, few, dimension_plateau(x[:, :2], x[:, 2])
+        potts = flow, coarse_potts, dimension_plateau(x[:, :2], x[:, 2])
     y = loop.dimensions(3)
     return Found(
         config, main, coarser, dimension_plateau(sector_dimensions(main), main.dimensions(3)[:, 2]),
@@ -357,14 +357,16 @@ def _in_words(found: Found, estimates: dict[str, Reported | Estimate]) -> tuple[
     text = (
         f"BTRG with {config.chi} states gives the free energy at T_c to "
         f"{relative_error(CRITICAL_COUPLING, found.main):.1e} of itself. {critical}"
-        f"{_of_loops(found, estimates)}Off it, {named}. At equal chi BTRG is {ratio.min():.1f} to {ratio.max():.0f} times closer than TRG"
+        f"{_of_loops(found, estimates)}Off it, {named}. "
+        f"At equal chi BTRG is {ratio.min():.1f} to {ratio.max():.0f} times closer than TRG"
         + ("" if better else ", so NOT closer everywhere")
         + f". The plaquette tensor stands for two spins; taken for one it would be off by {trap:.0%}.\n\n"
         "Limits. A cut to finite chi is a relevant perturbation in the end: every plateau stops, and dimensions higher "
         f"than the two lowest stop earlier. The last of the {len(found.main.tensors) - 1} steps at T_c are not at the "
         "critical point any more, which the free energy does not feel: what a step adds is divided by the spins of "
         "its tensors. The spread on a plateau is no bound of its distance from the exact value: a drift slower "
-        "than the tolerance hides in it, which is why the change from fewer states is in the error." + _of_potts(found)
+        "than the tolerance hides in it, and the change from fewer states is added where there was such a run. The "
+        "linearised steps start from tensors that still change: their spread is no bound either." + _of_potts(found)
     )
     return text, better
 
@@ -388,13 +390,13 @@ def _of_loops(found: Found, estimates: dict[str, Reported | Estimate]) -> str:
 
 
 def _of_potts(found: Found) -> str:
-    if found.potts is None or found.potts[2] is None:
+    flow, _, plateau = found.potts or (None, None, None)
+    if flow is None or plateau is None:
         return ""
-    flow, _, plateau = found.potts
     third = flow.dimensions(3)[plateau.first : plateau.last + 1, 2]
     return (
-        f" So it does for the energy of the q = 3 Potts model: {third[0]:.3f} to {third[-1]:.3f} on its plateau, above "
-        "the exact 4/5, with corrections that fall as L^-4/5."
+        f" A drift shows in the energy of the q = 3 Potts model: {third[0]:.3f} to {third[-1]:.3f} on its plateau, "
+        "above the exact 4/5, with corrections that fall as L^-4/5."
     )
 
 
