@@ -192,6 +192,12 @@ def test_conformal_data_of_ising(patch):
     assert flow.dimensions(1, parity=0)[point.plateau.first] == pytest.approx(1, rel=0.02)
 
 
+@pytest.mark.parametrize("chi", [12, 16])
+def test_the_drift_of_trg_is_no_plateau(chi):
+    point = fixed_point(renormalise(ising_tensor(CRITICAL_COUPLING), chi, steps=24, scheme="trg"))
+    assert (point.kind, point.plateau) == ("undecided", None)
+
+
 @pytest.mark.parametrize(("coupling", "kind", "phases"), [(0.40, "disordered", 1), (0.48, "ordered", 2)])
 def test_off_the_critical_point_there_is_no_plateau(coupling, kind, phases):
     point = fixed_point(renormalise(ising_tensor(coupling), 12, steps=24))

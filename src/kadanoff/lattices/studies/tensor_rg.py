@@ -92,7 +92,9 @@ def tensor_rg(config: TensorRg, run: Run) -> Result:
         Verdict(verdict.passed is True and sound, text),
         _data(found),
         {
-            "tower": pictures.tower(found.main, found.plateau, {t: flow for t, (flow, _) in found.off.items()}),
+            "tower": pictures.tower(
+                found.main, found.plateau, found.loop, {t: flow for t, (flow, _) in found.off.items()}
+            ),
             "drift": pictures.drift(found.main, found.loop[0], found.linear, _LINEARISED[0]),
             "error": pictures.error(found.ladder),
             "temperatures": pictures.temperatures(found.scan, config.scan_chi),
