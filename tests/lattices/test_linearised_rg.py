@@ -90,7 +90,7 @@ def test_a_trivial_fixed_point_has_its_volumes_and_nothing_else_that_grows(coupl
 
 
 def test_scaling_dimensions_of_ising():
-    flow = linearised_flow(ising_tensor(CRITICAL_COUPLING), 8, steps=5, first=4, count=6, filter_strength=2e-4)
+    flow = linearised_flow(ising_tensor(CRITICAL_COUPLING), 8, steps=5, first=4, count=5, filter_strength=2e-4)
     assert flow.dimensions(2)[-1] == pytest.approx([1 / 8, 1], rel=0.02)
     assert flow.dimensions(4)[-1, 2:] == pytest.approx(9 / 8, rel=0.03)
     assert np.all(np.isnan(flow.eigenvalues[:4]))

@@ -181,7 +181,7 @@ def gauge_aligned(tensor: Array, target: Array) -> tuple[Array, Array]:
     bases, alternately by polar decomposition.
     """
     n, m = tensor.shape[:2]
-    every = np.einsum("lurd,lurd->lurd", tensor, target)
+    every = tensor * target
     random = np.random.default_rng(0)
     best, signs = -math.inf, (np.ones(n), np.ones(m))
     for start in range(_STARTS):
@@ -198,23 +198,23 @@ def gauge_aligned(tensor: Array, target: Array) -> tuple[Array, Array]:
             best, signs = overlap, (across, down)
     turn_across, turn_down = np.diag(signs[0]), np.diag(signs[1])
     for _ in range(_TURNS):
-        turned = np.einsum("lurd,rR,uU,dD->lURD", tensor, turn_across, turn_down, turn_down, optimize=True)
-        back = np.einsum("lurd,lL,uU,dD->rLUD", tensor, turn_across, turn_down, turn_down, optimize=True)
-        wanted = np.tensordot(turned, target, ([1, 2, 3], [1, 2, 3])) + np.tensordot(
-            back, target, ([1, 2, 3], [0, 1, 3])
-        )
-        new_across = nearest_rotation(wanted)
-        turned = np.einsum("lurd,lL,rR,dD->uLRD", tensor, new_across, new_across, turn_down, optimize=True)
-        back = np.einsum("lurd,lL,rR,uU->dLUR", tensor, new_across, new_across, turn_down, optimize=True)
-        wanted = np.tensordot(turned, target, ([1, 2, 3], [0, 2, 3])) + np.tensordot(
-            back, target, ([1, 2, 3], [0, 1, 2])
-        )
-        new_down = nearest_rotation(wanted)
+        # each bond has two ends: the overlap with one end turned as before, the other one free
+        left = np.einsum("lurd,rR,uU,dD->lURD", tensor, turn_across, turn_down, turn_down, optimize=True)
+        right = np.einsum("lurd,lL,uU,dD->LUrD", tensor, turn_across, turn_down, turn_down, optimize=True)
+        new_across = nearest_rotation(_overlap(left, target, 0) + _overlap(right, target, 2))
+        upper = np.einsum("lurd,lL,rR,dD->LuRD", tensor, new_across, new_across, turn_down, optimize=True)
+        lower = np.einsum("lurd,lL,rR,uU->LURd", tensor, new_across, new_across, turn_down, optimize=True)
+        new_down = nearest_rotation(_overlap(upper, target, 1) + _overlap(lower, target, 3))
         moved = max(float(np.abs(new_across - turn_across).max()), float(np.abs(new_down - turn_down).max()))
         turn_across, turn_down = new_across, new_down
         if moved < 1e-10:
             break
     return turn_across, turn_down
+
+
+def _overlap(tensor: Array, target: Array, leg: int) -> Array:
+    others = [i for i in range(4) if i != leg]
+    return np.asarray(np.tensordot(tensor, target, (others, others)))
 
 
 def _signs(overlaps: Array) -> Array:

@@ -275,8 +275,8 @@ def _conformal(
     numbers = [(float(charges.mean()), float(np.ptp(charges)) / 2)]
     numbers += [(float(plateau.dimensions[i]), float(plateau.half_spread[i])) for _, i, _ in fields]
     method = f"half the spread over the steps {plateau.first} to {plateau.last}"
-    if coarser is not None:
-        few = coarser.dimensions(1 + max(i for _, i, _ in fields))[window].mean(axis=0)
+    few = None if coarser is None else coarser.dimensions(1 + max(i for _, i, _ in fields))[window].mean(axis=0)
+    if coarser is not None and few is not None and np.all(np.isfinite(few)):
         means = [float(coarser.central_charge[window].mean()), *(float(few[i]) for _, i, _ in fields)]
         numbers = [(value, math.hypot(half, value - mean)) for (value, half), mean in zip(numbers, means, strict=True)]
         method += f", and the change from {coarser.chi} states"
