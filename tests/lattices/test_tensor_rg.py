@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.integrate import quad
 from scipy.optimize import brentq
 from scipy.special import logsumexp
@@ -272,6 +274,16 @@ def test_corner_double_lines_are_taken_out_and_trg_keeps_them():
     for kept in (unfiltered, trg):
         assert np.all(np.isfinite(kept.dimensions(2)))
         assert kept.log_partition == pytest.approx(exact, abs=1e-9)
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.integers(2, 3), st.integers(0, 2**32 - 1))
+def test_so_are_any_others(n, seed):
+    corner = np.eye(n) + 0.5 * np.random.default_rng(seed).random((n, n))
+    corner = corner + corner.T
+    flow = renormalise(corner_double_line(corner), n * n, steps=3, scheme="loop-tnr")
+    assert np.all(np.isinf(flow.dimensions(1)[1:]))
+    assert flow.log_partition == pytest.approx(math.log(np.trace(np.linalg.matrix_power(corner, 4))), abs=1e-5)
 
 
 def test_bad_input_is_refused():
