@@ -35,6 +35,8 @@ _PROXIMAL = 1e-13  # weight of staying put, of the largest eigenvalue: direction
 def steps(tensor: Array, chi: int, strength: float) -> Iterator[tuple[Blocks, Blocks, float, float, float]]:
     """After each step: the two tensors of the checkerboard, ln of their common factor, 2, the share discarded.
 
+    The share is that of the filtered loops; what the filter itself changed is not in it.
+
     Arguments:
         tensor: (l, u, r, d), the one a lattice is made of.
         chi: states kept of a bond at most.
