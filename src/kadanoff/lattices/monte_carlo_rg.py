@@ -346,11 +346,13 @@ def _potts_levels(
     if isinstance(configurations, PackedSpins):
         raise ValueError("Potts configurations are an array of states 0 ... q - 1, not packed spins")
     states, here, ratio = np.asarray(configurations), lattice, 1.0
+    measured = tuple(dict.fromkeys(even + odd))
+    symmetric, broken = ([measured.index(operator) for operator in some] for some in (even, odd))
     found = []
     for level in range(count + 1):
-        sums = potts_sums(states, here, even + odd, q).astype(np.float64)
-        magnetic = sums[:, len(even) :] - sums[:, len(even) :].mean(axis=2, keepdims=True)
-        total = sums[:, : len(even)].sum(axis=2)
+        sums = potts_sums(states, here, measured, q).astype(np.float64)
+        magnetic = sums[:, broken] - sums[:, broken].mean(axis=2, keepdims=True)
+        total = sums[:, symmetric].sum(axis=2)
         found.append(LevelSums(here, even + odd, ratio, total, magnetic, _numbers(even, here), 0.0))
         if level < count:
             blocks = lattice_blocks(here, edge)

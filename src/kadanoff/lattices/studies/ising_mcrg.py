@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from concurrent.futures import Executor
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -14,8 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from kadanoff import plotting
 from kadanoff.estimates import Estimate
 from kadanoff.lattices import lattice as lattices
-from kadanoff.lattices.blocking import pack_spins
-from kadanoff.lattices.monte_carlo_rg import SMALLEST, LevelSums, MonteCarloRG, Sector, exponents, join_sums, level_sums
+from kadanoff.lattices.blocking import SpinRule, pack_spins
+from kadanoff.lattices.monte_carlo_rg import SMALLEST, LevelSums, MonteCarloRG, exponents, join_sums, level_sums
+from kadanoff.lattices.operators import even_operators, odd_operators
 from kadanoff.lattices.sampling import sample
 from kadanoff.lattices.tori import LatticeName, torus
 from kadanoff.lattices.tuned_weight import tuned_weights
@@ -23,11 +25,13 @@ from kadanoff.lattices.two_lattice import matched_couplings
 from kadanoff.losses import Ledger, Loss
 from kadanoff.study import Picture, Reported, Result, Run, judge
 
-__all__ = ["IsingMCRG", "allowed", "critical_coupling", "draw_exponents", "draw_sums", "ising_mcrg", "known_exponents"]
+__all__ = ["IsingMCRG", "critical_coupling", "draw_exponents", "draw_sums", "ising_mcrg", "known_exponents"]
 
 _PIECE = 1 << 24  # spins drawn and blocked at once
-_WEIGHED = 600  # configurations by which weights are chosen
-_WEIGHTS = np.arange(0.20, 1.21, 0.05)
+_LEAST = 2000  # configurations, or a piece would spend its time on coming to equilibrium
+_WEIGHTS = np.arange(0.30, 1.01, 0.05)
+_WEIGHED = {"square": (64, 32), "triangular": (72, 24), "honeycomb": (64, 32), "cubic": (32, 16)}
+_WEIGHED_SAMPLES = (2000, 4000)  # on the larger and the smaller lattice by which weights are chosen
 
 
 class IsingMCRG(BaseModel):
@@ -36,18 +40,18 @@ class IsingMCRG(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     lattice: LatticeName = Field("square", description='"square", "triangular", "honeycomb" or "cubic".')
     potts: int = Field(2, ge=2, le=10, description="States of a spin: 2 is the Ising model.")
-    size: int = Field(0, ge=0, description="Cells along an edge; 0: 64 (triangular 72, cubic 32, Potts 128).")
+    size: int = Field(0, ge=0, description="Cells along an edge; 0: 64 (triangular 72, Potts 128).")
     samples: int = Field(
         0,
         ge=0,
-        description="Configurations; 0: 40,000 (triangular and honeycomb 20,000, Potts 4,000, cubic 6,000). A lattice "
+        description="Configurations; 0: 40,000 (triangular and honeycomb 20,000, Potts 4,000, cubic 2,000). A lattice "
         "of half the size gets half as many.",
     )
-    every: int = Field(0, ge=0, description="Swendsen-Wang sweeps between configurations; 0: 8 (Potts 24, cubic 4).")
+    every: int = Field(0, ge=0, description="Swendsen-Wang sweeps between configurations; 0: 8 (Potts 24).")
     coupling: float = Field(0.0, ge=0, description="K = J/kT; 0: the known critical coupling.")
     blockings: int = Field(0, ge=0, description="How often to block; 0: to 8 cells along an edge.")
-    rule: Literal["majority", "weighted", "decimation"] = Field(
-        "majority", description="The block-spin rule (of Potts spins always the plurality)."
+    rule: Literal["default", "majority", "weighted", "decimation"] = Field(
+        "default", description='The block-spin rule; "default": "weighted" for cubic, "majority" for other lattices.'
     )
     weight: float = Field(
         0.0,
@@ -56,13 +60,20 @@ class IsingMCRG(BaseModel):
     )
     weight_odd: float = Field(0.0, ge=0, description="The same for y_h; 0: chosen likewise.")
 
+    @property
+    def spin_rule(self) -> SpinRule:
+        """The rule in use."""
+        if self.rule == "default":
+            return "weighted" if self.lattice == "cubic" and self.potts == 2 else "majority"
+        return self.rule
+
     @model_validator(mode="after")
     def _one_rule(self) -> IsingMCRG:
-        if (self.weight or self.weight_odd) and self.rule != "weighted":
+        if (self.weight or self.weight_odd) and self.spin_rule != "weighted":
             raise ValueError('a weight belongs to the rule "weighted"')
         if bool(self.weight) != bool(self.weight_odd):
             raise ValueError("give both weights, for y_t and y_h, or none")
-        if self.potts > 2 and self.rule != "majority":
+        if self.potts > 2 and self.spin_rule != "majority":
             raise ValueError("Potts spins are blocked by plurality only")
         return self
 
@@ -106,11 +117,12 @@ def draw_sums(
     coupling: float,
     samples: int,
     seed: int,
-    weight: float,
+    weights: tuple[float, float],
     executor: Executor | None = None,
-) -> list[LevelSums]:
-    """Draw configurations at one coupling and measure the operators of every level."""
-    lattice = getattr(lattices, config.lattice)(size)
+) -> tuple[list[LevelSums], list[LevelSums]]:
+    """Draw configurations at one coupling and measure the operators of every level, blocked for the even and for the
+    odd sector: with one rule the same sums twice, with two weights each its own operators."""
+    lattice, grid = getattr(lattices, config.lattice)(size), torus(config.lattice, size)
     model: Literal["ising", "potts"] = "potts" if config.potts > 2 else "ising"
     drawn = sample(
         lattice,
@@ -122,21 +134,31 @@ def draw_sums(
         algorithm="swendsen-wang",
         every=config.every,
         executor=executor,
-    )
-    return level_sums(
-        drawn.configurations,
-        torus(config.lattice, size),
-        q=config.potts,
-        seed=seed,
-        rule=config.rule,
-        weight=weight or None,
+    ).configurations
+    even, odd = even_operators(config.lattice), odd_operators(config.lattice)
+    if weights[0] == weights[1]:
+        weight = weights[0] or None
+        sums = level_sums(drawn, grid, q=config.potts, seed=seed, rule=config.spin_rule, weight=weight)
+        return sums, sums
+    spins = pack_spins(drawn)
+    return (
+        level_sums(spins, grid, seed=seed, rule="weighted", weight=weights[0], odd=odd[:1]),
+        level_sums(spins, grid, seed=seed, rule="weighted", weight=weights[1], even=even[:1]),
     )
 
 
-def choose_weights(name: LatticeName, size: int, coupling: float, seed: int) -> tuple[float, float]:
+def choose_weights(
+    name: LatticeName, coupling: float, seed: int, executor: Executor | None = None
+) -> tuple[float, float]:
     """Weights for the even and the odd sector, from samples of their own and before any exponent is known."""
-    drawn = sample(getattr(lattices, name)(size), coupling, samples=_WEIGHED, algorithm="swendsen-wang", seed=seed)
-    even, odd, _ = tuned_weights(pack_spins(drawn.configurations), torus(name, size), _WEIGHTS, seed=seed)
+    packed = []
+    for number, (size, samples) in enumerate(zip(_WEIGHED[name], _WEIGHED_SAMPLES, strict=True)):
+        drawn = sample(
+            getattr(lattices, name)(size), coupling, samples=samples, algorithm="swendsen-wang", every=8,
+            seed=seed + number, executor=executor,
+        )  # fmt: skip
+        packed.append((pack_spins(drawn.configurations), torus(name, size)))
+    even, odd, _ = tuned_weights(packed[0], packed[1], _WEIGHTS, seed=seed)
     return even, odd
 
 
@@ -150,52 +172,59 @@ def ising_mcrg(config: IsingMCRG, run: Run) -> Result:
         raise ValueError(
             f"no critical coupling is known for q = {config.potts} on the {config.lattice} lattice: set one"
         )
-    weight, weight_odd = config.weight, config.weight_odd
-    if config.rule == "weighted" and not weight:
-        weight, weight_odd = run.stage("weights", choose_weights, config.lattice, size, coupling, run.seed + 5000)
-    large = _drawn(config, run, "large", size, coupling, weight)
-    odd = large if weight_odd == weight else _drawn(config, run, "odd", size, coupling, weight_odd)
-    found = exponents(_first(large, config.blockings))
-    found_odd = found if odd is large else exponents(_first(odd, config.blockings))
-    small = None
-    if found.fate == "critical" and large[-1].ratio == 2.0 and size % 2 == 0 and len(large) > 2:
-        small = _drawn(config, run, "half", size // 2, coupling, weight)
-    half = None if small is None else exponents(small)
+    weights = config.weight, config.weight_odd
+    if config.spin_rule == "weighted" and not config.weight:
+        weights = run.stage("weights", choose_weights, config.lattice, coupling, run.seed + 5000, run.executor)
+    large = _drawn(config, run, "large", size, coupling, weights)
+    found = _both(_first(large[0], config.blockings), _first(large[1], config.blockings))
+    small = half = None
+    if found.fate == "critical" and large[0][-1].ratio == 2.0 and size % 2 == 0 and len(large[0]) > 2:
+        small = _drawn(config, run, "half", size // 2, coupling, weights)
+        half = _both(*small)
     half = half if half is not None and half.fate == "critical" else None
     known = known_exponents(config.lattice, config.potts)
     estimates: dict[str, Reported | Estimate] = {}
     ledger = Ledger()
-    for name, result in (("y_t", found), ("y_h", found_odd)):
-        _report(estimates, ledger, name, result, half if result is found else None, known)
+    for name in ("y_t", "y_h"):
+        _report(estimates, ledger, name, found, half, known)
     if small is not None:
-        matched = matched_couplings(large, small, coupling)
-        moved = matched[-1].minus(matched[-2]).value
         estimates["critical_coupling"] = Reported(
-            matched[-1],
+            matched_couplings(large[0], small[0], coupling)[-1],
             critical_coupling(config.lattice, config.potts),
-            tolerance=4.0 * (matched[-1].error or 0.0) + abs(moved),
+            reference_error=5e-9 if config.lattice == "cubic" else None,
             source="exact in two dimensions; Ferrenberg, Xu and Landau (2018) in three",
         )
-    text = _text(config, size, coupling, found, found_odd, half)
-    if config.rule == "weighted":
+    text = _text(config, size, coupling, found, half)
+    if config.spin_rule == "weighted":
         chosen = "as given" if config.weight else "chosen where correlations change least from level to level"
-        text = f"Weights w = {weight:.3g} for y_t and {weight_odd:.3g} for y_h, {chosen}.\n\n{text}"
+        text = f"Weights w = {weights[0]:.3g} for y_t and {weights[1]:.3g} for y_h, {chosen}.\n\n{text}"
     pictures = {}
     if found.fate == "critical":
-        pictures["exponents"] = draw_exponents({config.lattice: (found, found_odd)}, known)
+        pictures["exponents"] = draw_exponents({config.lattice: found}, known)
     return Result(
-        estimates, ledger, judge(estimates, ledger, text), _data(found, found_odd), pictures,
+        estimates, ledger, judge(estimates, ledger, text), _data(found), pictures,
         files={"exponents.txt": found.table() + "\n"},
         cite=[
             "R. H. Swendsen, Monte Carlo renormalization group, Physical Review Letters 42, 859 (1979)",
             "G. S. Pawley, R. H. Swendsen, D. J. Wallace and K. G. Wilson, Physical Review B 29, 4030 (1984)",
+            *(
+                ["D. Ron, A. Brandt and R. H. Swendsen, Physical Review E 95, 053305 (2017)"]
+                if config.spin_rule == "weighted"
+                else []
+            ),
         ],
     )  # fmt: skip
 
 
+def _both(even: list[LevelSums], odd: list[LevelSums]) -> MonteCarloRG:
+    """The even sector of one pyramid and the odd one of another."""
+    found = exponents(even)
+    return found if odd is even else replace(found, odd=exponents(odd).odd)
+
+
 def _filled_in(config: IsingMCRG) -> IsingMCRG:
     size, samples, every = {
-        "square": (64, 40_000, 8), "triangular": (72, 20_000, 8), "honeycomb": (64, 20_000, 8), "cubic": (32, 6_000, 4),
+        "square": (64, 40_000, 8), "triangular": (72, 20_000, 8), "honeycomb": (64, 20_000, 8), "cubic": (64, 2_000, 8),
     }[config.lattice]  # fmt: skip
     if config.potts > 2:
         size, samples, every = 128, 4_000, 24
@@ -203,21 +232,21 @@ def _filled_in(config: IsingMCRG) -> IsingMCRG:
     return config.model_copy(update=update)
 
 
-def _drawn(config: IsingMCRG, run: Run, name: str, size: int, coupling: float, weight: float) -> list[LevelSums]:
+def _drawn(
+    config: IsingMCRG, run: Run, name: str, size: int, coupling: float, weights: tuple[float, float]
+) -> tuple[list[LevelSums], list[LevelSums]]:
     """All samples in pieces that fit into memory, each a stage; the pieces do not depend on the number of workers."""
     samples = config.samples // 2 if name == "half" else config.samples
     spins = math.prod(getattr(lattices, config.lattice)(size).shape)
-    share = min(samples, max(500, _PIECE // spins))
+    share = min(samples, max(_LEAST, _PIECE // spins))
     pieces = [min(share, samples - start) for start in range(0, samples, share)]
-    offset = 1000 * ["large", "odd", "half"].index(name)
-    return join_sums(
-        [
-            run.stage(
-                f"{name}-{k}", draw_sums, config, size, coupling, count, run.seed + offset + k, weight, run.executor
-            )
-            for k, count in enumerate(pieces)
-        ]
-    )
+    offset = 1000 * ["large", "half"].index(name)
+    drawn = [
+        run.stage(f"{name}-{k}", draw_sums, config, size, coupling, count, run.seed + offset + k, weights, run.executor)
+        for k, count in enumerate(pieces)
+    ]
+    even = join_sums([part[0] for part in drawn])
+    return even, even if weights[0] == weights[1] else join_sums([part[1] for part in drawn])
 
 
 def _first(sums: list[LevelSums], blockings: int) -> list[LevelSums]:
@@ -237,12 +266,12 @@ def _report(
         if result.fate == "critical":
             entry = sector.estimate(k)
             reason = "" if entry else "the leading eigenvalue is not real and positive: too few samples"
-        reference = error = tolerance = None
+        reference = error = None
         source = ""
         if k == last and known is not None and entry is not None:
             reference, error = getattr(known, name), getattr(known, f"{name}_error")
-            tolerance, source = allowed(sector, entry), known.source
-        estimates[f"{name}.level{k + 1}"] = Reported(entry, reference, error, tolerance, source, reason)
+            source = known.source
+        estimates[f"{name}.level{k + 1}"] = Reported(entry, reference, error, None, source, reason)
     if result.fate != "critical":
         return
     whole, shorter = sector.estimate(last), sector.difference((last, -1), (last, -2))
@@ -255,16 +284,7 @@ def _report(
             ledger.add(Loss(f"{name}, half the size", wide, narrow, wide.minus(narrow)))
 
 
-def allowed(sector: Sector, entry: Estimate) -> float:
-    """Four standard errors, and the last change: what a sequence that at least halves its distance has still to go."""
-    last = len(sector.values) - 1
-    moved = sector.difference((last, -1), (last - 1, -1)) if last else None
-    return 4.0 * (entry.error or 0.0) + (abs(moved.value) if moved else 0.0)
-
-
-def _text(
-    config: IsingMCRG, size: int, coupling: float, found: MonteCarloRG, odd: MonteCarloRG, half: MonteCarloRG | None
-) -> str:
+def _text(config: IsingMCRG, size: int, coupling: float, found: MonteCarloRG, half: MonteCarloRG | None) -> str:
     spins = "Ising spins" if config.potts == 2 else f"Potts spins with q = {config.potts}"
     text = [
         f"{config.samples} configurations of {spins} on a {config.lattice} lattice of {size} cells along "
@@ -272,7 +292,7 @@ def _text(
         f"{coupling:.6g}, {config.every} sweeps apart, {found.bins} bins; a correlation time of "
         f"{found.correlation_time:.3g} samples."
     ]
-    text.append(found.verdict() if odd is found else f"Even: {found.verdict()} Odd: {odd.verdict()}")
+    text.append(found.verdict())
     if half is not None:
         k = min(len(found.even.values), len(half.even.values)) - 1
         parts = []
@@ -291,18 +311,17 @@ def _text(
             )
     text.append(
         "Limits: error bars are statistical. What operators outside the set, blockings not made and the last lattice's "
-        "own size would change is not in them; the comparisons above are the only handle on it. The allowed distance "
-        "from the reference is four standard errors and the change made by the last blocking (of K_c: by "
-        "the last match)."
+        "own size would change is not in them; the comparisons above are the only handle on it. A reference is "
+        "judged by four standard errors and nothing else."
     )
     return "\n\n".join(text)
 
 
-def _data(found: MonteCarloRG, odd: MonteCarloRG) -> xarray.Dataset:
+def _data(found: MonteCarloRG) -> xarray.Dataset:
     one = {"units": "1"}
     levels = np.arange(1, len(found.even.values) + 1)  # none off criticality
     variables: dict[str, tuple[tuple[str, ...], NDArray[np.float64], dict[str, str]]] = {}
-    for name, sector, axis in (("y_t", found.even, "even_operators"), ("y_h", odd.odd, "odd_operators")):
+    for name, sector, axis in (("y_t", found.even, "even_operators"), ("y_h", found.odd, "odd_operators")):
         variables[name] = (("blocking", axis), sector.values, {**one, "long_name": f"{name}, first n operators"})
         variables[f"{name}_error"] = (("blocking", axis), sector.errors, one)
         pairs = np.stack([sector.eigenvalues.real, sector.eigenvalues.imag], axis=-1)
@@ -314,19 +333,18 @@ def _data(found: MonteCarloRG, odd: MonteCarloRG) -> xarray.Dataset:
         {
             "blocking": ("blocking", levels, one),
             "even_operators": [operator.name for operator in found.even.operators],
-            "odd_operators": [operator.name for operator in odd.odd.operators],
+            "odd_operators": [operator.name for operator in found.odd.operators],
             "part": ["real", "imaginary"],
             "length": ("level", found.lengths, {"units": "cells"}),
         },
     )
 
 
-def draw_exponents(results: dict[str, tuple[MonteCarloRG, MonteCarloRG]], known: Known | None) -> Picture:
+def draw_exponents(results: dict[str, MonteCarloRG], known: Known | None) -> Picture:
     """Exponents against the width of the lattice that was blocked, with the exact line; a colour a lattice."""
     drawing, axes = plotting.figure(2)
     for axis, name in zip(axes, ("y_t", "y_h"), strict=True):
-        for (label, (even, odd)), colour in zip(results.items(), plotting.COLOURS, strict=False):
-            result = even if name == "y_t" else odd
+        for (label, result), colour in zip(results.items(), plotting.COLOURS, strict=False):
             sector = result.even if name == "y_t" else result.odd
             widths, values, errors = np.array(result.lengths[:-1]), sector.values[:, -1], sector.errors[:, -1]
             good = np.isfinite(values) & np.isfinite(errors)
@@ -334,7 +352,7 @@ def draw_exponents(results: dict[str, tuple[MonteCarloRG, MonteCarloRG]], known:
         if known is not None:
             axis.axhline(getattr(known, name), color=plotting.BLACK, linewidth=0.9, linestyle="--")
         axis.set_xscale("log", base=2)
-        widest = max(result.lengths[0] for result, _ in results.values())
+        widest = max(result.lengths[0] for result in results.values())
         axis.set_xlim(1.1 * widest, SMALLEST)
         axis.set_xlabel(plotting.label("width before the blocking", "cells"))
         axis.set_ylabel(f"${name}$")

@@ -20,7 +20,7 @@ from kadanoff.lattices.couplings import Couplings, fit_couplings
 from kadanoff.lattices.lattice import honeycomb, square, triangular
 from kadanoff.lattices.monte_carlo_rg import LevelSums, MonteCarloRG, exponents, level_sums
 from kadanoff.lattices.sampling import sample
-from kadanoff.lattices.studies.ising_mcrg import allowed, critical_coupling, draw_exponents, known_exponents
+from kadanoff.lattices.studies.ising_mcrg import critical_coupling, draw_exponents, known_exponents
 from kadanoff.lattices.tori import torus
 from kadanoff.losses import Ledger, Loss
 from kadanoff.study import Picture, Reported, Result, Run, judge
@@ -141,7 +141,7 @@ def rg_flow(config: RGFlow, run: Run) -> Result:
             "flow": _draw_flow(flows, point),
             "universality": draw_exponents(
                 {
-                    name: (found[key], found[key])
+                    name: found[key]
                     for name, key in (
                         ("square", "critical"), ("square, second neighbours", "second_critical"),
                         ("triangular", "triangular"), ("honeycomb", "honeycomb"),
@@ -189,9 +189,7 @@ def _estimates(
                     None, getattr(exact, exponent), reason="not real: too few samples"
                 )
             else:
-                estimates[f"{name}.{exponent}"] = Reported(
-                    last, getattr(exact, exponent), tolerance=allowed(sector, last), source=exact.source
-                )
+                estimates[f"{name}.{exponent}"] = Reported(last, getattr(exact, exponent), source=exact.source)
     first = found["decimation"].odd.estimate(0, 1)
     estimates["decimation.y_h"] = Reported(
         first, 2.0, tolerance=0.01, source="one spin of four kept: y_h = d", reason="" if first else "not real"
@@ -239,8 +237,7 @@ def _text(flows: dict[str, Start], found: dict[str, MonteCarloRG], point: FixedP
     lines.append(
         "Limits: fitted couplings, and the place of the fixed point, depend on which operators the fit is allowed; "
         "exponents do not. Deep in the ordered phase nearly all spins are alike, and the flow is drawn "
-        "only as far as a "
-        "fit exists. Exponents are allowed four standard errors and the change made by the last blocking."
+        "only as far as a fit exists."
     )
     return "\n\n".join(lines)
 
