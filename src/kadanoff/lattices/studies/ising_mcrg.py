@@ -49,7 +49,7 @@ class IsingMCRG(BaseModel):
     )
     every: int = Field(0, ge=0, description="Swendsen-Wang sweeps between configurations; 0: 8 (Potts 24).")
     coupling: float = Field(0.0, ge=0, description="K = J/kT; 0: the known critical coupling.")
-    blockings: int = Field(0, ge=0, description="How often to block; 0: to 8 cells along an edge.")
+    blockings: int = Field(0, ge=0, description="How often to block; 0: to 8 cells along an edge (Potts 16).")
     rule: Literal["default", "majority", "weighted", "decimation"] = Field(
         "default", description='The block-spin rule; "default": "weighted" for cubic, "majority" for other lattices.'
     )
@@ -118,6 +118,7 @@ def draw_sums(
     samples: int,
     seed: int,
     weights: tuple[float, float],
+    levels: int | None = None,
     executor: Executor | None = None,
 ) -> tuple[list[LevelSums], list[LevelSums]]:
     """Draw configurations at one coupling and measure the operators of every level, blocked for the even and for the
@@ -138,12 +139,12 @@ def draw_sums(
     even, odd = even_operators(config.lattice), odd_operators(config.lattice)
     if weights[0] == weights[1]:
         weight = weights[0] or None
-        sums = level_sums(drawn, grid, q=config.potts, seed=seed, rule=config.spin_rule, weight=weight)
+        sums = level_sums(drawn, grid, levels=levels, q=config.potts, seed=seed, rule=config.spin_rule, weight=weight)
         return sums, sums
     spins = pack_spins(drawn)
     return (
-        level_sums(spins, grid, seed=seed, rule="weighted", weight=weights[0], odd=odd[:1]),
-        level_sums(spins, grid, seed=seed, rule="weighted", weight=weights[1], even=even[:1]),
+        level_sums(spins, grid, levels=levels, seed=seed, rule="weighted", weight=weights[0], odd=odd[:1]),
+        level_sums(spins, grid, levels=levels, seed=seed, rule="weighted", weight=weights[1], even=even[:1]),
     )
 
 
@@ -176,7 +177,7 @@ def ising_mcrg(config: IsingMCRG, run: Run) -> Result:
     if config.spin_rule == "weighted" and not config.weight:
         weights = run.stage("weights", choose_weights, config.lattice, coupling, run.seed + 5000, run.executor)
     large = _drawn(config, run, "large", size, coupling, weights)
-    found = _both(_first(large[0], config.blockings), _first(large[1], config.blockings))
+    found = _both(*large)
     small = half = None
     if found.fate == "critical" and large[0][-1].ratio == 2.0 and size % 2 == 0 and len(large[0]) > 2:
         small = _drawn(config, run, "half", size // 2, coupling, weights)
@@ -237,22 +238,20 @@ def _drawn(
 ) -> tuple[list[LevelSums], list[LevelSums]]:
     """All samples in pieces that fit into memory, each a stage; the pieces do not depend on the number of workers."""
     samples = config.samples // 2 if name == "half" else config.samples
+    levels = (config.blockings - 1 if name == "half" else config.blockings) or None
     spins = math.prod(getattr(lattices, config.lattice)(size).shape)
     share = min(samples, max(_LEAST, _PIECE // spins))
     pieces = [min(share, samples - start) for start in range(0, samples, share)]
     offset = 1000 * ["large", "half"].index(name)
     drawn = [
-        run.stage(f"{name}-{k}", draw_sums, config, size, coupling, count, run.seed + offset + k, weights, run.executor)
+        run.stage(
+            f"{name}-{k}", draw_sums, config, size, coupling, count, run.seed + offset + k, weights, levels,
+            run.executor,
+        )
         for k, count in enumerate(pieces)
-    ]
+    ]  # fmt: skip
     even = join_sums([part[0] for part in drawn])
     return even, even if weights[0] == weights[1] else join_sums([part[1] for part in drawn])
-
-
-def _first(sums: list[LevelSums], blockings: int) -> list[LevelSums]:
-    if blockings >= len(sums):
-        raise ValueError(f"blockings: {blockings} asked for, {len(sums) - 1} leave 8 cells along an edge")
-    return sums[: blockings + 1] if blockings else sums
 
 
 def _report(
