@@ -61,6 +61,9 @@ def test_settings_that_make_no_sense_are_refused():
         IsingMCRG(rule="weighted", weight=0.4)
     with pytest.raises(ValidationError, match="plurality"):
         IsingMCRG(potts=3, rule="decimation")
+    assert IsingMCRG(lattice="cubic").spin_rule == "weighted"
+    assert IsingMCRG(lattice="cubic", rule="majority").spin_rule == "majority"
+    assert IsingMCRG(lattice="cubic", potts=3).spin_rule == IsingMCRG().spin_rule == "majority"
     with pytest.raises(ValueError, match="no critical coupling"):
         ising_mcrg(IsingMCRG(potts=3, lattice="triangular"), Run())
     assert critical_coupling("triangular") == pytest.approx(0.274653072, abs=1e-9)
@@ -85,6 +88,28 @@ def test_blocks_study_bounds_the_exact_entropy():
     assert all(to_svg(picture.figure) for picture in result.pictures.values())
     with pytest.raises(ValueError, match="cannot be blocked"):
         ising_blocks(IsingBlocks(size=72, levels=4), Run())
+
+
+@pytest.mark.slow
+def test_potts_spins_of_three_states_have_exponents_of_their_own():
+    found = ising_mcrg(IsingMCRG(potts=3, samples=8000), Run(seed=1))
+    assert broken(found) == []
+    y_t, y_h = found.reported["y_t.level3"], found.reported["y_h.level3"]
+    assert y_t.error < 0.01 * 6 / 5
+    assert abs(y_t.value - 6 / 5) < 0.03 * 6 / 5
+    assert abs(y_h.value - 28 / 15) < 0.005 * 28 / 15
+    assert abs(y_t.value - 1.0) > 10 * y_t.error  # those of Ising spins they are not
+
+
+@pytest.mark.slow
+def test_cubic_exponents_by_weights_chosen_beforehand():
+    found = ising_mcrg(IsingMCRG(lattice="cubic"), Run(seed=1))
+    assert broken(found) == []
+    y_t, y_h = found.reported["y_t.level3"], found.reported["y_h.level3"]
+    assert y_t.error < 0.02
+    assert abs(y_t.value - 1.5875) < 0.02
+    assert y_h.error < 0.006
+    assert abs(y_h.value - 2.4818) < 0.006
 
 
 @pytest.mark.slow
@@ -119,8 +144,13 @@ def test_a_wrong_temperature_or_order_of_sites_is_told(tmp_path, spins):
     assert broken(wrong) == ["K_nn.level0"]
     order = np.random.default_rng(1).permutation(1024)
     np.save(tmp_path / "mixed.npy", spins.reshape(-1, 1024)[:, order].reshape(spins.shape))
-    mixed = mcrg(MCRG(configurations=tmp_path / "mixed.npy", temperature=1 / CRITICAL), Run())
-    assert not mixed.verdict.passed
+    with pytest.raises(ValueError, match="not in the order of a square lattice"):
+        mcrg(MCRG(configurations=tmp_path / "mixed.npy"), Run())
+    # samples in another order than time's: here by energy
+    energy = (spins * (np.roll(spins, 1, 1) + np.roll(spins, 1, 2))).sum(axis=(1, 2))
+    np.save(tmp_path / "sorted.npy", spins[np.argsort(energy)])
+    with pytest.raises(ValueError, match="not in equilibrium"):
+        mcrg(MCRG(configurations=tmp_path / "sorted.npy"), Run())
 
 
 def test_too_few_and_impossible_spins_are_refused(tmp_path, spins):

@@ -61,6 +61,7 @@ BIN = 10.0
 _FEWEST, _MOST_BINS = 20, 64
 _SIGMAS = 4.0
 _DISORDERED, _ORDERED = 0.25, 0.95
+_FALL = 0.05  # of the correlation with distance, within the reach of the operators; at criticality it is 0.2 and more
 
 
 @dataclass(frozen=True, eq=False)
@@ -320,7 +321,7 @@ def exponents(sums: list[LevelSums], *, bins: int | None = None) -> MonteCarloRG
 
     Raises:
         ValueError: for too few samples (with the number needed), for samples that still drift, for spins that never
-            change.
+            change, and for sites in another order than the lattice's: distant spins correlate as neighbours do.
     """
     tau = _slowest(sums)
     samples = len(sums[0].even)
@@ -337,6 +338,8 @@ def exponents(sums: list[LevelSums], *, bins: int | None = None) -> MonteCarloRG
     even_names, odd_names = sums[0].operators[:width], sums[0].operators[width:]
     order, correlations = _order(sums[0]), tuple(_correlation(level, number) for level in sums)
     fate = _fate(order, correlations[0])
+    if fate == "critical":
+        _require_places(sums[0])
     pairs = list(itertools.pairwise(sums)) if fate == "critical" else []
     even = _sector(even_names, [(a.even[:, :, None], b.even[:, :, None], b.ratio) for a, b in pairs], number, True)
     odd = _sector(odd_names, [(a.odd, b.odd, b.ratio) for a, b in pairs], number, False)
@@ -479,6 +482,21 @@ def _correlation(level: LevelSums, bins: int) -> Estimate:
     if (q := level.odd.shape[2]) > 1:
         parts = (q * parts - 1) / (q - 1)
     return Estimate(float(parts.mean()), float(parts.std(ddof=1) / math.sqrt(bins)), bins, "", "bins")
+
+
+def _require_places(level: LevelSums) -> None:
+    """Refuse critical spins whose correlations do not fall with distance."""
+    pairs = [a for a in range(level.even.shape[1]) if len(level.operators[a].places) == 2]
+    values = level.even[:, pairs].mean(axis=0) / level.even_clusters[pairs]
+    if (q := level.odd.shape[2]) > 1:
+        values = (q * values - 1) / (q - 1)
+    if len(pairs) > 1 and np.ptp(values) < _FALL * np.abs(values).max():
+        raise ValueError(
+            f"neighbours correlate by {values[0]:.3g} and more distant pairs by {values[1:].min():.3g} to "
+            f"{values[1:].max():.3g}: correlations do not fall with distance, so that the sites are not in the order "
+            f"of a {level.lattice.name} lattice; give configurations (samples, "
+            f"{', '.join(map(str, level.lattice.shape))}) with neighbouring sites side by side"
+        )
 
 
 def _order(level: LevelSums) -> float:

@@ -27,7 +27,7 @@ from kadanoff.study import Picture, Reported, Result, Run, judge
 
 __all__ = ["IsingMCRG", "critical_coupling", "draw_exponents", "draw_sums", "ising_mcrg", "known_exponents"]
 
-_PIECE = 1 << 24  # spins drawn and blocked at once
+_PIECE = 1 << 26  # spins drawn and blocked at once
 _LEAST = 2000  # configurations, or a piece would spend its time on coming to equilibrium
 _WEIGHTS = np.arange(0.30, 1.01, 0.05)
 _WEIGHED = {"square": (64, 32), "triangular": (72, 24), "honeycomb": (64, 32), "cubic": (32, 16)}
