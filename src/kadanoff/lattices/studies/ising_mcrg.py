@@ -238,7 +238,7 @@ def _drawn(
 ) -> tuple[list[LevelSums], list[LevelSums]]:
     """All samples in pieces that fit into memory, each a stage; the pieces do not depend on the number of workers."""
     samples = config.samples // 2 if name == "half" else config.samples
-    levels = (config.blockings - 1 if name == "half" else config.blockings) or None
+    levels = config.blockings - (name == "half") if config.blockings else None
     spins = math.prod(getattr(lattices, config.lattice)(size).shape)
     share = min(samples, max(_LEAST, _PIECE // spins))
     pieces = [min(share, samples - start) for start in range(0, samples, share)]
