@@ -203,8 +203,8 @@ def test_other_lattices_flow_to_the_same_exponents(name):
 
 @pytest.mark.slow
 def test_a_large_lattice_gives_both_exponents_to_two_thousandths():
-    # the third blocking, 64 -> 32: two have rid the spins of their lattice, and three more are left before its width
-    # is felt. Every second sweep: what a blocking forgets is new far sooner than the energy is
+    # the third blocking, 64 -> 32: two have rid the spins of their lattice, and its width is not felt yet.
+    # Every second sweep: what a blocking forgets is new far sooner than the energy is
     drawn = (
         sample(
             square(256), CRITICAL, samples=8000, algorithm="swendsen-wang", every=2, equilibration=256, seed=seed
