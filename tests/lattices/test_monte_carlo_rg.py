@@ -185,20 +185,20 @@ def test_complex_eigenvalues_are_reported_and_never_made_real():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["triangular", "honeycomb"])
 def test_other_lattices_flow_to_the_same_exponents(name):
-    size, lattice, coupling = {
-        "triangular": (72, triangular(72), math.log(3) / 4),
-        "honeycomb": (64, honeycomb(64), math.acosh(2) / 2),
+    size, lattice, coupling, samples = {
+        "triangular": (216, triangular(216), math.log(3) / 4, 3000),
+        "honeycomb": (128, honeycomb(128), math.acosh(2) / 2, 5000),
     }[name]
     drawn = (
-        sample(lattice, coupling, samples=10_000, algorithm="swendsen-wang", every=4, seed=seed).configurations
-        for seed in range(4)
+        sample(lattice, coupling, samples=samples, algorithm="swendsen-wang", every=4, seed=seed).configurations
+        for seed in range(2)
     )
     parts = [level_sums(spins, torus(name, size), seed=seed) for seed, spins in enumerate(drawn)]
     found = exponents(join_sums(parts))
     for sector, exact in ((found.even, 1.0), (found.odd, 15 / 8)):
         entry = sector.estimate(len(sector.values) - 1)
         assert abs(entry.value - exact) < 4 * entry.error
-        assert entry.error < (0.015 if exact == 1 else 0.001)
+        assert entry.error < (0.025 if exact == 1 else 0.002)
 
 
 @pytest.mark.slow

@@ -40,14 +40,16 @@ class IsingMCRG(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     lattice: LatticeName = Field("square", description='"square", "triangular", "honeycomb" or "cubic".')
     potts: int = Field(2, ge=2, le=10, description="States of a spin: 2 is the Ising model.")
-    size: int = Field(0, ge=0, description="Cells along an edge; 0: 64 (triangular 72, Potts 128).")
+    size: int = Field(0, ge=0, description="Cells along an edge; 0: 64 (triangular 216; honeycomb, Potts 128).")
     samples: int = Field(
         0,
         ge=0,
-        description="Configurations; 0: 40,000 (triangular and honeycomb 20,000, Potts 4,000, cubic 2,000). A lattice "
+        description="Configurations; 0: 40,000 (honeycomb 10,000, triangular 6,000, Potts 4,000, cubic 2,000). A lattice "
         "of half the size gets half as many.",
     )
-    every: int = Field(0, ge=0, description="Swendsen-Wang sweeps between configurations; 0: 8 (Potts 24).")
+    every: int = Field(
+        0, ge=0, description="Swendsen-Wang sweeps between configurations; 0: 8 (triangular and honeycomb 4, Potts 24)."
+    )
     coupling: float = Field(0.0, ge=0, description="K = J/kT; 0: the known critical coupling.")
     blockings: int = Field(0, ge=0, description="How often to block; 0: to 8 cells along an edge (Potts 16).")
     rule: Literal["default", "majority", "weighted", "decimation"] = Field(
@@ -230,7 +232,7 @@ def _both(even: list[LevelSums], odd: list[LevelSums]) -> MonteCarloRG:
 
 def _filled_in(config: IsingMCRG) -> IsingMCRG:
     size, samples, every = {
-        "square": (64, 40_000, 8), "triangular": (72, 20_000, 8), "honeycomb": (64, 20_000, 8), "cubic": (64, 2_000, 8),
+        "square": (64, 40_000, 8), "triangular": (216, 6_000, 4), "honeycomb": (128, 10_000, 4), "cubic": (64, 2_000, 8),
     }[config.lattice]  # fmt: skip
     if config.potts > 2:
         size, samples, every = 128, 4_000, 24

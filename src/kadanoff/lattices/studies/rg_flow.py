@@ -18,7 +18,7 @@ from kadanoff.lattices.blocking import pack_spins, pyramid
 from kadanoff.lattices.coupling_fixed_point import FixedPoint, critical_tangent, fixed_point
 from kadanoff.lattices.couplings import Couplings, fit_couplings
 from kadanoff.lattices.lattice import honeycomb, square, triangular
-from kadanoff.lattices.monte_carlo_rg import LevelSums, MonteCarloRG, exponents, level_sums
+from kadanoff.lattices.monte_carlo_rg import LevelSums, MonteCarloRG, Sector, exponents, level_sums
 from kadanoff.lattices.sampling import sample
 from kadanoff.lattices.studies.ising_mcrg import critical_coupling, draw_exponents, known_exponents
 from kadanoff.lattices.tori import torus
@@ -189,7 +189,9 @@ def _estimates(
                     None, getattr(exact, exponent), reason="not real: too few samples"
                 )
             else:
-                estimates[f"{name}.{exponent}"] = Reported(last, getattr(exact, exponent), source=exact.source)
+                estimates[f"{name}.{exponent}"] = Reported(
+                    last, getattr(exact, exponent), tolerance=_allowed(sector, last), source=exact.source
+                )
     first = found["decimation"].odd.estimate(0, 1)
     estimates["decimation.y_h"] = Reported(
         first, 2.0, tolerance=0.01, source="one spin of four kept: y_h = d", reason="" if first else "not real"
@@ -237,9 +239,17 @@ def _text(flows: dict[str, Start], found: dict[str, MonteCarloRG], point: FixedP
     lines.append(
         "Limits: fitted couplings, and the place of the fixed point, depend on which operators the fit is allowed; "
         "exponents do not. Deep in the ordered phase nearly all spins are alike, and the flow is drawn "
-        "only as far as a fit exists."
+        "only as far as a "
+        "fit exists. Exponents are allowed four standard errors and the change made by the last blocking."
     )
     return "\n\n".join(lines)
+
+
+def _allowed(sector: Sector, entry: Estimate) -> float:
+    """Four standard errors, and the last change: what a sequence that at least halves its distance has still to go."""
+    last = len(sector.values) - 1
+    moved = sector.difference((last, -1), (last - 1, -1)) if last else None
+    return 4.0 * (entry.error or 0.0) + (abs(moved.value) if moved else 0.0)
 
 
 def _data(flows: dict[str, Start], point: FixedPoint) -> xarray.Dataset:
