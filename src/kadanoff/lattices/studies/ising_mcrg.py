@@ -44,8 +44,8 @@ class IsingMCRG(BaseModel):
     samples: int = Field(
         0,
         ge=0,
-        description="Configurations; 0: 40,000 (honeycomb 10,000, triangular 6,000, Potts 4,000, cubic 2,000). A lattice "
-        "of half the size gets half as many.",
+        description="Configurations; 0: 40,000 (honeycomb 10,000, triangular 6,000, Potts 4,000, cubic 2,000). A "
+        "lattice of half the size gets half as many.",
     )
     every: int = Field(
         0, ge=0, description="Swendsen-Wang sweeps between configurations; 0: 8 (triangular and honeycomb 4, Potts 24)."
@@ -232,7 +232,8 @@ def _both(even: list[LevelSums], odd: list[LevelSums]) -> MonteCarloRG:
 
 def _filled_in(config: IsingMCRG) -> IsingMCRG:
     size, samples, every = {
-        "square": (64, 40_000, 8), "triangular": (216, 6_000, 4), "honeycomb": (128, 10_000, 4), "cubic": (64, 2_000, 8),
+        "square": (64, 40_000, 8), "triangular": (216, 6_000, 4), "honeycomb": (128, 10_000, 4),
+        "cubic": (64, 2_000, 8),
     }[config.lattice]  # fmt: skip
     if config.potts > 2:
         size, samples, every = 128, 4_000, 24
