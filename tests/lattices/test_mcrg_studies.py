@@ -92,7 +92,7 @@ def test_blocks_study_bounds_the_exact_entropy():
 
 @pytest.mark.slow
 def test_potts_spins_of_three_states_have_exponents_of_their_own():
-    found = ising_mcrg(IsingMCRG(potts=3, samples=8000), Run(seed=1))
+    found = ising_mcrg(IsingMCRG(potts=3), Run())
     assert broken(found) == []
     y_t, y_h = found.reported["y_t.level3"], found.reported["y_h.level3"]
     assert y_t.error < 0.01 * 6 / 5

@@ -44,8 +44,8 @@ class IsingMCRG(BaseModel):
     samples: int = Field(
         0,
         ge=0,
-        description="Configurations; 0: 40,000 (honeycomb 10,000, triangular 6,000, Potts 4,000, cubic 2,000). A "
-        "lattice of half the size gets half as many.",
+        description="Configurations; 0: 40,000 (honeycomb 10,000, triangular 6,000, Potts 4,000, cubic 2,000), as "
+        "many of a lattice of half the size.",
     )
     every: int = Field(
         0, ge=0, description="Swendsen-Wang sweeps between configurations; 0: 8 (triangular and honeycomb 4, Potts 24)."
@@ -245,7 +245,7 @@ def _drawn(
     config: IsingMCRG, run: Run, name: str, size: int, coupling: float, weights: tuple[float, float]
 ) -> tuple[list[LevelSums], list[LevelSums]]:
     """All samples in pieces that fit into memory, each a stage; the pieces do not depend on the number of workers."""
-    samples = config.samples // 2 if name == "half" else config.samples
+    samples = config.samples
     levels = config.blockings - (name == "half") if config.blockings else None
     spins = math.prod(getattr(lattices, config.lattice)(size).shape)
     share = min(samples, max(_LEAST, _PIECE // spins))
