@@ -164,7 +164,7 @@ def mcrg(config: MCRG, run: Run) -> Result:
         )  # fmt: skip
     pictures = {"levels": _draw_levels(found, fitted.couplings)}
     if found.fate == "critical":
-        pictures["exponents"] = draw_exponents({config.lattice: (found, found)}, None)
+        pictures["exponents"] = draw_exponents({config.lattice: found}, None)
     return Result(
         estimates, ledger, judge(estimates, ledger, _text(config, found, fitted)), _data(found), pictures,
         files={"exponents.txt": found.table() + "\n"},
