@@ -13,7 +13,7 @@ from kadanoff import plotting
 from kadanoff.estimates import Estimate
 from kadanoff.losses import Ledger, Loss
 from kadanoff.maps import Map
-from kadanoff.networks.aggregation import divergence, outflow_defect, reconstruction, shared_information
+from kadanoff.networks.lost import divergence, outflow_defect, reconstruction, shared_information
 from kadanoff.study import Picture, Reported, Result, Run, judge
 
 __all__ = ["Regions", "regions"]
