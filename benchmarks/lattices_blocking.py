@@ -16,7 +16,6 @@ from kadanoff.lattices.couplings import fit_couplings  # noqa: E402
 from kadanoff.lattices.lattice import square  # noqa: E402
 from kadanoff.lattices.operators import even_operators, odd_operators, operator_sums  # noqa: E402
 from kadanoff.lattices.sampling import sample  # noqa: E402
-from kadanoff.lattices.tori import torus  # noqa: E402
 
 
 def plain_blocks(spins: np.ndarray, generator: np.random.Generator) -> np.ndarray:
@@ -49,7 +48,7 @@ def plain_operators(spins: np.ndarray) -> np.ndarray:
 
 
 def main() -> None:
-    lattice = torus("square", 64)
+    lattice = square(64)
     critical = float(np.log1p(np.sqrt(2)) / 2)
     drawn = sample(square(64), critical, samples=6400, algorithm="swendsen-wang", every=2, seed=0).configurations
     packed, blocks = pack_spins(drawn), lattice_blocks(lattice)

@@ -9,10 +9,11 @@ from kadanoff.lattices import (
     coupling_by_pseudo_likelihood,
     critical_point,
     critical_temperature_of,
-    decorated_heat_bath,
     fixed_points,
+    lieb,
     migdal_kadanoff,
     neighbour_counts,
+    sample,
     truncation_ladder,
 )
 
@@ -35,9 +36,9 @@ best = truncation_ladder((12,))[-1]  # local potential, d = 3
 print(f"local potential: nu = {best.nu:.6f}, omega = {best.omega:.5f}")
 
 temperature = 2.0  # J/k; above the transition
-start = decorated_heat_bath(np.ones((32, 32), np.int8), 1 / temperature, 1, seed=1, every=200).sites[-1]
-samples = decorated_heat_bath(start, 1 / temperature, 2000, seed=1, first=200)  # or your own (samples, rows, columns)
-energy = coupling_by_pseudo_likelihood(neighbour_counts(samples.sites)).scaled(temperature, "J")
+drawn = sample(lieb(32), 1 / temperature, samples=2000, seed=1).configurations  # sites, then the spins on their bonds
+sites = drawn[..., 0]  # or your own (samples, rows, columns) of +-1
+energy = coupling_by_pseudo_likelihood(neighbour_counts(sites)).scaled(temperature, "J")
 frozen = critical_temperature_of(energy.value)
 print(f"J_eff = {energy} at T = {temperature}: frozen, T_c = {frozen:.3f}; in truth {CRITICAL_TEMPERATURE:.6f}")
 # --8<-- [end:body]

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from kadanoff import plotting
 from kadanoff.estimates import Estimate
 from kadanoff.losses import Ledger, Loss
-from kadanoff.study import Picture, Reported, Result, Run, execute, judge, stages
+from kadanoff.study import Picture, Reported, Result, Run, Slides, execute, judge, stages
 from kadanoff.study.configs import Loaded
 
 
@@ -21,6 +21,7 @@ class Small(BaseModel):
     wait: float = 0.0
     fail_at: int = -1
     draw: bool = True
+    slides: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +77,9 @@ def small(config: Small, run: Run) -> Result:
     pictures = {"walk": Picture(drawing, "The walk. In nm.")} if config.draw else {}
     files: dict[str, str | bytes] = {"tables/walk.txt": f"{total!r}\n", "raw.bin": state.walk.tobytes()}
     verdict = judge(estimates, ledger, "A walk.\n\n- one limit\n- another")
-    return Result(estimates, ledger, verdict, data, pictures, files, ["Nobody, Nowhere (1900)."])
+    boards = {f"step <{k}>": plotting.pixels(np.eye(8 * (k + 1)), ["white", "black"]) for k in range(config.slides)}
+    slides = {"boards": Slides(boards, "Boards. One after the other.")} if boards else {}
+    return Result(estimates, ledger, verdict, data, pictures, files, ["Nobody, Nowhere (1900)."], slides)
 
 
 def loaded(**settings: object) -> Loaded:

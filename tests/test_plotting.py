@@ -1,11 +1,14 @@
 """The house style: the same bytes each time, nobody's settings but ours, no global state."""
 
+import io
 import subprocess
 import sys
 
 import matplotlib
 import numpy as np
+import pytest
 from matplotlib.colors import to_hex
+from matplotlib.image import imread
 
 from kadanoff import plotting
 
@@ -77,6 +80,16 @@ def test_many_points_become_a_picture():
     assert len(svg) < 2_000_000
     assert [collection.get_rasterized() for axis in (few, many) for collection in axis.collections] == [False, True]
     assert many.lines[0].get_rasterized()
+
+
+def test_pixels_are_the_values():
+    values = np.random.default_rng(1).integers(0, 3, (5, 7))
+    png = plotting.pixels(values, [plotting.BLACK, "white", plotting.BLUE])
+    seen = np.rint(255 * imread(io.BytesIO(png))[..., :3])
+    assert np.array_equal(seen, np.array([[0, 0, 0], [255, 255, 255], [0, 0x72, 0xB2]])[values])
+    assert png == plotting.pixels(values, [plotting.BLACK, "white", plotting.BLUE])
+    with pytest.raises(ValueError, match="0 to 1"):
+        plotting.pixels(values, ["white", "black"])
 
 
 def test_pyplot_is_never_loaded():

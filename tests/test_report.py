@@ -1,5 +1,7 @@
 """The report: what is in it, that it needs nothing outside itself, and that a browser shows it without complaint."""
 
+import base64
+import hashlib
 import html.parser
 import json
 import os
@@ -181,6 +183,42 @@ def test_units_and_prose():
     assert str(_prose("a <b>\nc\n\n- d\n- e")) == "<p>a &lt;b&gt; c</p>\n<ul><li>d</li><li>e</li></ul>"
 
 
+@pytest.fixture(scope="module")
+def shown(tmp_path_factory):
+    path = tmp_path_factory.mktemp("slides")
+    execute(loaded(slides=4), path, seed=3)
+    return build(path)
+
+
+def test_slides_are_all_in_the_page_and_its_one_script_is_the_one_allowed(shown):
+    text = shown.read_text()
+    links = _Links(text)
+    images = [value for tag, value in links.found if tag == "img" and value.startswith("data:image/png")]
+    places = [shown.parent / "figures" / f"boards-{k}.png" for k in range(4)]
+    assert images == ["data:image/png;base64," + base64.b64encode(place.read_bytes()).decode() for place in places]
+    assert all(f"<p>step &lt;{k}&gt;</p>" in text for k in range(4))
+    assert [tag for tag, value in links.found if not value.startswith("data:")] == []
+    (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in text
+    assert "<strong>Figure 2.</strong>" in text
+
+
+def test_slides_with_a_lost_image_are_left_out(shown, tmp_path):
+    shutil.copytree(shown.parent, tmp_path, dirs_exist_ok=True)
+    assert "<script>" in build(tmp_path).read_text()
+    told = tmp_path / "figures" / "slides.json"
+    inside = told.read_text()
+    told.write_text(inside.replace("boards-2.png", "../figures/boards-2.png"))  # a path may lead anywhere
+    for lost in (None, tmp_path / "figures" / "boards-2.png"):
+        if lost:
+            told.write_text(inside)
+            lost.unlink()
+        text = build(tmp_path).read_text()
+        assert "<script>" not in text
+        assert "script-src" not in text
+
+
 # --- in a browser ---------------------------------------------------------------
 
 PROBE = """<script nonce="probe">addEventListener("load", () => setTimeout(() => {
@@ -230,13 +268,14 @@ def browse(browser, page: Path, profile: Path, *options: str) -> tuple[str, str]
     return done.stdout, "\n".join(line for line in done.stderr.splitlines() if "CONSOLE" in line)
 
 
-def probed(browser, page: Path, work: Path, *options: str) -> dict:
-    """Load a copy of the page with a probe in it, the only script that may run there."""
-    text = (
-        page.read_text()
-        .replace("default-src 'none';", "default-src 'none'; script-src 'nonce-probe';")
-        .replace("</body>", PROBE + "</body>")
-    )
+def probed(browser, page: Path, work: Path, *options: str, probe: str = PROBE, own: bool = False) -> dict:
+    """Load a copy of the page with a probe in it, the only script that may run there; ``own``: but for the page's."""
+    text = page.read_text()
+    if own:
+        text = text.replace("script-src ", "script-src 'nonce-probe' ")
+    else:
+        text = text.replace("default-src 'none';", "default-src 'none'; script-src 'nonce-probe';")
+    text = text.replace("</body>", probe + "</body>")
     copy = page.with_name(f"probed-{page.name}")
     copy.write_text(text)
     try:
@@ -288,3 +327,28 @@ def test_the_probe_sees_trouble(browser, tmp_path):
     assert seen["requests"] == ["http://example.org/a.png"]
     assert seen["overflow"] > 0
     assert "trouble" in browse(browser, page, tmp_path / "profile")[1]
+
+
+TURN = """<script nonce="probe">addEventListener("load", () => setTimeout(() => {
+  const slider = document.querySelector("input[type=range]"), seen = [];
+  for (const value of [null, 3, 1]) {
+    if (value !== null) { slider.value = value; slider.dispatchEvent(new Event("input")); }
+    seen.push([...document.querySelectorAll(".frame")].filter(f => f.getBoundingClientRect().width > 100)
+      .map(f => f.querySelector("p").textContent + " " + f.querySelector("img").naturalWidth));
+  }
+  document.body.textContent = "PROBE" + JSON.stringify({seen, slider: slider.getBoundingClientRect().width > 100}) +
+    "END";
+}, 50));</script>"""
+
+
+@pytest.mark.parametrize("size", ["500,900", "1300,900"])
+def test_the_slider_turns_the_slides(browser, shown, tmp_path, size):
+    found = probed(browser, shown, tmp_path, f"--window-size={size}", probe=TURN, own=True)
+    assert found == {"slider": True, "seen": [["step <0> 8"], ["step <3> 32"], ["step <1> 16"]]}
+    assert browse(browser, shown, tmp_path / "profile")[1] == ""
+
+
+def test_without_javascript_all_slides_are_seen(browser, shown, tmp_path):
+    found = probed(browser, shown, tmp_path, probe=TURN)  # the page's own script may not run
+    every = [f"step <{k}> {8 * (k + 1)}" for k in range(4)]
+    assert found == {"slider": False, "seen": [every] * 3}

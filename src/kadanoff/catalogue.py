@@ -114,7 +114,7 @@ STUDIES: tuple[Study, ...] = (
         "transferred-coupling",
         "lattices.transferred-coupling",
         "a coupling fitted at one temperature, frozen: the phase transition it misses, exactly and from samples",
-        25,
+        40,
     ),
     Study(
         "ising-blocks",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
@@ -11,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 import matplotlib
 import numpy as np
 from matplotlib.collections import Collection
+from matplotlib.colors import to_rgba_array
 from matplotlib.figure import Figure
+from matplotlib.image import imsave
 from matplotlib.lines import Line2D
 
 if TYPE_CHECKING:
@@ -31,6 +34,7 @@ __all__ = [
     "figure",
     "house_style",
     "label",
+    "pixels",
     "to_png",
     "to_svg",
 ]
@@ -150,6 +154,18 @@ def _save(drawing: Figure, kind: str) -> bytes:
 def to_svg(drawing: Figure) -> bytes:
     """The figure as SVG, the same bytes each time; what has more than 10^4 points is rasterised inside it."""
     return _save(drawing, "svg")
+
+
+def pixels(values: ArrayLike, colours: Sequence[str]) -> bytes:
+    """An array of 0, 1, ... (rows, columns) as PNG, one pixel a value, in these colours: as large as it is drawn, and
+    never blurred. Raises ValueError for values without a colour."""
+    whole = np.asarray(values).astype(np.intp)
+    if whole.ndim != 2 or whole.min() < 0 or whole.max() >= len(colours):
+        raise ValueError(f"pixels: an array (rows, columns) of 0 to {len(colours) - 1}, got {whole.shape}")
+    out = io.BytesIO()
+    palette = np.rint(255 * to_rgba_array(list(colours))[:, :3]).astype(np.uint8)
+    imsave(out, palette[whole], format="png", metadata={"Software": "kadanoff"})
+    return out.getvalue()
 
 
 def to_png(drawing: Figure) -> bytes:

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kadanoff.lattices import lattice as lattices
 from kadanoff.lattices.blocking import (
     PackedSpins,
     block_field,
@@ -21,7 +20,7 @@ from kadanoff.lattices.blocking import (
     pyramid,
     unpack_spins,
 )
-from kadanoff.lattices.tori import point_group, torus
+from kadanoff.lattices.lattice import HONEYCOMB_CELL, cubic, honeycomb, named_lattice, point_group, square, triangular
 from kadanoff.random import philox
 
 CASES = [
@@ -30,17 +29,15 @@ CASES = [
 
 
 def drawn(name, size, samples, seed=0, states=(-1, 1)):
-    shape = torus(name, size).shape
+    shape = named_lattice(name, size).shape
     return np.random.default_rng(seed).choice(np.array(states, dtype=np.int8), size=(samples, *shape))
 
 
 @pytest.mark.parametrize("name", ["square", "triangular", "honeycomb", "cubic"])
-def test_the_torus_has_the_sites_and_order_of_the_lattice(name):
-    plain = getattr(lattices, name)(6)
-    periodic = torus(name, 6)
-    assert periodic.shape == plain.shape
-    assert periodic.sites == plain.sites
-    far = periodic.coordinates + 3 * periodic.periods[0] - 2 * periodic.periods[-1]
+def test_coordinates_and_index_are_inverse_and_periodic(name):
+    periodic = named_lattice(name, 6)
+    periods = periodic.periods @ HONEYCOMB_CELL if name == "honeycomb" else periodic.periods
+    far = periodic.coordinates + 3 * periods[0] - 2 * periods[-1]
     assert np.array_equal(periodic.index(far), np.arange(periodic.sites))
 
 
@@ -55,7 +52,7 @@ def test_point_groups_are_groups(name, order):
 
 @pytest.mark.parametrize(("name", "size", "edge"), CASES)
 def test_blocks_are_a_partition_and_a_lattice_like_the_fine_one(name, size, edge):
-    blocks = lattice_blocks(torus(name, size), edge)
+    blocks = lattice_blocks(named_lattice(name, size), edge)
     assert np.array_equal(np.sort(blocks.members.ravel()), np.arange(blocks.fine.sites))
     assert blocks.fine.sites == blocks.coarse.sites * blocks.members.shape[1]
     assert math.isclose(blocks.ratio**blocks.fine.dimension, blocks.members.shape[1])
@@ -69,19 +66,19 @@ def test_blocks_are_a_partition_and_a_lattice_like_the_fine_one(name, size, edge
 
 
 def test_stars_are_a_site_and_its_neighbours_and_triangles_are_neighbours():
-    neighbours = lattices.honeycomb(6).neighbours
-    for star in lattice_blocks(torus("honeycomb", 6)).members:
+    neighbours = honeycomb(6).neighbours
+    for star in lattice_blocks(honeycomb(6)).members:
         assert set(star[1:]) == set(neighbours[star[0]])
-    neighbours = lattices.triangular(9).neighbours
-    for a, b, c in lattice_blocks(torus("triangular", 9)).members:
+    neighbours = triangular(9).neighbours
+    for a, b, c in lattice_blocks(triangular(9)).members:
         assert {b, c} <= set(neighbours[a])
         assert c in neighbours[b]
 
 
 def test_two_triangular_blockings_give_a_lattice_three_times_wider():
-    levels = pyramid(drawn("triangular", 18, 3), torus("triangular", 18), levels=2)
-    assert levels[2].torus.shape == (6, 6)
-    assert np.array_equal(levels[2].torus.periods, np.diag([6, 6]))
+    levels = pyramid(drawn("triangular", 18, 3), triangular(18), levels=2)
+    assert levels[2].lattice.shape == (6, 6)
+    assert np.array_equal(levels[2].lattice.periods, np.diag([6, 6]))
 
 
 @settings(max_examples=40, deadline=None)
@@ -89,7 +86,7 @@ def test_two_triangular_blockings_give_a_lattice_three_times_wider():
 def test_majority_is_the_map_and_its_sign_with_the_tie_rule(case, samples, seed, ties):
     name, size, edge = case
     spins = drawn(name, size, samples, seed)
-    blocks = lattice_blocks(torus(name, size), edge)
+    blocks = lattice_blocks(named_lattice(name, size), edge)
     votes = np.asarray(blocks.map.sum(spins.reshape(samples, -1), axis=1))
     found = block_spins(spins, blocks, ties=ties, seed=seed, level=5).reshape(samples, -1)
     tied = votes == 0
@@ -115,7 +112,7 @@ def test_majority_is_the_map_and_its_sign_with_the_tie_rule(case, samples, seed,
 def test_turning_all_spins_turns_all_blocks_that_no_coin_decides(case, seed):
     name, size, edge = case
     spins = drawn(name, size, 5, seed)
-    blocks = lattice_blocks(torus(name, size), edge)
+    blocks = lattice_blocks(named_lattice(name, size), edge)
     assert np.array_equal(block_spins(-spins, blocks, ties="first"), -block_spins(spins, blocks, ties="first"))
     states = (spins + 1) // 2  # q = 2 by plurality is the majority
     plural = block_potts(states, blocks, 2, ties="first")
@@ -124,7 +121,7 @@ def test_turning_all_spins_turns_all_blocks_that_no_coin_decides(case, seed):
 
 
 def test_coins_are_fair_and_weights_are_probabilities():
-    blocks = lattice_blocks(torus("square", 64))
+    blocks = lattice_blocks(square(64))
     row = np.array([1, -1], dtype=np.int8)
     tied = np.tile(row, (200, 64, 32)).reshape(200, 64, 64)
     tossed = block_spins(tied, blocks, seed=3)
@@ -146,7 +143,7 @@ def test_coins_are_fair_and_weights_are_probabilities():
 
 
 def test_potts_ties_are_drawn_evenly_among_the_commonest():
-    blocks = lattice_blocks(torus("square", 32))
+    blocks = lattice_blocks(square(32))
     states = np.tile(np.array([[0, 1], [2, 0]], dtype=np.int8), (60, 16, 16))
     assert np.all(block_potts(states, blocks, 3) == 0)
     states = np.tile(np.array([[0, 1], [2, 3]], dtype=np.int8), (60, 16, 16))
@@ -157,11 +154,11 @@ def test_potts_ties_are_drawn_evenly_among_the_commonest():
 
 def test_block_fields_are_sums_and_majority_does_not_compose():
     fields = np.random.default_rng(1).normal(size=(4, 8, 8))
-    found = block_field(fields, lattice_blocks(torus("square", 8)), scale=0.5)
+    found = block_field(fields, lattice_blocks(square(8)), scale=0.5)
     assert np.allclose(found, 0.5 * fields.reshape(4, 4, 2, 4, 2).sum(axis=(2, 4)))
     spins = drawn("square", 16, 50)
-    twice = pyramid(spins, torus("square", 16), levels=2, ties="first")[2].configurations
-    once = block_spins(spins, lattice_blocks(torus("square", 16), 4), ties="first")
+    twice = pyramid(spins, square(16), levels=2, ties="first")[2].configurations
+    once = block_spins(spins, lattice_blocks(square(16), 4), ties="first")
     assert np.any(once != twice)
 
 
@@ -169,21 +166,35 @@ def test_packing_is_undone_and_other_calls_are_refused():
     spins = drawn("square", 8, 130)
     packed = pack_spins(spins)
     assert np.array_equal(unpack_spins(packed).reshape(spins.shape), spins)
-    with pytest.raises(ValueError, match="does not divide"):
-        lattice_blocks(torus("square", 9))
+    with pytest.raises(ValueError, match=r"\(9, 9\) cells cannot be blocked: it needs a side"):
+        lattice_blocks(square(9))
     with pytest.raises(ValueError, match="multiple of three"):
-        lattice_blocks(torus("triangular", 8))
+        lattice_blocks(triangular(8))
     with pytest.raises(ValueError, match="even number of cells"):
-        lattice_blocks(torus("honeycomb", 7))
+        lattice_blocks(honeycomb(7))
     spins[2, 1, 3] = 0
     with pytest.raises(ValueError, match=r"configuration 2 has 0 at site \(1, 3\)"):
         pack_spins(spins)
-    blocks = lattice_blocks(torus("square", 8))
+    blocks = lattice_blocks(square(8))
     with pytest.raises(ValueError, match="weight"):
         block_packed(packed, blocks, "weighted")
     with pytest.raises(ValueError, match="of 64 sites"):
         block_packed(PackedSpins(packed.words[:, :16], 130), blocks)
     with pytest.raises(ValueError, match="lattice"):
-        torus("kagome", 4)
-    with pytest.raises(ValueError, match="Potts states"):
-        block_potts(np.full((1, 8, 8), 3), blocks, 3)
+        named_lattice("kagome", 4)
+    for wrong in (3, 256, 0.5, np.nan):
+        states = np.full((2, 8, 8), 1.0)
+        states[1, 2, 5] = wrong
+        with pytest.raises(ValueError, match=r"0 to q - 1 = 2; configuration 1 has .* at site \(2, 5\)"):
+            block_potts(states, blocks, 3)
+    for ties in ("up", "last"):
+        with pytest.raises(ValueError, match="breaks their symmetry"):
+            block_packed(packed, blocks, ties=ties)
+        with pytest.raises(ValueError, match="breaks their symmetry"):
+            block_potts(np.ones((1, 8, 8), int), blocks, 3, ties=ties)
+    with pytest.raises(ValueError, match=r"cubic lattice have shape \(samples, 4, 4, 4\)"):
+        pyramid(np.ones((5, 8, 8), int), cubic(4), levels=1)  # 64 sites too, but not in that order
+    fields = np.ones((2, 8, 8))
+    fields[1, 0, 3] = np.inf
+    with pytest.raises(ValueError, match=r"configuration 1 has inf at site \(0, 3\)"):
+        block_field(fields, blocks)

@@ -17,7 +17,6 @@ from kadanoff.lattices.decorated import (
     critical_temperature_of,
     decorated_bond_entropy,
     decorated_coupling,
-    decorated_heat_bath,
     effective_energy,
     neighbour_counts,
 )
@@ -26,7 +25,6 @@ from kadanoff.lattices.kaufman import log_partition, torus_energy
 from kadanoff.lattices.lattice import lieb
 from kadanoff.lattices.sampling import sample
 from kadanoff.lattices.studies.transferred_coupling import TransferredCoupling, transferred_coupling
-from kadanoff.random import uniform
 from kadanoff.study import Run
 
 
@@ -70,15 +68,6 @@ def test_the_partition_function_is_that_of_the_square_torus(size):
         assert counted.log_partition(coupling) == pytest.approx(free + square, rel=1e-12)
 
 
-@pytest.mark.slow  # compiles the cluster sampler
-def test_the_heat_bath_agrees_with_the_general_sampler():
-    """Swendsen-Wang on all three spins of a cell: the same coupling of the sites, within 4.5 errors."""
-    k = 0.7
-    drawn = sample(lieb(16), k, samples=3000, seed=5).configurations[..., 0]
-    estimate = coupling_by_pseudo_likelihood(neighbour_counts(drawn))
-    assert abs(estimate.value - float(decorated_coupling(k))) < 4.5 * estimate.error
-
-
 @given(st.floats(-30, 30))
 def test_the_effective_coupling_keeps_its_digits(coupling):
     exact = 0.5 * math.log(math.cosh(2 * coupling))
@@ -104,51 +93,21 @@ def test_the_open_bond_entropy_by_enumeration():
         decorated_bond_entropy(0.3, 1.2)
 
 
-def plain_twin(sites, coupling, sweeps, seed):
-    """The kernel in plain Python."""
-    spins, (rows, columns) = sites.copy(), sites.shape
-    right, down = np.zeros_like(spins), np.zeros_like(spins)
-
-    def chance(total):
-        return 1 / (1 + math.exp(-2 * coupling * total))
-
-    for step in range(sweeps):
-        for i, j in itertools.product(range(rows), range(columns)):
-            a, b = uniform(seed, 0, step, i * columns + j)
-            right[i, j] = 1 if a < chance(spins[i, j] + spins[i, (j + 1) % columns]) else -1
-            down[i, j] = 1 if b < chance(spins[i, j] + spins[(i + 1) % rows, j]) else -1
-        for i, j in itertools.product(range(rows), range(columns)):
-            item = i * columns + j
-            total = right[i, j] + right[i, j - 1] + down[i, j] + down[i - 1, j]
-            spins[i, j] = 1 if uniform(seed, 1, step, item - item % 2)[item % 2] < chance(total) else -1
-    return spins, right, down
-
-
-def test_the_kernel_equals_its_plain_twin_and_pieces_are_the_whole():
-    start = np.random.default_rng(3).choice(np.array([-1, 1], np.int8), (5, 7))
-    whole = decorated_heat_bath(start, 0.8, 4, seed=9, every=2)
-    spins, right, down = plain_twin(start, 0.8, 8, 9)
-    assert np.array_equal(whole.sites[-1], spins)
-    assert np.array_equal(whole.decorations[-1], [right, down])
-    half = decorated_heat_bath(start, 0.8, 2, seed=9, every=2)
-    rest = decorated_heat_bath(half.sites[-1], 0.8, 2, seed=9, every=2, first=4)
-    assert np.array_equal(rest.sites, whole.sites[2:])
-
-
 def test_the_sampler_has_the_exact_distribution():
     """3 x 3 sites: s s' against enumeration of the square torus with K', the fine energy from it: 4.5 errors."""
     k = 0.9
-    run = decorated_heat_bath(np.ones((3, 3), np.int8), k, 40_000, seed=4, every=2)
+    drawn = sample(lieb(3), k, samples=40_000, seed=4).configurations
+    sites, decorations = drawn[..., 0], drawn[..., 1:]
     states = (2 * (np.arange(512)[:, None] >> np.arange(9) & 1) - 1).reshape(-1, 3, 3)
     bonds = (states * (np.roll(states, 1, 1) + np.roll(states, 1, 2))).sum(axis=(1, 2))
     weight = np.exp(float(decorated_coupling(k)) * bonds)
     exact = float(weight @ bonds / weight.sum()) / 18
     assert -torus_energy(float(decorated_coupling(k)), (3, 3)) / 2 == pytest.approx(exact, abs=1e-9)
-    sampled = (run.sites * (np.roll(run.sites, 1, 1) + np.roll(run.sites, 1, 2))).sum(axis=(1, 2)) / 18
+    sampled = (sites * (np.roll(sites, 1, 1) + np.roll(sites, 1, 2))).sum(axis=(1, 2)) / 18
     blocks = sampled.reshape(100, -1).mean(axis=1)
     assert abs(sampled.mean() - exact) < 4.5 * blocks.std(ddof=1) / 10
-    pairs = [run.sites.astype(float) + np.roll(run.sites, -1, axis) for axis in (2, 1)]
-    energy = sum(run.decorations[:, n] * pairs[n] for n in (0, 1)).sum(axis=(1, 2)) / 18  # <d (s + s')>
+    pairs = [sites.astype(float) + np.roll(sites, -1, axis) for axis in (1, 2)]
+    energy = sum(decorations[..., n] * pairs[n] for n in (0, 1)).sum(axis=(1, 2)) / 18  # <d (s + s')>
     blocks = energy.reshape(100, -1).mean(axis=1)
     assert abs(energy.mean() - math.tanh(2 * k) * (1 + exact)) < 4.5 * blocks.std(ddof=1) / 10
 
@@ -156,8 +115,7 @@ def test_the_sampler_has_the_exact_distribution():
 def test_fits_give_the_coupling_back():
     for temperature, seed in ((1.0, 1), (2.0, 2)):
         k = 1 / temperature
-        warm = decorated_heat_bath(np.ones((32, 32), np.int8), k, 1, seed=seed, every=300).sites[-1]
-        counts = neighbour_counts(decorated_heat_bath(warm, k, 3000, seed=seed, first=300).sites)
+        counts = neighbour_counts(sample(lieb(32), k, samples=3000, seed=seed).configurations[..., 0])
         exact = float(decorated_coupling(k))
         for estimate in (coupling_by_pseudo_likelihood(counts), coupling_by_energy(counts, (32, 32))):
             assert abs(estimate.value - exact) < 4.5 * estimate.error
@@ -169,8 +127,7 @@ def test_errors_of_the_pseudo_likelihood_are_calibrated():
     k, exact = 0.6, float(decorated_coupling(0.6))
     pulls = []
     for seed in range(50):
-        warm = decorated_heat_bath(np.ones((12, 12), np.int8), k, 1, seed=seed, every=100).sites[-1]
-        counts = neighbour_counts(decorated_heat_bath(warm, k, 1200, seed=seed, first=100).sites)
+        counts = neighbour_counts(sample(lieb(12), k, samples=1200, seed=seed).configurations[..., 0])
         estimate = coupling_by_pseudo_likelihood(counts)
         pulls.append((estimate.value - exact) / estimate.error)
     assert abs(np.mean(pulls)) < 4 / math.sqrt(50)
@@ -193,14 +150,10 @@ def test_wrong_configurations_are_refused():
         neighbour_counts(np.ones((4, 2, 8), np.int8))
     with pytest.raises(ValueError, match=r"of \+-1"):
         neighbour_counts(np.zeros((4, 8, 8), np.int8))
-    with pytest.raises(ValueError, match=r"of \+-1"):
-        decorated_heat_bath(np.zeros((4, 4), np.int8), 0.4, 1, seed=0)
-    with pytest.raises(ValueError, match="at least one sample"):
-        decorated_heat_bath(np.ones((4, 4), np.int8), 0.4, 0, seed=0)
 
 
 def test_the_study_runs_small():
-    config = TransferredCoupling(temperatures=[1.0, 2.0], size=24, sweeps=1500, curve_sweeps=800)
+    config = TransferredCoupling(temperatures=[1.0, 2.0], size=24, samples=1500, curve_samples=200)
     result = transferred_coupling(config, Run(seed=2))
     assert {name for name, number in result.reported.items() if number.agrees is False} == set()
     assert result.verdict.passed is True

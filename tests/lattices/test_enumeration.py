@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from kadanoff.lattices.block_spins import bond_sum, log_partition, spin_states
+from kadanoff.lattices.block_enumeration import bond_sum, log_partition, spin_states
 from kadanoff.lattices.enumeration import spectrum
 from kadanoff.lattices.lattice import bravais, cubic, honeycomb, square, triangular
 

@@ -1,11 +1,16 @@
 """Lattices: every table is symmetric, every colouring proper, shells as in the textbook."""
 
+import pkgutil
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kadanoff import lattices
+from kadanoff.lattices.blocking import lattice_blocks
 from kadanoff.lattices.lattice import bravais, colours, cubic, honeycomb, lieb, square, triangular
+from kadanoff.lattices.operators import clusters, even_operators
 
 KAGOME = [(0, 1, (0, 0)), (0, 2, (0, 0)), (1, 2, (0, 0)), (1, 0, (1, 0)), (2, 0, (0, 1)), (1, 2, (1, -1))]
 LATTICES = {
@@ -85,6 +90,35 @@ def test_any_table_is_coloured(rows, columns, steps):
     lattice = bravais((rows, columns), kept)
     tint = lattice.colours
     assert np.all(tint[lattice.bonds[:, 0]] != tint[lattice.bonds[:, 1]])
+
+
+def test_a_twisted_lattice_is_a_lattice():
+    """9 x 27 cells of triangles, closed by the periods that a blocking by sqrt(3) leaves: 6 neighbours, 3 colours."""
+    twisted = lattice_blocks(triangular(27)).coarse
+    assert np.any(twisted.periods != np.diag(twisted.cells))
+    one = {tuple(sorted(pair)) for pair in twisted.bonds}
+    assert one == {tuple(sorted((i, j))) for i, row in enumerate(twisted.neighbours) for j in row}
+    assert len(one) == 3 * twisted.sites
+    assert one == {tuple(sorted(pair)) for pair in clusters(even_operators(twisted)[0], twisted)}
+    assert np.all(twisted.colours[twisted.bonds[:, 0]] != twisted.colours[twisted.bonds[:, 1]])
+    assert twisted.shell(2).coordination == 6
+
+
+def test_blocks_and_operators_are_of_known_lattices():
+    for other in (lieb(8), square(8).shell(2)):
+        with pytest.raises(ValueError, match=other.name):
+            lattice_blocks(other)
+        with pytest.raises(ValueError, match=other.name):
+            even_operators(other)
+    with pytest.raises(ValueError, match="no integer coordinates"):
+        lieb(4).translations()
+
+
+def test_what_the_package_exports_hides_no_module():
+    """A function of a module's name would stand where the module is looked for."""
+    modules = {module.name for module in pkgutil.iter_modules(lattices.__path__)}
+    assert not modules & set(lattices.__all__)
+    assert all(hasattr(lattices, name) for name in lattices.__all__)
 
 
 def test_refusals():

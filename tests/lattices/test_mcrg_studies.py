@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from kadanoff.lattices.configuration_files import open_configurations, spins_of, torus_of_shape
+from kadanoff.lattices.configuration_files import lattice_of_shape, open_configurations, spins_of
 from kadanoff.lattices.lattice import square
+from kadanoff.lattices.phi4 import sample_fields
 from kadanoff.lattices.sampling import sample
 from kadanoff.lattices.studies.ising_blocks import IsingBlocks, ising_blocks
 from kadanoff.lattices.studies.ising_mcrg import IsingMCRG, critical_coupling, ising_mcrg, known_exponents
@@ -74,9 +75,10 @@ def test_blocks_study_bounds_the_exact_entropy():
     assert broken(result) == []
     entropy = result.reported["entropy_per_spin.level0"]
     assert entropy.value > entropy.reference - 2 * entropy.error
-    page = result.files["zoom.html"]
-    assert "http" not in page  # offline
-    assert '"width": 512' in page
+    zoom, window = result.slides["zoom"].images, result.slides["window"].images
+    sizes = [tuple(int.from_bytes(png[k : k + 4], "big") for k in (16, 20)) for png in zoom.values()]
+    assert sizes == [(512 >> k, 512 >> k) for k in range(6)]
+    assert [label.split(":")[0] for label in window] == [f"level {k}" for k in range(4)]
     hot = [result.reported[f"entropy_per_spin.hot.level{k}"].value for k in range(3)]
     cold = [result.reported[f"entropy_per_spin.cold.level{k}"].value for k in range(3)]
     assert hot == sorted(hot)
@@ -123,12 +125,45 @@ def test_a_wrong_temperature_or_order_of_sites_is_told(tmp_path, spins):
     assert not mixed.verdict.passed
 
 
+def test_own_potts_states_have_couplings_entropy_and_exponents(tmp_path):
+    coupling = math.log1p(math.sqrt(3))
+    states = sample(
+        square(32), coupling, samples=900, model="potts", states=3, algorithm="swendsen-wang", every=8, seed=4
+    ).configurations
+    np.save(tmp_path / "states.npy", states)
+    config = MCRG(configurations=tmp_path / "states.npy", spins="potts", potts=3, temperature=1 / coupling)
+    result = mcrg(config, Run(seed=2))
+    found = result.reported
+    assert found["K_nn.level0"].agrees
+    assert abs(found["K_nnn.level0"].value) < 4 * found["K_nnn.level0"].error
+    assert found["K_nn.level1"].error > 0
+    assert 0.4 < found["entropy_per_spin.level0"].value < 0.5  # 0.485 for a large lattice
+    assert 0 < found["information_kept.level1"].value < found["entropy_per_spin.level0"].value
+    assert result.verdict.passed
+
+
+def test_own_real_fields_have_their_couplings_and_the_exponents_of_their_signs(tmp_path):
+    fields = sample_fields(square(32), 0.5, 0.5, samples=1000, every=4, seed=5).configurations
+    np.save(tmp_path / "fields.npy", fields)
+    result = mcrg(MCRG(configurations=tmp_path / "fields.npy", spins="real", temperature=2.0), Run(seed=2))
+    found = result.reported
+    assert found["field.K_nn"].agrees
+    assert abs(found["field.u"].value - 0.5) < 4 * found["field.u"].error
+    assert abs(found["field.r"].value) < 4 * found["field.r"].error
+    assert found["K_nn.level0"].reference is None
+    assert "of the signs" in result.verdict.text
+    np.save(tmp_path / "signs.npy", np.sign(fields))
+    signs = mcrg(MCRG(configurations=tmp_path / "signs.npy", spins="real"), Run(seed=2)).reported
+    assert signs["field.K_nn"].value is None
+    assert "leave a coupling open" in signs["field.K_nn"].reason
+
+
 def test_too_few_and_impossible_spins_are_refused(tmp_path, spins):
     np.save(tmp_path / "few.npy", spins[:50])
     with pytest.raises(ValueError, match=r"errors need 20: \d+ samples"):
         mcrg(MCRG(configurations=tmp_path / "few.npy"), Run())
     np.save(tmp_path / "odd.npy", spins[:, :31, :31])
-    with pytest.raises(ValueError, match="does not divide"):
+    with pytest.raises(ValueError, match="it needs a side that the edge of 2 divides"):
         mcrg(MCRG(configurations=tmp_path / "odd.npy"), Run())
     zero = spins.copy()
     zero[70, 3, 5] = 0
@@ -137,6 +172,12 @@ def test_too_few_and_impossible_spins_are_refused(tmp_path, spins):
         mcrg(MCRG(configurations=tmp_path / "zero.npy"), Run())
     with pytest.raises(ValueError, match="left out"):
         mcrg(MCRG(configurations=tmp_path / "few.npy", start=60), Run())
+
+
+def test_potts_states_need_potts_spins(tmp_path):
+    (tmp_path / "spins.npy").touch()
+    with pytest.raises(ValidationError, match='potts = 3 belongs to spins = "potts"'):
+        MCRG(configurations=tmp_path / "spins.npy", potts=3)
 
 
 def test_reading_names_what_is_wrong(tmp_path):
@@ -150,10 +191,10 @@ def test_reading_names_what_is_wrong(tmp_path):
         pass
     with pytest.raises(ValueError, match=r"\.npy, \.npz and HDF5"), open_configurations(tmp_path / "spins.txt"):
         pass
-    assert torus_of_shape((6, 6, 2), "honeycomb").sites == 72
-    assert torus_of_shape((512,), "cubic").shape == (8, 8, 8)
+    assert lattice_of_shape((6, 6, 2), "honeycomb").sites == 72
+    assert lattice_of_shape((512,), "cubic").shape == (8, 8, 8)
     with pytest.raises(ValueError, match="got \\(6, 8\\)"):
-        torus_of_shape((6, 8), "square")
+        lattice_of_shape((6, 8), "square")
     fields = np.array([[0.3, -0.2], [1.5, -2.0]])
     assert np.array_equal(spins_of(fields, "real", 2), [[1, -1], [1, -1]])
     assert np.array_equal(spins_of(np.array([[0, 1]]), "potts", 2), [[-1, 1]])

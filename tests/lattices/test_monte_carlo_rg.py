@@ -11,16 +11,15 @@ from kadanoff.lattices.blocking import block_packed, lattice_blocks, pack_spins
 from kadanoff.lattices.lattice import honeycomb, square, triangular
 from kadanoff.lattices.monte_carlo_rg import (
     _potts_levels,
-    _sector,
+    critical_exponents,
     exponents,
     join_sums,
     level_sums,
-    monte_carlo_rg,
     possible_levels,
+    sector_of,
 )
 from kadanoff.lattices.operators import even_operators, odd_operators, operator_sums
 from kadanoff.lattices.sampling import sample
-from kadanoff.lattices.tori import torus
 from kadanoff.lattices.two_lattice import matched_couplings
 
 CRITICAL = math.log1p(math.sqrt(2.0)) / 2
@@ -33,11 +32,11 @@ def critical():
 
 @pytest.fixture(scope="module")
 def result(critical):
-    return monte_carlo_rg(critical, torus("square", 32))
+    return critical_exponents(critical, square(32))
 
 
 def test_matrices_are_covariances_and_only_even_means_are_taken_off(critical, result):
-    lattice = torus("square", 32)
+    lattice = square(32)
     spins = pack_spins(critical)
     blocks = lattice_blocks(lattice)
     coarse, _ = block_packed(spins, blocks)
@@ -69,13 +68,13 @@ def test_exponents_of_the_square_lattice_agree_with_the_published_table(result):
 
 
 def test_jackknife_errors_are_those_of_repeated_runs():
-    lattice = torus("square", 16)
+    lattice = square(16)
     values, errors = [], []
     for seed in range(16):
         spins = sample(
             square(16), CRITICAL, samples=1000, algorithm="swendsen-wang", every=3, seed=100 + seed
         ).configurations
-        entry = monte_carlo_rg(spins, lattice).even.estimate(0, 2)
+        entry = critical_exponents(spins, lattice).even.estimate(0, 2)
         values.append(entry.value)
         errors.append(entry.error)
     ratio = np.std(values, ddof=1) / math.sqrt(np.mean(np.square(errors)))
@@ -83,7 +82,7 @@ def test_jackknife_errors_are_those_of_repeated_runs():
 
 
 def test_decimation_gives_the_dimension_for_an_exponent(critical):
-    found = monte_carlo_rg(critical, torus("square", 32), rule="decimation")
+    found = critical_exponents(critical, square(32), rule="decimation")
     entry = found.odd.estimate(0, 1)
     assert abs(entry.value - 2.0) < 0.01
     assert abs(entry.value - 15 / 8) > 20 * entry.error
@@ -94,7 +93,7 @@ def test_decimation_gives_the_dimension_for_an_exponent(critical):
 )
 def test_off_critical_spins_flow_to_a_trivial_fixed_point(coupling, fate, words):
     spins = sample(square(32), coupling, samples=1000, algorithm="swendsen-wang", every=4, seed=3).configurations
-    found = monte_carlo_rg(spins, torus("square", 32))
+    found = critical_exponents(spins, square(32))
     assert found.fate == fate
     assert words in found.verdict()
     assert len(found.even.values) == len(found.odd.values) == 0
@@ -104,13 +103,13 @@ def test_off_critical_spins_flow_to_a_trivial_fixed_point(coupling, fate, words)
 
 def test_random_spins_have_no_fixed_point():
     spins = np.random.default_rng(5).choice(np.array([-1, 1], dtype=np.int8), (1000, 32, 32))
-    found = monte_carlo_rg(spins, torus("square", 32))
+    found = critical_exponents(spins, square(32))
     assert found.fate == "independent"
     assert "no fixed point" in found.verdict().lower()
 
 
 def test_pieces_joined_are_the_whole_and_the_seed_decides_the_coins(critical):
-    lattice = torus("square", 32)
+    lattice = square(32)
     parts = [level_sums(critical[:640], lattice), level_sums(critical[640:1280], lattice, seed=1)]
     joined = join_sums(parts)
     assert np.array_equal(joined[2].even[:640], parts[0][2].even)
@@ -120,7 +119,7 @@ def test_pieces_joined_are_the_whole_and_the_seed_decides_the_coins(critical):
 
 
 def test_potts_with_two_states_is_the_ising_model(critical):
-    lattice = torus("square", 32)
+    lattice = square(32)
     ising = level_sums(critical[:500], lattice)[0]
     operators = even_operators("square")[:2], odd_operators("square")[:1]
     potts = _potts_levels((critical[:500] + 1) // 2, lattice, 1, 2, 2, "coin", *operators, 0)[0]
@@ -132,11 +131,11 @@ def test_two_lattices_match_at_the_critical_coupling():
     start = 0.436  # one percent below
     large = level_sums(
         sample(square(32), start, samples=4000, algorithm="swendsen-wang", every=4, seed=21).configurations,
-        torus("square", 32),
+        square(32),
     )
     small = level_sums(
         sample(square(16), start, samples=4000, algorithm="swendsen-wang", every=4, seed=22).configurations,
-        torus("square", 16),
+        square(16),
     )
     found = matched_couplings(large, small, start)
     assert abs(found[-1].value - CRITICAL) < 4 * found[-1].error + 0.001  # a Newton step of 0.005 leaves its square
@@ -146,11 +145,11 @@ def test_two_lattices_match_at_the_critical_coupling():
 
 
 def test_bad_data_are_refused_with_what_to_do(critical):
-    lattice = torus("square", 32)
+    lattice = square(32)
     with pytest.raises(ValueError, match=r"errors need 20: \d+ samples"):
-        monte_carlo_rg(critical[:100], lattice)
+        critical_exponents(critical[:100], lattice)
     with pytest.raises(ValueError, match="nothing fluctuates"):
-        monte_carlo_rg(np.ones((1000, 32, 32), dtype=np.int8), lattice)
+        critical_exponents(np.ones((1000, 32, 32), dtype=np.int8), lattice)
     drifting = np.concatenate(
         [
             sample(square(32), 0.6, samples=600, algorithm="swendsen-wang", every=1, seed=1).configurations,
@@ -158,15 +157,15 @@ def test_bad_data_are_refused_with_what_to_do(critical):
         ]
     )
     with pytest.raises(ValueError, match=r"not in equilibrium.*leave out the first \d+"):
-        monte_carlo_rg(drifting, lattice)
+        critical_exponents(drifting, lattice)
     with pytest.raises(ValueError, match="use a larger lattice"):
-        possible_levels(torus("square", 12))
-    with pytest.raises(ValueError, match="does not divide"):
-        possible_levels(torus("square", 17))
+        possible_levels(square(12))
+    with pytest.raises(ValueError, match="it needs a side that the edge of 2 divides"):
+        possible_levels(square(17))
     with pytest.raises(ValueError, match="blockings asked for"):
         level_sums(critical[:100], lattice, levels=3)
     with pytest.raises(ValueError, match="bins"):
-        monte_carlo_rg(critical, lattice, bins=4000)
+        critical_exponents(critical, lattice, bins=4000)
     with pytest.raises(ValueError, match="Potts configurations"):
         level_sums(pack_spins(critical[:64]), lattice, q=3)
 
@@ -176,7 +175,7 @@ def test_complex_eigenvalues_are_reported_and_never_made_real():
     fine = generator.normal(size=(4000, 2))
     turn = np.array([[1.0, -1.5], [1.5, 1.0]])
     coarse = fine @ np.linalg.inv(turn)  # <S'S'>^-1 <S'S> is then the rotation
-    sector = _sector(even_operators("square")[:2], [(fine[:, :, None], coarse[:, :, None], 2.0)], 20, True)
+    sector = sector_of(even_operators("square")[:2], [(fine[:, :, None], coarse[:, :, None], 2.0)], 20, True)
     assert sector.estimate(0) is None
     assert sorted(sector.eigenvalues[0].imag) == pytest.approx([-1.5, 1.5], abs=1e-9)
     assert np.isnan(sector.values[0, 1])
@@ -185,15 +184,15 @@ def test_complex_eigenvalues_are_reported_and_never_made_real():
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["triangular", "honeycomb"])
 def test_other_lattices_flow_to_the_same_exponents(name):
-    size, lattice, coupling = {
-        "triangular": (72, triangular(72), math.log(3) / 4),
-        "honeycomb": (64, honeycomb(64), math.acosh(2) / 2),
+    lattice, coupling = {
+        "triangular": (triangular(72), math.log(3) / 4),
+        "honeycomb": (honeycomb(64), math.acosh(2) / 2),
     }[name]
     drawn = (
         sample(lattice, coupling, samples=2000, algorithm="swendsen-wang", every=8, seed=seed).configurations
         for seed in range(4)
     )
-    parts = [level_sums(spins, torus(name, size), seed=seed) for seed, spins in enumerate(drawn)]
+    parts = [level_sums(spins, lattice, seed=seed) for seed, spins in enumerate(drawn)]
     found = exponents(join_sums(parts))
     for sector, exact in ((found.even, 1.0), (found.odd, 15 / 8)):
         last = len(sector.values) - 1
@@ -207,7 +206,7 @@ def test_a_large_lattice_gives_the_magnetic_exponent_to_two_thousandths():
         sample(square(256), CRITICAL, samples=500, algorithm="swendsen-wang", every=10, seed=seed).configurations
         for seed in range(4)
     )
-    parts = [level_sums(spins, torus("square", 256), seed=seed) for seed, spins in enumerate(drawn)]
+    parts = [level_sums(spins, square(256), seed=seed) for seed, spins in enumerate(drawn)]
     found = exponents(join_sums(parts))
     entry = found.odd.estimate(2)  # 64 -> 32
     assert abs(entry.value - 15 / 8) < 2e-3 + 4 * entry.error

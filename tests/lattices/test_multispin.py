@@ -5,6 +5,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from numpy_generators import numpys_sfc64
 
 from kadanoff.lattices._kernels import multispin
 from kadanoff.lattices.chains import Leg, System, digits, run, start
@@ -24,15 +25,6 @@ def packed(spins):
         out[0, i, 1:-1], out[1, i, 1:-1] = words[i, i % 2 :: 2], words[i, (i + 1) % 2 :: 2]
     out[:, :, 0], out[:, :, -1] = out[:, :, -2], out[:, :, 1]
     return out
-
-
-def numpys_sfc64(state):
-    """numpy's generator in a state of ours: an independent twin."""
-    generator = np.random.SFC64()
-    told = generator.state
-    told["state"]["state"] = np.array(state, np.uint64)
-    generator.state = told
-    return generator
 
 
 def test_seeds_differ_and_numpy_draws_the_same():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kadanoff.lattices import lattice as lattices
+from kadanoff.lattices.lattice import cubic, honeycomb, named_lattice, square
 from kadanoff.lattices.operators import (
     Operator,
     clusters,
@@ -16,7 +16,6 @@ from kadanoff.lattices.operators import (
     operator_sums,
     potts_sums,
 )
-from kadanoff.lattices.tori import torus
 
 NAMES = ["square", "triangular", "honeycomb", "cubic"]
 SIZES = {"square": 10, "triangular": 9, "honeycomb": 8, "cubic": 6}
@@ -24,7 +23,7 @@ SIZES = {"square": 10, "triangular": 9, "honeycomb": 8, "cubic": 6}
 
 @pytest.mark.parametrize("name", NAMES)
 def test_sums_are_products_over_clusters(name):
-    lattice = torus(name, SIZES[name])
+    lattice = named_lattice(name, SIZES[name])
     operators = even_operators(name) + odd_operators(name)
     spins = np.random.default_rng(2).choice(np.array([-1, 1], dtype=np.int8), (70, *lattice.shape))
     found = operator_sums(spins, lattice, operators)
@@ -40,14 +39,14 @@ def test_sums_are_products_over_clusters(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_nearest_neighbours_are_the_bonds_and_second_ones_the_second_shell(name):
-    lattice, plain = torus(name, SIZES[name]), getattr(lattices, name)(SIZES[name])
-    for operator, bonds in zip(even_operators(name)[:2], (plain.bonds, plain.shell(2).bonds), strict=True):
+    lattice = named_lattice(name, SIZES[name])
+    for operator, bonds in zip(even_operators(name)[:2], (lattice.bonds, lattice.shell(2).bonds), strict=True):
         one = {tuple(sorted(pair)) for pair in clusters(operator, lattice)}
         assert one == {tuple(sorted(pair)) for pair in bonds}
 
 
 def test_numbers_of_clusters_per_site():
-    lattice = torus("square", 10)
+    lattice = square(10)
     numbers = [len(clusters(o, lattice)) / 100 for o in even_operators("square") + odd_operators("square")]
     assert numbers == [2, 2, 1, 2, 4, 2, 1, 1, 4, 2, 2]
 
@@ -55,7 +54,7 @@ def test_numbers_of_clusters_per_site():
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**31), st.integers(0, 9), st.integers(0, 9), st.booleans())
 def test_sums_do_not_change_when_the_lattice_is_moved_or_turned(seed, down, right, mirror):
-    lattice = torus("square", 10)
+    lattice = square(10)
     spins = np.random.default_rng(seed).choice(np.array([-1, 1], dtype=np.int8), (3, 10, 10))
     moved = np.roll(spins, (down, right), axis=(1, 2))
     moved = moved[:, ::-1].swapaxes(1, 2) if mirror else moved
@@ -64,7 +63,7 @@ def test_sums_do_not_change_when_the_lattice_is_moved_or_turned(seed, down, righ
 
 
 def test_potts_sums_of_two_states_are_ising_sums():
-    lattice = torus("square", 10)
+    lattice = square(10)
     states = np.random.default_rng(3).integers(0, 2, (65, 10, 10), dtype=np.int8)
     operators = even_operators("square")[:1] + odd_operators("square")[:1]
     found = potts_sums(states, lattice, operators, 2)
@@ -80,10 +79,12 @@ def test_potts_sums_of_two_states_are_ising_sums():
 def test_what_does_not_fit_is_refused():
     knight = next(operator for operator in even_operators("square") if operator.name == "knight")
     with pytest.raises(ValueError, match="own image"):
-        clusters(knight, torus("square", 4))
-    with pytest.raises(ValueError, match="has 100 sites"):
-        operator_sums(np.ones((2, 8, 8), dtype=np.int8), torus("square", 10), (knight,))
+        clusters(knight, square(4))
+    with pytest.raises(ValueError, match=r"\(samples, 10, 10\) or \(samples, 100\), got \(2, 8, 8\)"):
+        operator_sums(np.ones((2, 8, 8), dtype=np.int8), square(10), (knight,))
+    with pytest.raises(ValueError, match="2 coordinates, the cubic lattice has 3"):
+        clusters(knight, cubic(8))
     with pytest.raises(ValueError, match="no site"):
-        clusters(Operator("wrong", ((1, 0), (3, 0))), torus("honeycomb", 8))
-    with pytest.raises(ValueError, match="states 0 to 2"):
-        potts_sums(np.full((1, 10, 10), 3), torus("square", 10), (knight,), 3)
+        clusters(Operator("wrong", ((1, 0), (3, 0))), honeycomb(8))
+    with pytest.raises(ValueError, match="configuration 0 has 3 at site"):
+        potts_sums(np.full((1, 10, 10), 3), square(10), (knight,), 3)

@@ -5,16 +5,18 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from numpy_generators import numpys_sfc64
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from kadanoff.estimates import mean
 from kadanoff.lattices._kernels import chains as kernels
 from kadanoff.lattices._kernels import cluster, sfc64
-from kadanoff.lattices.block_spins import spin_states
+from kadanoff.lattices.block_enumeration import spin_states
 from kadanoff.lattices.enumeration import spectrum
 from kadanoff.lattices.kaufman import torus_energy
 from kadanoff.lattices.lattice import DIAMOND, PLAQUETTE, cubic, honeycomb, square, triangular
+from kadanoff.lattices.operators import even_operators
 from kadanoff.lattices.sampling import sample
 from kadanoff.random import philox
 
@@ -118,15 +120,6 @@ def test_bernoulli_words_have_their_probability():
         assert abs(pairs - p * p) < 4.5 * math.sqrt(p * p / (63 * len(out)))
     cluster.bernoulli_words(UINT(0), UINT(1), UINT(2), UINT(3), 10, out)
     assert not out[:10].any()
-
-
-def numpys_sfc64(state):
-    """numpy's generator in a state of ours: an independent twin."""
-    generator = np.random.SFC64()
-    told = generator.state
-    told["state"]["state"] = np.array(state, np.uint64)
-    generator.state = told
-    return generator
 
 
 def test_bernoulli_words_are_the_comparison_of_binary_fractions():
@@ -288,6 +281,15 @@ def test_products_of_spins_against_every_state():
     assert abs(energy.value + weight @ (couplings @ sums) / 12) < 4 * energy.error
     again = np.concatenate([drawn.configurations.reshape(-1, 12).T, np.ones((1, 6000), int)])
     assert np.array_equal(drawn.bond_sums.T, [again[table].prod(axis=1).sum(axis=0) for table in tables])
+
+
+def test_operators_by_name_are_their_products():
+    lattice, named = square(6), {operator.name: operator for operator in even_operators("square")}
+    by_name = [(0.1, named["plaquette"]), (-0.05, named["diamond"])]
+    found = sample(lattice, 0.2, products=by_name, samples=100, seed=3)
+    again = sample(lattice, 0.2, products=[(0.1, PLAQUETTE), (-0.05, DIAMOND)], samples=100, seed=3)
+    assert np.array_equal(found.configurations, again.configurations)
+    assert np.array_equal(found.bond_sums, again.bond_sums)
 
 
 def test_a_sweep_of_the_heat_bath_is_that_of_plain_python():

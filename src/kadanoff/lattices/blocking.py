@@ -19,15 +19,15 @@ weighted majority: Bloete, Heringa, Hoogland, Meyer and Smit, Phys. Rev. Lett. 7
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kadanoff.lattices._kernels import blocking as kernels
 from kadanoff.lattices._kernels import packed_spins
-from kadanoff.lattices.tori import HONEYCOMB_CELL, Torus, colour, torus, torus_with
+from kadanoff.lattices.lattice import HONEYCOMB_CELL, Lattice, triangular_colour, triangular_form
 from kadanoff.maps import Map
 
 __all__ = [
@@ -40,9 +40,12 @@ __all__ = [
     "block_packed",
     "block_potts",
     "block_spins",
+    "ising_spins",
     "lattice_blocks",
     "pack_spins",
+    "potts_states",
     "pyramid",
+    "spins_on",
     "unpack_spins",
 ]
 
@@ -64,11 +67,11 @@ class PackedSpins:
 @dataclass(frozen=True, eq=False)
 class Blocks:
     """How a lattice is cut: ``members`` (blocks, size) sites, the first of which decides ties by rule; the ``fine`` and
-    the ``coarse`` torus; ``ratio`` b of their lengths."""
+    the ``coarse`` lattice; ``ratio`` b of their lengths."""
 
     members: NDArray[np.int32]
-    fine: Torus
-    coarse: Torus
+    fine: Lattice
+    coarse: Lattice
     ratio: float
 
     @property
@@ -81,10 +84,10 @@ class Blocks:
 
 @dataclass(frozen=True, eq=False)
 class Level:
-    """One level of a pyramid: its ``torus``, its spins, the length ratio to the level below (1 at level 0), and the
+    """One level of a pyramid: its ``lattice``, its spins, the length ratio to the level below (1 at level 0), and the
     share of blocks that were tied."""
 
-    torus: Torus
+    lattice: Lattice
     spins: PackedSpins
     ratio: float
     tie_fraction: float
@@ -92,10 +95,10 @@ class Level:
     @property
     def configurations(self) -> NDArray[np.int8]:
         """The spins +-1, (samples, *shape)."""
-        return unpack_spins(self.spins).reshape(-1, *self.torus.shape)
+        return unpack_spins(self.spins).reshape(-1, *self.lattice.shape)
 
 
-def lattice_blocks(fine: Torus, edge: int = 2) -> Blocks:
+def lattice_blocks(fine: Lattice, edge: int = 2) -> Blocks:
     """The blocks of a lattice: squares and cubes of ``edge``, triangles of three neighbours, stars of the honeycomb.
 
     Arguments:
@@ -105,32 +108,35 @@ def lattice_blocks(fine: Torus, edge: int = 2) -> Blocks:
     Raises:
         ValueError: where the lattice cannot be cut so (odd sizes for even blocks), or blocks of more than 63 spins.
     """
-    if fine.name in ("square", "cubic"):
+    if fine.kind in ("square", "cubic"):
         if edge < 2 or edge**fine.dimension > _MOST:
             raise ValueError(f"blocks of edge {edge} have {edge**fine.dimension} spins; 2 to {_MOST} can vote")
-        wide, ratio, problem = edge * np.eye(fine.dimension), float(edge), f"a block edge of {edge} does not divide"
+        wide, ratio, needed = edge * np.eye(fine.dimension), float(edge), f"a side that the edge of {edge} divides"
         offsets = np.array(list(np.ndindex(*(edge,) * fine.dimension)))
-    elif fine.name == "triangular":  # a site of colour 0 and its neighbours of colour 1 and 2
-        wide, ratio, problem = HONEYCOMB_CELL, math.sqrt(3.0), "triangles of three need a multiple of three for"
+    elif fine.kind == "triangular":  # a site of colour 0 and its neighbours of colour 1 and 2
+        wide, ratio, needed = HONEYCOMB_CELL, math.sqrt(3.0), "a side that is a multiple of three"
         offsets = np.array([[0, 0], [1, 0], [0, 1]])
-    else:
-        wide, ratio, problem = 2 * np.eye(2), 2.0, "star blocks need an even number of cells for"
+    elif fine.kind == "honeycomb":
+        wide, ratio, needed = 2 * np.eye(2), 2.0, "an even number of cells along a side"
         offsets = np.array([[0, 0], [-1, 0], [0, 1], [1, -1]])  # twice a site of colour 1 has colour 2
+    else:
+        raise ValueError(f"{fine.name}: blocks are known for square, triangular, honeycomb and cubic lattices")
     periods = np.rint(fine.periods @ np.linalg.inv(wide)).astype(np.int64)
     if not np.array_equal(periods @ wide, fine.periods):
-        raise ValueError(f"{problem} the periods {fine.periods.tolist()} of this {fine.name} lattice")
-    coarse = torus_with("triangular", periods) if fine.name == "triangular" else _smaller(fine, int(ratio))
+        twisted = "" if np.array_equal(fine.periods, np.diag(fine.cells)) else f", periods {fine.periods.tolist()}"
+        raise ValueError(f"a {fine.name} lattice of {fine.cells} cells{twisted} cannot be blocked: it needs {needed}")
+    coarse = replace(fine, periods=triangular_form(periods))
     steps = np.broadcast_to(offsets, (coarse.sites, *offsets.shape))
-    if fine.name == "honeycomb":
-        steps = np.where((colour(coarse.coordinates) == 1)[:, None, None], steps, -steps)
+    if fine.kind == "honeycomb":
+        steps = np.where((triangular_colour(coarse.coordinates) == 1)[:, None, None], steps, -steps)
     centres = np.rint(coarse.coordinates @ wide).astype(np.int64)
     return Blocks(np.ascontiguousarray(fine.index(centres[:, None, :] + steps)), fine, coarse, ratio)
 
 
-def pack_spins(configurations: ArrayLike) -> PackedSpins:
-    """Pack Ising configurations (samples, ...) of +-1.
+def ising_spins(configurations: ArrayLike) -> NDArray[np.int8]:
+    """Ising configurations (samples, ...) as int8.
 
-    Raises ValueError for other values (with the first place) or no configuration.
+    Raises ValueError for other values than +-1 (with the first place) or no configuration.
     """
     given = np.asarray(configurations)
     if given.ndim < 2 or given.size == 0:
@@ -138,7 +144,41 @@ def pack_spins(configurations: ArrayLike) -> PackedSpins:
     if (wrong := (given != 1) & (given != -1)).any():
         place = tuple(int(i) for i in np.argwhere(wrong)[0])
         raise ValueError(f"Ising spins are +1 or -1; configuration {place[0]} has {given[place]} at site {place[1:]}")
-    flat = np.ascontiguousarray(given.reshape(len(given), -1), dtype=np.int8)
+    return np.ascontiguousarray(given, dtype=np.int8)
+
+
+def potts_states(states: ArrayLike, q: int, lattice: Lattice) -> NDArray[np.int8]:
+    """Potts configurations of a lattice, (samples, sites) int8.
+
+    Raises ValueError for a shape of another lattice, or a state that is not one of 0 ... q - 1 (with its place).
+    """
+    given = np.asarray(states)
+    _check_shape(given.shape, lattice)
+    if (wrong := ~((given >= 0) & (given < q) & (given == np.rint(given)))).any():
+        place = tuple(int(i) for i in np.argwhere(wrong)[0])
+        raise ValueError(
+            f"Potts states are 0 to q - 1 = {q - 1}; configuration {place[0]} has {given[place]} at site {place[1:]}"
+        )
+    return np.ascontiguousarray(given.reshape(len(given), -1), dtype=np.int8)
+
+
+def spins_on(configurations: ArrayLike | PackedSpins, lattice: Lattice) -> PackedSpins:
+    """Ising configurations of a lattice, packed: (samples, *shape) or (samples, sites).
+
+    Raises ValueError as `pack_spins`, and for a shape of another lattice.
+    """
+    if isinstance(configurations, PackedSpins):
+        if configurations.words.shape[1] != lattice.sites:
+            _check_shape((configurations.samples, configurations.words.shape[1]), lattice)
+        return configurations
+    _check_shape(np.shape(configurations), lattice)
+    return pack_spins(configurations)
+
+
+def pack_spins(configurations: ArrayLike) -> PackedSpins:
+    """Pack Ising configurations (samples, ...) of +-1; raises as `ising_spins`."""
+    given = ising_spins(configurations)
+    flat = given.reshape(len(given), -1)
     words = np.zeros((-(-len(flat) // 64), flat.shape[1]), dtype=np.uint64)
     packed_spins.pack(flat, 1, words)
     return PackedSpins(words, len(flat))
@@ -171,10 +211,12 @@ def block_packed(
         seed, level: of the random numbers; give every blocking of a pyramid its own level.
 
     Raises:
-        ValueError: for spins of another lattice, or a weight that is missing, not positive or not wanted.
+        ValueError: for spins of another lattice, another rule for ties (all up or all down would break the symmetry of
+            the spins), or a weight that is missing, not positive or not wanted.
     """
     if spins.words.shape[1] != blocks.fine.sites:
         raise ValueError(f"these blocks are of {blocks.fine.sites} sites, the spins have {spins.words.shape[1]}")
+    _check_ties(ties)
     if (rule == "weighted") != (weight is not None):
         raise ValueError('give a weight to the rule "weighted", and to no other')
     blocked = np.empty((len(spins.words), len(blocks.members)), dtype=np.uint64)
@@ -220,7 +262,7 @@ def block_spins(
 
 def pyramid(
     configurations: ArrayLike | PackedSpins,
-    fine: Torus,
+    fine: Lattice,
     *,
     levels: int,
     edge: int = 2,
@@ -240,12 +282,10 @@ def pyramid(
     Raises:
         ValueError: as those two.
     """
-    spins = configurations if isinstance(configurations, PackedSpins) else pack_spins(configurations)
-    if spins.words.shape[1] != fine.sites:
-        raise ValueError(f"the lattice has {fine.sites} sites, the configurations have {spins.words.shape[1]}")
+    spins = spins_on(configurations, fine)
     found = [Level(fine, spins, 1.0, 0.0)]
     for level in range(levels):
-        blocks = lattice_blocks(found[-1].torus, edge)
+        blocks = lattice_blocks(found[-1].lattice, edge)
         spins, tied = block_packed(spins, blocks, rule, ties=ties, weight=weight, seed=seed, level=level)
         found.append(Level(blocks.coarse, spins, blocks.ratio, tied))
     return found
@@ -262,12 +302,8 @@ def block_potts(
     Raises:
         ValueError: for states outside 0 ... q - 1, or another lattice.
     """
-    given = np.asarray(states)
-    flat = np.ascontiguousarray(given.reshape(len(given), -1), dtype=np.int8)
-    if flat.shape[1] != blocks.fine.sites:
-        raise ValueError(f"these blocks are of {blocks.fine.sites} sites, the states have {flat.shape[1]}")
-    if q < 2 or flat.min() < 0 or flat.max() >= q:
-        raise ValueError(f"Potts states are 0 to q - 1 = {q - 1}, found {flat.min()} to {flat.max()}")
+    _check_ties(ties)
+    flat = potts_states(states, q, blocks.fine)
     blocked = np.empty((len(flat), len(blocks.members)), dtype=np.int8)
     counts = np.empty(blocks.members.shape[1] + 1, dtype=np.int64)
     kernels.plurality(flat, blocks.members, q, ties == "coin", seed, _STREAM + level, blocked, counts)
@@ -278,18 +314,35 @@ def block_field(fields: ArrayLike, blocks: Blocks, *, scale: float = 1.0) -> NDA
     """Kadanoff's block field of real configurations (samples, *shape): phi_I = scale times the sum of phi_i in I.
 
     A scale of b^(-(d + 2 - eta) / 2) leaves the critical field as it is.
+
+    Raises ValueError for fields of another lattice, or that are not finite.
     """
     given = np.asarray(fields, dtype=np.float64)
+    _check_shape(given.shape, blocks.fine)
+    if not np.isfinite(given).all():
+        place = tuple(int(i) for i in np.argwhere(~np.isfinite(given))[0])
+        raise ValueError(f"configuration {place[0]} has {given[place]} at site {place[1:]}: fields are finite")
     flat = given.reshape(len(given), -1)
     return scale * np.asarray(blocks.map.sum(flat, axis=1)).reshape(-1, *blocks.coarse.shape)
+
+
+def _check_shape(shape: tuple[int, ...], lattice: Lattice) -> None:
+    if shape[1:] not in (lattice.shape, (lattice.sites,)) or not shape[0]:
+        raise ValueError(
+            f"configurations of this {lattice.name} lattice have shape (samples, "
+            f"{', '.join(map(str, lattice.shape))}) or (samples, {lattice.sites}), got {shape}"
+        )
+
+
+def _check_ties(ties: str) -> None:
+    if ties not in get_args(Ties):
+        raise ValueError(
+            f'ties: expected "coin" or "first", which treat all states of a spin alike, got {ties!r}; a rule that '
+            "prefers one breaks their symmetry"
+        )
 
 
 def _thresholds(weight: float, size: int) -> NDArray[np.uint64]:
     up = np.arange(size + 1)
     probability = 1.0 / (1.0 + np.exp(-2.0 * weight * (2 * up - size)))
     return np.asarray(np.rint(probability * 2.0**kernels.BITS), dtype=np.uint64)
-
-
-def _smaller(fine: Torus, edge: int) -> Torus:
-    cells = fine.shape[: fine.dimension]
-    return torus(fine.name, tuple(n // edge for n in cells))

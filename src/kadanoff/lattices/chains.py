@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from kadanoff.lattices._kernels import chains as kernels
 from kadanoff.lattices._kernels import multispin
-from kadanoff.lattices.lattice import Lattice, Operator, colours
+from kadanoff.lattices.lattice import CellProducts, Lattice, colours
+from kadanoff.lattices.operators import Operator, clusters
 
 __all__ = ["REPLICAS", "STRIDE", "Leg", "Record", "System", "digits", "run", "start"]
 
@@ -34,7 +35,7 @@ class System:
     algorithm: str
     seed: int
     clusters: int = 1
-    products: tuple[Operator, ...] = ()  # their couplings stand behind those of the lattices
+    products: tuple[Operator | CellProducts, ...] = ()  # their couplings stand behind those of the lattices
 
     @property
     def like(self) -> NDArray[np.float64]:
@@ -54,7 +55,9 @@ class System:
     @property
     def tables(self) -> list[NDArray[np.int32]]:
         """The sites of every product of each coupling: bonds (m, 2), then products (m, r)."""
-        return [*(one.bonds for one in self.lattices), *map(self.lattices[0].products, self.products)]
+        lattice = self.lattices[0]
+        pairs = [one.bonds for one in self.lattices]
+        return pairs + [clusters(p, lattice) if isinstance(p, Operator) else lattice.products(p) for p in self.products]
 
     @property
     def is_square(self) -> bool:

@@ -11,9 +11,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from kadanoff.lattices.tori import LatticeName, Torus, torus
+from kadanoff.lattices.lattice import Lattice, LatticeName, named_lattice
 
-__all__ = ["SpinKind", "open_configurations", "spins_of", "torus_of_shape"]
+__all__ = ["SpinKind", "lattice_of_shape", "open_configurations", "spins_of"]
 
 SpinKind = Literal["ising", "potts", "real"]
 _HDF5 = (".h5", ".hdf5", ".hdf", ".nc")
@@ -47,7 +47,7 @@ def open_configurations(path: Path, dataset: str | None = None) -> Iterator[Any]
         raise ValueError(f"{path.name}: configurations are read from .npy, .npz and HDF5 ({', '.join(_HDF5)})")
 
 
-def torus_of_shape(shape: tuple[int, ...], lattice: LatticeName) -> Torus:
+def lattice_of_shape(shape: tuple[int, ...], lattice: LatticeName) -> Lattice:
     """The lattice of configurations of this shape: (L, L), cubic (L, L, L), honeycomb (L, L, 2), or their sites in a
     row.
 
@@ -60,9 +60,10 @@ def torus_of_shape(shape: tuple[int, ...], lattice: LatticeName) -> Torus:
     if shape not in (whole, (math.prod(whole),)):
         raise ValueError(
             f"a {lattice} lattice has configurations of shape "
-            f"{'(L, L, L)' if lattice == 'cubic' else '(L, L, 2)' if basis > 1 else '(L, L)'}, got {shape}"
+            f"{'(L, L, L)' if lattice == 'cubic' else '(L, L, 2)' if basis > 1 else '(L, L)'}, got {shape}: "
+            "name the lattice they are of, or reshape the array"
         )
-    return torus(lattice, edge)
+    return named_lattice(lattice, edge)
 
 
 def spins_of(values: NDArray[Any], kind: SpinKind, states: int, first: int = 0) -> NDArray[np.int8]:

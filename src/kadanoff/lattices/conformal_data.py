@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from kadanoff.lattices.tensor_rg import TensorFlow
 
-__all__ = ["FixedPoint", "Plateau", "find_plateau", "fixed_point"]
+__all__ = ["Plateau", "TensorFixedPoint", "find_plateau", "fixed_point"]
 
 Array = NDArray[np.float64]
 _WITNESS = 5.0  # times the tolerance: higher dimensions drift sooner
@@ -82,7 +82,7 @@ def _stands(witness: Array | None, first: int, last: int, tolerance: float) -> b
 
 
 @dataclass(frozen=True, eq=False)
-class FixedPoint:
+class TensorFixedPoint:
     """Where a flow went.
 
     ``kind`` "critical" (a plateau), "ordered" (several phases), "disordered" (one), or "undecided"; ``phases`` is the
@@ -95,7 +95,9 @@ class FixedPoint:
     text: str
 
 
-def fixed_point(flow: TensorFlow, *, dimensions: int = 2, tolerance: float = 0.005, shortest: int = 3) -> FixedPoint:
+def fixed_point(
+    flow: TensorFlow, *, dimensions: int = 2, tolerance: float = 0.005, shortest: int = 3
+) -> TensorFixedPoint:
     """The fixed point that a flow came to, by its transfer spectrum.
 
     Arguments:
@@ -118,11 +120,13 @@ def fixed_point(flow: TensorFlow, *, dimensions: int = 2, tolerance: float = 0.0
             f"critical: dimensions {values} stand still from step {plateau.first} to {plateau.last}, "
             f"lengths {reach[0]:.0f} to {reach[1]:.0f}"
         )
-        return FixedPoint("critical", phases, plateau, text)
+        return TensorFixedPoint("critical", phases, plateau, text)
     if np.all((last < _DEGENERATE) | (last > _GAPPED)):
         kind: Literal["ordered", "disordered"] = "ordered" if phases > 1 else "disordered"
         many = "s" if phases > 1 else ""
         text = f"no plateau; trivial fixed point, {kind}: {phases} phase{many} at length {flow.lengths[-1]:.3g}"
-        return FixedPoint(kind, phases, None, text)
+        return TensorFixedPoint(kind, phases, None, text)
     steps = len(flow.tensors) - 1
-    return FixedPoint("undecided", phases, None, f"no plateau, and no trivial fixed point after {steps} steps: go on")
+    return TensorFixedPoint(
+        "undecided", phases, None, f"no plateau, and no trivial fixed point after {steps} steps: go on"
+    )

@@ -21,11 +21,11 @@ from kadanoff.estimates import Estimate
 from kadanoff.lattices.couplings import Couplings
 from kadanoff.lattices.monte_carlo_rg import LevelSums
 
-__all__ = ["FixedPoint", "critical_tangent", "fixed_point"]
+__all__ = ["CouplingFixedPoint", "critical_tangent", "newton_fixed_point"]
 
 
 @dataclass(frozen=True, eq=False)
-class FixedPoint:
+class CouplingFixedPoint:
     """Couplings K* (a,) with jackknife ``errors``, the matrix T (a, a) at the place it was taken, its ``eigenvalues``
     and ``directions`` (columns, dK), the largest modulus first."""
 
@@ -43,7 +43,7 @@ class FixedPoint:
         return Estimate(float(self.values[a]), float(self.errors[a]), self.blocks, "", "Newton step, jackknife")
 
 
-def fixed_point(before: Couplings, after: Couplings, fine: LevelSums, coarse: LevelSums) -> FixedPoint:
+def newton_fixed_point(before: Couplings, after: Couplings, fine: LevelSums, coarse: LevelSums) -> CouplingFixedPoint:
     """The fixed point from the couplings of two levels and the operators of the same samples.
 
     Arguments:
@@ -68,17 +68,24 @@ def fixed_point(before: Couplings, after: Couplings, fine: LevelSums, coarse: Le
     found = np.array(
         [k + np.linalg.solve(np.eye(width) - m, n - k) for k, n, m in zip(first, second, matrices, strict=True)]
     )
-    values, directions = np.linalg.eig(matrices[0])
-    order = np.argsort(-np.abs(values), kind="stable")
-    return FixedPoint(
-        tuple(operator.name for operator in before.operators),
-        found[0],
-        np.sqrt((blocks - 1) * found[1:].var(axis=0)),
-        matrices[0],
-        values[order].astype(np.complex128),
-        directions[:, order].astype(np.complex128),
-        blocks,
-    )
+    errors = np.sqrt((blocks - 1) * found[1:].var(axis=0))
+    return point_of(tuple(operator.name for operator in before.operators), found[0], errors, matrices[0], blocks)
+
+
+def point_of(
+    names: tuple[str, ...],
+    values: NDArray[np.float64],
+    errors: NDArray[np.float64],
+    matrix: NDArray[np.float64],
+    blocks: int,
+) -> CouplingFixedPoint:
+    """A fixed point with what follows from its matrix T."""  # fmt: skip
+    eigenvalues, directions = np.linalg.eig(matrix)
+    order = np.argsort(-np.abs(eigenvalues), kind="stable")
+    return CouplingFixedPoint(
+        names, values, errors, matrix, eigenvalues[order].astype(np.complex128),
+        directions[:, order].astype(np.complex128), blocks,
+    )  # fmt: skip
 
 
 def critical_tangent(sums: list[LevelSums], operator: int, *, blocks: int = 20) -> Estimate:

@@ -8,6 +8,7 @@ over the decorating spins it is a square lattice again (Syozi, 1951; Fisher, 195
 so that the effective coupling in units of J, J_eff(T) = T K'(J/T), depends on temperature: it is a free energy, a
 potential of mean force. Its critical point is exact: cosh 2K_c = 1 + sqrt 2, T_c = 1.308412 J/k. Freeze J_eff at the
 one temperature where it was fitted, and the model has its transition elsewhere, at T = 2 J_eff / ln(1 + sqrt 2).
+Configurations of the decorated lattice itself, all spins of it: `sample(lieb(side), K, ...)`, sites first.
 
 Temperatures are in J/k, energies in J.
 """
@@ -15,25 +16,21 @@ Temperatures are in J/k, energies in J.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
 
 from kadanoff.estimates import Estimate, mean
-from kadanoff.lattices._kernels import decorated as kernel
 from kadanoff.lattices.kaufman import CRITICAL_COUPLING, torus_energy
 
 __all__ = [
     "CRITICAL_TEMPERATURE",
-    "DecoratedSamples",
     "coupling_by_energy",
     "coupling_by_pseudo_likelihood",
     "critical_temperature_of",
     "decorated_bond_entropy",
     "decorated_coupling",
-    "decorated_heat_bath",
     "effective_energy",
     "neighbour_counts",
 ]
@@ -81,45 +78,6 @@ def decorated_bond_entropy(coupling: float, neighbours: float) -> float:
     minor = 1 / (1 + math.exp(4 * k))  # against two sites that agree
     certain = math.log1p(math.exp(-4 * k)) + 4 * k * minor
     return alike * certain + (1 - alike) * math.log(2)
-
-
-@dataclass(frozen=True, eq=False)
-class DecoratedSamples:
-    """Configurations one after another: ``sites`` (n, rows, columns) and ``decorations`` (n, 2, rows, columns), int8 of
-    +-1, on the bonds to the right and down. The decorations were drawn first, the sites given them."""
-
-    sites: NDArray[np.int8]
-    decorations: NDArray[np.int8]
-
-
-def decorated_heat_bath(
-    sites: NDArray[np.int8], coupling: float, samples: int, *, seed: int, every: int = 1, first: int = 0
-) -> DecoratedSamples:
-    """Samples of the decorated lattice itself, without use of K': all decorating spins given the sites, then all sites
-    given them, in turn (heat bath, two exact draws a sweep).
-
-    Arguments:
-        sites: (rows, columns) of +-1, the start, not changed; torus, two rows and columns at least.
-        coupling: K = J/kT.
-        samples: to keep.
-        seed: of the random numbers.
-        every: sweeps from one kept sample to the next.
-        first: sweeps done before with this seed: a run may be cut in pieces, each started from the last sites.
-
-    Raises:
-        ValueError: for another shape, other values, or no samples.
-
-    At the critical point some L^2.2 sweeps lie between independent magnetisations.
-    """
-    start = np.array(sites, dtype=np.int8)
-    if start.ndim != 2 or min(start.shape) < 2 or not np.all(np.abs(start) == 1):
-        raise ValueError(f"the start is a (rows, columns) array of +-1 with 2 x 2 sites or more, not {np.shape(sites)}")
-    if samples < 1 or every < 1 or first < 0:
-        raise ValueError(f"at least one sample, one sweep each, not {samples} and {every} after {first}")
-    kept = np.empty((samples, *start.shape), np.int8)
-    decorations = np.empty((samples, 2, *start.shape), np.int8)
-    kernel.heat_bath(start, float(coupling), seed, first, every, kept, decorations)
-    return DecoratedSamples(kept, decorations)
 
 
 def neighbour_counts(configurations: NDArray[np.int8]) -> NDArray[np.int64]:

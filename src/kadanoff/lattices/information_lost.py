@@ -23,7 +23,9 @@ from scipy.special import gammaln, xlogy
 
 from kadanoff.estimates import Estimate
 from kadanoff.lattices._kernels import contexts
-from kadanoff.lattices.blocking import Level, Ties
+from kadanoff.lattices._kernels.blocking import plurality
+from kadanoff.lattices.blocking import Blocks, Level, Ties, ising_spins, potts_states
+from kadanoff.lattices.lattice import square
 
 __all__ = [
     "CONTEXTS",
@@ -32,6 +34,8 @@ __all__ = [
     "entropy_per_spin",
     "information_kept",
     "magnetization_entropy",
+    "plurality_noise",
+    "potts_information_kept",
 ]
 
 NAT = "nat"
@@ -57,6 +61,7 @@ CONTEXTS = (
 )  # fmt: skip
 """Each holds the one before it, so that the entropy falls along them: m = 0, 2, 4, 7, 8, 11, 14, 16, 19."""
 _SAMPLES = 8.0  # spins for each word of a context, below which a longer one is not tried
+_WORDS = 1 << 21  # of a table
 _BLOCKS = 20
 
 
@@ -71,38 +76,46 @@ class EntropyPerSpin:
     estimate: Estimate
 
 
-def entropy_per_spin(configurations: ArrayLike, *, blocks: int = _BLOCKS) -> EntropyPerSpin:
+def entropy_per_spin(configurations: ArrayLike, *, q: int = 2, blocks: int = _BLOCKS) -> EntropyPerSpin:
     """The entropy of a spin given the spins before it, an upper bound of the entropy per spin.
 
-    Every block of samples is predicted from the counts of the others, -ln (n_s + 1/2) / (n + 1) (Krichevsky and
+    Every block of samples is predicted from the counts of the others, -ln (n_s + 1/2) / (n + q / 2) (Krichevsky and
     Trofimov, 1981). A prediction is never better than the truth, so that the mean stays above h_m however few samples
     there are, where the entropy of the counts themselves would fall below it. The context grows until that mean rises.
 
     Arguments:
-        configurations: (samples, rows, columns) of +-1 on a square lattice, in time order.
+        configurations: (samples, rows, columns) of +-1 on a square lattice, in time order; for q > 2 of 0 ... q - 1.
+        q: states of a spin.
         blocks: of consecutive samples, each long against the correlation time.
 
     Raises:
         ValueError: for other shapes or values, or fewer samples than blocks.
     """
-    spins = np.ascontiguousarray(configurations, dtype=np.int8)
-    if spins.ndim != 3 or not np.all(np.abs(spins) == 1):
-        raise ValueError(f"expected configurations (samples, rows, columns) of +-1, got shape {spins.shape}")
+    spins = ising_spins(configurations) if q == 2 else np.asarray(configurations)
+    if spins.ndim != 3:
+        raise ValueError(f"expected configurations (samples, rows, columns), got shape {spins.shape}")
+    if q > 2:
+        spins = potts_states(spins, q, square(*spins.shape[1:])).reshape(spins.shape)
     if blocks < 4 or len(spins) < blocks:
         raise ValueError(f"{len(spins)} samples in {blocks} blocks: errors need 4 blocks of a sample at least")
     allowed = [
         context
         for context in CONTEXTS
-        if spins.size >= _SAMPLES * 2.0**context.spins and min(spins.shape[1:]) > 2 * context.above + 1 + context.left
+        if q ** (context.spins + 1) <= min(q * spins.size / _SAMPLES, _WORDS)
+        and min(spins.shape[1:]) > 2 * context.above + 1 + context.left
     ]
     edges = np.linspace(0, len(spins), blocks + 1).astype(np.int64)
     found: list[tuple[int, float, float]] = []
     for context in allowed:
-        table = np.zeros((blocks, 2 ** (context.spins + 1)), dtype=np.int64)
+        table = np.zeros((blocks, q ** (context.spins + 1)), dtype=np.int64)
         for b in range(blocks):
-            contexts.count_contexts(spins[edges[b] : edges[b + 1]], *context, table[b])
+            part = spins[edges[b] : edges[b + 1]]
+            if q == 2:
+                contexts.count_contexts(part, *context, table[b])
+            else:
+                contexts.count_state_contexts(part, q, *context, table[b])
         total = table.sum(axis=0)
-        each = np.array([_predicted(part, total - part) for part in table])
+        each = np.array([_predicted(part, total - part, q) for part in table])
         value = float(np.average(each, weights=np.diff(edges)))
         if found and value > found[-1][1]:
             break
@@ -118,7 +131,31 @@ def information_kept(level: Level, entropy: Estimate, ties: Ties = "coin") -> Es
     The entropy bounds it from above. With ties by rule all of the blocks' entropy is information.
     """
     noise = level.tie_fraction * math.log(2.0) if ties == "coin" else 0.0
-    share = level.ratio**-level.torus.dimension
+    return _kept(entropy, noise, level.ratio**-level.lattice.dimension)
+
+
+def plurality_noise(states: ArrayLike, blocks: Blocks, q: int) -> float:
+    """H(blocks | states) in nats per block of Potts states blocked by plurality with coins: the mean of ln k, k the
+    number of commonest states of a block.
+
+    Arguments:
+        states: (samples, *shape) of 0 ... q - 1.
+        blocks: of their lattice.
+    """
+    flat = potts_states(states, q, blocks.fine)
+    blocked = np.empty((len(flat), len(blocks.members)), dtype=np.int8)
+    counts = np.empty(blocks.members.shape[1] + 1, dtype=np.int64)
+    plurality(flat, blocks.members, q, False, 0, 0, blocked, counts)
+    return float(counts[1:] @ np.log(np.arange(1, len(counts))) / counts.sum())
+
+
+def potts_information_kept(noise: float, blocks: Blocks, entropy: Estimate) -> Estimate:
+    """I(states; blocks) in nats per spin, from the entropy per spin of the blocks and the coins' `plurality_noise` (0
+    for ties by rule)."""
+    return _kept(entropy, noise, 1.0 / blocks.members.shape[1])
+
+
+def _kept(entropy: Estimate, noise: float, share: float) -> Estimate:
     return Estimate(
         share * (entropy.value - noise), share * (entropy.error or 0.0), entropy.samples, NAT, entropy.method
     )
@@ -145,7 +182,7 @@ def magnetization_entropy(spins: int, magnetization: ArrayLike) -> NDArray[np.fl
     return np.asarray(gammaln(spins + 1) - gammaln(up + 1) - gammaln(spins - up + 1))
 
 
-def _predicted(counts: NDArray[np.int64], others: NDArray[np.int64]) -> float:
-    """Mean of -ln P(spin | context) over words, lowest bit the spin, with P from the counts of other words."""
-    given = others.reshape(-1, 2) + 0.5
-    return float(-xlogy(counts.reshape(-1, 2), given / given.sum(axis=1, keepdims=True)).sum() / counts.sum())
+def _predicted(counts: NDArray[np.int64], others: NDArray[np.int64], q: int) -> float:
+    """Mean of -ln P(spin | context) over words, lowest digit the spin, with P from the counts of other words."""
+    given = others.reshape(-1, q) + 0.5
+    return float(-xlogy(counts.reshape(-1, q), given / given.sum(axis=1, keepdims=True)).sum() / counts.sum())

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import xlogy
 
 from kadanoff.information import mutual_information_from_probabilities
-from kadanoff.lattices.block_spins import spin_states
+from kadanoff.lattices.block_enumeration import spin_states
 
 __all__ = [
     "BestRule",

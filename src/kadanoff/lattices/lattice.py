@@ -5,6 +5,11 @@ displacement. Each bond stands once in the table; neighbours, coordination and c
 
 Sites are numbered row major over the array ``shape``: (cells along axis 0, axis 1, ..., basis), the last axis left out
 for one site a cell. A configuration is an array of that shape, and ``configuration.ravel()[i]`` is site i.
+
+Block spins and operators are written in integer coordinates, so that they are the same few lines on each lattice.
+Those of a lattice with one site a cell are its cells. Honeycomb sites are triangular sites x e1 + y e2, whose
+neighbours are +-e1, +-e2, +-(e1 - e2) and whose colour (x - y) mod 3 is 1 or 2: those of colour 0 are the centres of
+the hexagons. Any independent periods close a lattice, also the twisted ones to which a blocking by sqrt(3) leads.
 """
 
 from __future__ import annotations
@@ -12,9 +17,9 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,23 +30,30 @@ __all__ = [
     "DIAMOND",
     "PLAQUETTE",
     "Bond",
+    "CellProducts",
     "Lattice",
-    "Operator",
+    "LatticeName",
     "bravais",
     "colours",
     "cubic",
     "honeycomb",
     "lieb",
+    "named_lattice",
+    "point_group",
     "square",
     "triangular",
 ]
 
 Bond: TypeAlias = tuple[int, int, tuple[int, ...]]
 # the products of spins that belong to one cell, each a tuple of (basis site, displacement of its cell)
-Operator: TypeAlias = tuple[tuple[tuple[int, tuple[int, ...]], ...], ...]
+CellProducts: TypeAlias = tuple[tuple[tuple[int, tuple[int, ...]], ...], ...]
+LatticeName = Literal["square", "triangular", "honeycomb", "cubic"]
 
-PLAQUETTE: Operator = (((0, (0, 0)), (0, (0, 1)), (0, (1, 0)), (0, (1, 1))),)  # four spins of a square lattice
-DIAMOND: Operator = (((0, (-1, 0)), (0, (1, 0)), (0, (0, -1)), (0, (0, 1))),)  # the four neighbours of a site
+PLAQUETTE: CellProducts = (((0, (0, 0)), (0, (0, 1)), (0, (1, 0)), (0, (1, 1))),)  # four spins of a square lattice
+DIAMOND: CellProducts = (((0, (-1, 0)), (0, (1, 0)), (0, (0, -1)), (0, (0, 1))),)  # the four neighbours of a site
+HONEYCOMB_CELL = np.array([[1, 1], [2, -1]])
+"""The two shortest vectors between triangular sites of one colour; a honeycomb cell has two sites."""
+_HONEYCOMB_BASIS = np.array([[1, 0], [2, 0]])
 _TRIALS = 4096  # linear colourings looked through before the first free colour is taken
 
 
@@ -51,17 +63,24 @@ class Lattice:
 
     Arguments:
         name: of the lattice, for messages.
-        cells: number of cells along each axis.
+        periods: (d, d) integers, a period in each row, in cells: upper triangular, with a positive diagonal.
         table: the bonds of one cell, each once.
         vectors: (d, d), row k is the step of one cell along axis k, in units of the bond length.
         basis: (b, d), where the sites of a cell lie.
+        kind: of the lattices that block spins and operators are known for; None for one of your own.
     """
 
     name: str
-    cells: tuple[int, ...]
+    periods: NDArray[np.int64]
     table: tuple[Bond, ...]
     vectors: NDArray[np.float64]
     basis: NDArray[np.float64]
+    kind: LatticeName | None = None
+
+    @property
+    def cells(self) -> tuple[int, ...]:
+        """Number of cells along each axis."""
+        return tuple(int(m) for m in np.diag(self.periods))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -71,12 +90,17 @@ class Lattice:
     @property
     def dimension(self) -> int:
         """Number of axes of cells."""
-        return len(self.cells)
+        return len(self.periods)
 
     @property
     def sites(self) -> int:
         """Number of sites n."""
         return math.prod(self.cells) * len(self.basis)
+
+    @property
+    def length(self) -> float:
+        """The linear size in cells, (number of cells)^(1/d)."""
+        return float(math.prod(self.cells) ** (1 / self.dimension))
 
     @property
     def coordination(self) -> int:
@@ -86,34 +110,38 @@ class Lattice:
     @property
     def positions(self) -> NDArray[np.float64]:
         """(n, d) where the sites lie, in bond lengths."""
-        corner = np.stack(np.meshgrid(*(np.arange(m) for m in self.cells), indexing="ij"), axis=-1) @ self.vectors
-        return np.asarray((corner[..., None, :] + self.basis).reshape(self.sites, self.dimension))
+        corners = self._corners @ self.vectors
+        return np.asarray((corners[:, None, :] + self.basis).reshape(self.sites, self.dimension))
+
+    @property
+    def coordinates(self) -> NDArray[np.int64]:
+        """(n, d) the integer coordinates of the sites."""
+        if len(self.basis) == 1:
+            return self._corners
+        if self.kind != "honeycomb":
+            raise ValueError(f"{self.name}: no integer coordinates; {', '.join(get_args(LatticeName))} have them")
+        return np.asarray(((self._corners @ HONEYCOMB_CELL)[:, None, :] + _HONEYCOMB_BASIS).reshape(self.sites, 2))
 
     @cached_property
     def bonds(self) -> NDArray[np.int32]:
         """(m, 2) int32: every bond once, in the order of the table. A side of two cells has its bonds twice."""
-        number = self._number()
-        found = []
-        for start, end, step in self.table:
-            reached = np.roll(number[..., end], [-s for s in step], axis=tuple(range(self.dimension)))
-            found.append(np.stack([number[..., start].ravel(), reached.ravel()], axis=1))
+        origin = (0,) * self.dimension
+        found = [np.stack([self._at(start, origin), self._at(end, step)], axis=1) for start, end, step in self.table]
         return np.concatenate(found).astype(np.int32)
 
     @cached_property
     def neighbours(self) -> NDArray[np.int32]:
         """(n, z) int32: ends of the bonds that start at a site, in the order of the table, then starts of those that
         end there; rows with fewer than z neighbours are filled up with -1. Square: down, right, up, left."""
-        number, count = self._number(), len(self.basis)
-        columns: list[list[NDArray[np.int64]]] = [[] for _ in range(count)]
-        axes = tuple(range(self.dimension))
+        columns: list[list[NDArray[np.int64]]] = [[] for _ in self.basis]
         for start, end, step in self.table:
-            columns[start].append(np.roll(number[..., end], [-s for s in step], axis=axes))
+            columns[start].append(self._at(end, step))
         for start, end, step in self.table:
-            columns[end].append(np.roll(number[..., start], list(step), axis=axes))
-        found = np.full((*self.cells, count, max(map(len, columns))), -1, np.int32)
+            columns[end].append(self._at(start, tuple(-s for s in step)))
+        found = np.full((math.prod(self.cells), len(self.basis), max(map(len, columns))), -1, np.int32)
         for site, column in enumerate(columns):
             for k, reached in enumerate(column):
-                found[..., site, k] = reached
+                found[:, site, k] = reached
         return found.reshape(self.sites, -1)
 
     @cached_property
@@ -125,6 +153,22 @@ class Lattice:
         in turn takes the first colour that no neighbour has.
         """
         return colours(self)
+
+    def index(self, points: ArrayLike) -> NDArray[np.int32]:
+        """The sites (...) at integer coordinates (..., d), brought into the lattice by its periods.
+
+        Raises ValueError for a place where the lattice has no site (the centre of a hexagon).
+        """
+        box, table = self._places
+        found = table[place_in_box(np.asarray(points, dtype=np.int64), box)]
+        if found.size and found.min() < 0:
+            raise ValueError(f"the {self.name} lattice has no site at one of these places")
+        return found
+
+    def translations(self) -> NDArray[np.int64]:
+        """All translations (cells, d) of the lattice: from its first site to every site like it."""
+        like = self.coordinates[:: len(self.basis)]
+        return np.asarray(like - like[0])
 
     def shell(self, order: int) -> Lattice:
         """The same sites joined to their ``order``-th nearest neighbours (1: the nearest ones), by distance.
@@ -145,34 +189,47 @@ class Lattice:
         lengths = np.array([length for length, _ in found])
         distances = np.unique(np.round(lengths, 9))
         at = distances[order - 1]
-        bonds = [bond for length, bond in found if abs(length - at) < 1e-6]
-        return bravais(self.cells, bonds, self.vectors, self.basis, name=f"{self.name}, neighbours {order}")
+        bonds = tuple(bond for length, bond in found if abs(length - at) < 1e-6)
+        return _checked(replace(self, name=f"{self.name}, neighbours {order}", table=bonds, kind=None))
 
-    def products(self, operator: Operator) -> NDArray[np.int32]:
+    def products(self, operator: CellProducts) -> NDArray[np.int32]:
         """(m, r) int32: the sites of every product of an operator, cell after cell; short products end with -1.
 
         Raises:
             ValueError: for a product that names a site twice, as on too few cells, or does not fit the lattice.
         """
-        number, axes, found = self._number(), tuple(range(self.dimension)), []
+        found = []
         longest = max(map(len, operator), default=0)
         for product in operator:
             if any(not 0 <= site < len(self.basis) or len(step) != self.dimension for site, step in product):
                 raise ValueError(
                     f"{self.name}: {product} does not fit {self.dimension} axes, {len(self.basis)} basis sites"
                 )
-            places = {(site, tuple(s % m for s, m in zip(step, self.cells, strict=True))) for site, step in product}
-            if not product or len(places) < len(product):
+            rows = [self._at(site, step) for site, step in product]
+            if not product or len({int(row[0]) for row in rows}) < len(product):
                 raise ValueError(f"{self.name}: {product} names no site or one twice on {self.cells} cells")
-            rows = [np.roll(number[..., site], [-s for s in step], axis=axes).ravel() for site, step in product]
-            rows += [np.full(number[..., 0].size, -1)] * (longest - len(rows))
+            rows += [np.full(len(rows[0]), -1)] * (longest - len(rows))
             found.append(np.stack(rows, axis=1))
         if not found:
             raise ValueError(f"{self.name}: an operator without products")
         return np.concatenate(found).astype(np.int32)
 
-    def _number(self) -> NDArray[np.int64]:
-        return np.arange(self.sites).reshape(*self.cells, len(self.basis))
+    @cached_property
+    def _corners(self) -> NDArray[np.int64]:
+        """(cells, d) the cells in their order."""
+        return np.indices(self.cells).reshape(self.dimension, -1).T
+
+    @cached_property
+    def _places(self) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+        """The periods in integer coordinates, and from a place in their box to the site, -1 where there is none."""
+        box = triangular_form(self.periods @ HONEYCOMB_CELL) if self.kind == "honeycomb" else self.periods
+        table = np.full(math.prod(np.diag(box)), -1, dtype=np.int32)
+        table[place_in_box(self.coordinates, box)] = np.arange(self.sites, dtype=np.int32)
+        return box, table
+
+    def _at(self, site: int, step: tuple[int, ...]) -> NDArray[np.int64]:
+        """(cells,) basis site ``site`` of the cells ``step`` away from each cell."""
+        return place_in_box(self._corners + np.array(step), self.periods) * len(self.basis) + site
 
 
 def bravais(
@@ -210,24 +267,22 @@ def bravais(
     if steps.shape != (len(size), len(size)) or places.shape != (count, len(size)):
         got = f"{steps.shape}, {places.shape}"
         raise ValueError(f"{name}: {len(size)} axes need vectors (d, d) and basis (b, d), got {got}")
-    seen = set()
-    for a, b, step in table:
-        if len(step) != len(size) or not (0 <= a < count and 0 <= b < count):
-            raise ValueError(f"{name}: bond {(a, b, step)} does not fit {len(size)} axes and {count} basis sites")
-        if a == b and all(s % m == 0 for s, m in zip(step, size, strict=True)):
-            raise ValueError(f"{name}: bond {(a, b, step)} joins a site to itself on {size} cells: take more cells")
-        if (a, b, step) in seen or (b, a, tuple(-s for s in step)) in seen:
-            raise ValueError(f"{name}: bond {(a, b, step)} stands twice in the table; each bond once, in one direction")
-        seen.add((a, b, step))
-    alone = set(range(count)) - {site for a, b, _ in table for site in (a, b)}
-    if alone:
-        raise ValueError(f"{name}: basis sites {sorted(alone)} have no bond")
-    return Lattice(name, size, table, steps, places)
+    return _checked(Lattice(name, np.diag(size), table, steps, places))
+
+
+def named_lattice(name: LatticeName, cells: int) -> Lattice:
+    """`square`, `triangular`, `honeycomb` or `cubic` by name, of so many cells along each axis.
+
+    Raises ValueError for another name.
+    """
+    if name not in get_args(LatticeName):
+        raise ValueError(f"lattice: expected one of {', '.join(get_args(LatticeName))}, got {name!r}")
+    return {"square": square, "triangular": triangular, "honeycomb": honeycomb, "cubic": cubic}[name](cells)
 
 
 def square(side: int, columns: int | None = None) -> Lattice:
     """The square lattice of ``side`` rows and as many columns (or ``columns``); 4 neighbours."""
-    return bravais((side, columns or side), [(0, 0, (1, 0)), (0, 0, (0, 1))], name="square")
+    return _known("square", (side, columns or side), [(0, 0, (1, 0)), (0, 0, (0, 1))])
 
 
 def triangular(side: int, columns: int | None = None) -> Lattice:
@@ -237,7 +292,7 @@ def triangular(side: int, columns: int | None = None) -> Lattice:
     """
     vectors = [[1.0, 0.0], [0.5, math.sqrt(0.75)]]
     bonds = [(0, 0, (1, 0)), (0, 0, (0, 1)), (0, 0, (1, -1))]
-    return bravais((side, columns or side), bonds, vectors, name="triangular")
+    return _known("triangular", (side, columns or side), bonds, vectors)
 
 
 def honeycomb(side: int, columns: int | None = None) -> Lattice:
@@ -249,12 +304,12 @@ def honeycomb(side: int, columns: int | None = None) -> Lattice:
     root = math.sqrt(3.0)
     vectors = [[root, 0.0], [root / 2, 1.5]]
     bonds = [(0, 1, (0, 0)), (0, 1, (-1, 0)), (0, 1, (0, -1))]
-    return bravais((side, columns or side), bonds, vectors, [[0.0, 0.0], [root / 2, 0.5]], name="honeycomb")
+    return _known("honeycomb", (side, columns or side), bonds, vectors, [[0.0, 0.0], [root / 2, 0.5]])
 
 
 def cubic(side: int) -> Lattice:
     """The simple cubic lattice, side^3 sites; 6 neighbours."""
-    return bravais((side,) * 3, [(0, 0, (1, 0, 0)), (0, 0, (0, 1, 0)), (0, 0, (0, 0, 1))], name="cubic")
+    return _known("cubic", (side,) * 3, [(0, 0, (1, 0, 0)), (0, 0, (0, 1, 0)), (0, 0, (0, 0, 1))])
 
 
 def lieb(side: int) -> Lattice:
@@ -270,17 +325,94 @@ def colours(*lattices: Lattice) -> NDArray[np.int8]:
     first = lattices[0]
     table = [bond for lattice in lattices for bond in lattice.table]
     dimension, count = first.dimension, len(first.basis)
-    cell = np.stack(np.meshgrid(*(np.arange(m) for m in first.cells), indexing="ij"), axis=-1)
     for number in range(2, 2 * len(table) + 2):
         if number ** (dimension + count - 1) > _TRIALS:
             break
         for trial in itertools.product(range(number), repeat=dimension + count - 1):
             slope, offset = trial[:dimension], (0, *trial[dimension:])
-            wraps = all(c * m % number == 0 for c, m in zip(slope, first.cells, strict=True))
+            wraps = not np.any(first.periods @ np.array(slope) % number)
             if wraps and all(
                 (sum(c * s for c, s in zip(slope, step, strict=True)) + offset[b] - offset[a]) % number
                 for a, b, step in table
             ):
-                plane = (cell @ np.array(slope))[..., None] + np.array(offset)
+                plane = (first._corners @ np.array(slope))[:, None] + np.array(offset)
                 return np.asarray((plane % number).ravel().astype(np.int8))
     return np.asarray(first_free_colours(np.hstack([lattice.neighbours for lattice in lattices])))
+
+
+def point_group(name: LatticeName) -> list[NDArray[np.int64]]:
+    """The rotations and reflections of a lattice, integer matrices g with place' = place @ g.
+
+    8 of the square, 48 of the cubic, 12 of the triangular and of the honeycomb lattice (about a hexagon's centre).
+    """
+    if name in ("square", "cubic"):
+        dimension = 2 if name == "square" else 3
+        unit = np.eye(dimension, dtype=np.int64)
+        return [
+            unit[list(order)] * np.array(signs)
+            for order in itertools.permutations(range(dimension))
+            for signs in itertools.product((1, -1), repeat=dimension)
+        ]
+    turn, mirror = np.array([[0, 1], [-1, 1]]), np.array([[0, 1], [1, 0]])  # by 60 degrees: e1 -> e2 -> e2 - e1
+    turns = [np.linalg.matrix_power(turn, k) for k in range(6)]
+    return [*turns, *(mirror @ g for g in turns)]
+
+
+def triangular_colour(points: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The colour (x - y) mod 3 of triangular sites (..., 2)."""
+    return np.asarray((points[..., 0] - points[..., 1]) % 3)
+
+
+def place_in_box(points: NDArray[np.int64], box: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The place of points (..., d) inside the box of upper triangular periods, as one number in C order."""
+    rest = points.copy()
+    key = np.zeros(points.shape[:-1], dtype=np.int64)
+    for axis in range(len(box)):
+        turns = rest[..., axis] // box[axis, axis]
+        rest -= turns[..., None] * box[axis]
+        key = key * box[axis, axis] + rest[..., axis]
+    return key
+
+
+def triangular_form(periods: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The same periods as an upper triangular matrix with a positive diagonal (Hermite's normal form)."""
+    rows = np.array(periods, dtype=np.int64)
+    for axis in range(len(rows)):
+        while np.any(rows[axis + 1 :, axis]):  # Euclid's algorithm on the column
+            live = axis + np.flatnonzero(rows[axis:, axis])
+            smallest = live[np.argmin(np.abs(rows[live, axis]))]
+            rows[[axis, smallest]] = rows[[smallest, axis]]
+            rows[axis + 1 :] -= (rows[axis + 1 :, axis] // rows[axis, axis])[:, None] * rows[axis]
+        if rows[axis, axis] == 0:
+            raise ValueError("the periods of a lattice must be independent")
+        if rows[axis, axis] < 0:
+            rows[axis] *= -1
+        rows[:axis] -= (rows[:axis, axis] // rows[axis, axis])[:, None] * rows[axis]
+    return rows
+
+
+def _known(
+    kind: LatticeName,
+    cells: Sequence[int],
+    bonds: Sequence[Bond],
+    vectors: ArrayLike | None = None,
+    basis: ArrayLike | None = None,
+) -> Lattice:
+    return replace(bravais(cells, bonds, vectors, basis, name=kind), kind=kind)
+
+
+def _checked(lattice: Lattice) -> Lattice:
+    """The lattice, if every bond of its table fits it."""
+    name, size, count, seen = lattice.name, lattice.cells, len(lattice.basis), set()
+    for a, b, step in lattice.table:
+        if len(step) != len(size) or not (0 <= a < count and 0 <= b < count):
+            raise ValueError(f"{name}: bond {(a, b, step)} does not fit {len(size)} axes and {count} basis sites")
+        if a == b and place_in_box(np.array(step), lattice.periods) == 0:
+            raise ValueError(f"{name}: bond {(a, b, step)} joins a site to itself on {size} cells: take more cells")
+        if (a, b, step) in seen or (b, a, tuple(-s for s in step)) in seen:
+            raise ValueError(f"{name}: bond {(a, b, step)} stands twice in the table; each bond once, in one direction")
+        seen.add((a, b, step))
+    alone = set(range(count)) - {site for a, b, _ in lattice.table for site in (a, b)}
+    if alone:
+        raise ValueError(f"{name}: basis sites {sorted(alone)} have no bond")
+    return lattice

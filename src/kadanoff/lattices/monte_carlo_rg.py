@@ -27,8 +27,9 @@ from kadanoff.lattices.blocking import (
     block_packed,
     block_potts,
     lattice_blocks,
-    pack_spins,
+    spins_on,
 )
+from kadanoff.lattices.lattice import Lattice
 from kadanoff.lattices.operators import (
     Operator,
     clusters,
@@ -37,18 +38,18 @@ from kadanoff.lattices.operators import (
     operator_sums,
     potts_sums,
 )
-from kadanoff.lattices.tori import Torus
 
 __all__ = [
     "Fate",
     "LevelSums",
     "MonteCarloRG",
     "Sector",
+    "critical_exponents",
     "exponents",
     "join_sums",
     "level_sums",
-    "monte_carlo_rg",
     "possible_levels",
+    "sector_of",
 ]
 
 Fate = Literal["critical", "disordered", "ordered", "independent"]
@@ -68,7 +69,7 @@ class LevelSums:
     ``odd`` (samples, operators, components); how many clusters the even ones have; the length ``ratio`` to the level
     below (1 at level 0); the share of tied blocks."""
 
-    lattice: Torus
+    lattice: Lattice
     operators: tuple[Operator, ...]
     ratio: float
     even: NDArray[np.float64]
@@ -189,7 +190,7 @@ class MonteCarloRG:
         return " ".join(parts)
 
 
-def possible_levels(lattice: Torus, edge: int = 2) -> int:
+def possible_levels(lattice: Lattice, edge: int = 2) -> int:
     """How many blockings leave a lattice of at least 8 cells along an edge and without remainder.
 
     Raises ValueError where there is none.
@@ -216,7 +217,7 @@ def possible_levels(lattice: Torus, edge: int = 2) -> int:
 
 def level_sums(
     configurations: ArrayLike | PackedSpins,
-    lattice: Torus,
+    lattice: Lattice,
     *,
     levels: int | None = None,
     q: int = 2,
@@ -245,10 +246,10 @@ def level_sums(
     count = most if levels is None else levels
     if not 1 <= count <= most:
         raise ValueError(f"levels: {count} blockings asked for, and 1 to {most} leave {SMALLEST:g} cells along an edge")
-    even, odd = even or even_operators(lattice.name), odd or odd_operators(lattice.name)
+    even, odd = even or even_operators(lattice), odd or odd_operators(lattice)
     if q > 2:
         return _potts_levels(configurations, lattice, count, q, edge, ties, even, odd, seed)
-    spins = configurations if isinstance(configurations, PackedSpins) else pack_spins(configurations)
+    spins = spins_on(configurations, lattice)
     here, ratio, tied = lattice, 1.0, 0.0
     found = []
     for level in range(count + 1):
@@ -279,9 +280,9 @@ def join_sums(parts: Sequence[list[LevelSums]]) -> list[LevelSums]:
     ]  # fmt: skip
 
 
-def monte_carlo_rg(
+def critical_exponents(
     configurations: ArrayLike | PackedSpins,
-    lattice: Torus,
+    lattice: Lattice,
     *,
     levels: int | None = None,
     q: int = 2,
@@ -294,9 +295,9 @@ def monte_carlo_rg(
 ) -> MonteCarloRG:
     """Critical exponents of configurations in time order: `level_sums`, then `exponents`; arguments as theirs.
 
-    >>> from kadanoff.lattices.tori import torus
+    >>> from kadanoff.lattices.lattice import square
     >>> spins = np.where(np.random.default_rng(0).random((1000, 32, 32)) < 0.5, 1, -1)
-    >>> monte_carlo_rg(spins, torus("square", 32)).fate
+    >>> critical_exponents(spins, square(32)).fate
     'independent'
     """
     return exponents(
@@ -334,13 +335,13 @@ def exponents(sums: list[LevelSums], *, bins: int | None = None) -> MonteCarloRG
     order, correlations = _order(sums[0]), tuple(_correlation(level, number) for level in sums)
     fate = _fate(order, correlations[0])
     pairs = list(itertools.pairwise(sums)) if fate == "critical" else []
-    even = _sector(even_names, [(a.even[:, :, None], b.even[:, :, None], b.ratio) for a, b in pairs], number, True)
-    odd = _sector(odd_names, [(a.odd, b.odd, b.ratio) for a, b in pairs], number, False)
+    even = sector_of(even_names, [(a.even[:, :, None], b.even[:, :, None], b.ratio) for a, b in pairs], number, True)
+    odd = sector_of(odd_names, [(a.odd, b.odd, b.ratio) for a, b in pairs], number, False)
     return MonteCarloRG(even, odd, sums, correlations, tau, number, order, fate)
 
 
 def _potts_levels(
-    configurations: ArrayLike | PackedSpins, lattice: Torus, count: int, q: int, edge: int, ties: Ties,
+    configurations: ArrayLike | PackedSpins, lattice: Lattice, count: int, q: int, edge: int, ties: Ties,
     even: tuple[Operator, ...], odd: tuple[Operator, ...], seed: int,
 ) -> list[LevelSums]:  # fmt: skip
     if isinstance(configurations, PackedSpins):
@@ -359,7 +360,7 @@ def _potts_levels(
     return found
 
 
-def _numbers(operators: tuple[Operator, ...], lattice: Torus) -> NDArray[np.int64]:
+def _numbers(operators: tuple[Operator, ...], lattice: Lattice) -> NDArray[np.int64]:
     return np.array([len(clusters(operator, lattice)) for operator in operators])
 
 
@@ -375,12 +376,20 @@ def _without_each(parts: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.concatenate([(total / len(parts))[None], (total - parts) / (len(parts) - 1)])
 
 
-def _sector(
+def sector_of(
     operators: tuple[Operator, ...],
     pairs: list[tuple[NDArray[np.float64], NDArray[np.float64], float]],
     bins: int,
     connected: bool,
 ) -> Sector:
+    """Exponents of one sector from operators of fine and blocked samples, with every number of operators.
+
+    Arguments:
+        operators: the sector's.
+        pairs: for each blocking S and S' (samples, operators, components), and the length ratio b.
+        bins: of samples, for the jackknife.
+        connected: whether means are subtracted (not of odd operators, whose means vanish).
+    """
     width = len(operators)
     values = np.empty((bins + 1, len(pairs), width))
     eigenvalues, matrices = [], []
@@ -393,17 +402,19 @@ def _sector(
             fine_mean, coarse_mean = _without_each(s.mean(axis=1))[..., 0], _without_each(t.mean(axis=1))[..., 0]
             a = a - coarse_mean[:, :, None] * coarse_mean[:, None, :]
             b = b - coarse_mean[:, :, None] * fine_mean[:, None, :]
+        found, matrix = np.empty((bins + 1, 0), dtype=np.complex128), np.empty((bins + 1, 0, 0))
         for n in range(1, width + 1):
             matrix = _solved(a[:, :n, :n], b[:, :n, :n])
-            found: NDArray[np.complex128] = np.linalg.eigvals(matrix).astype(np.complex128)
+            found = np.asarray(np.linalg.eigvals(matrix), dtype=np.complex128)
             found = np.take_along_axis(found, np.argsort(-np.abs(found), axis=1, kind="stable"), axis=1)
             leading = found[:, 0]
             real = (np.abs(leading.imag) <= 1e-12 * np.abs(leading)) & (leading.real > 0)
             values[:, k, n - 1] = np.where(real, np.log(np.where(real, leading.real, 1.0)) / math.log(ratio), np.nan)
         eigenvalues.append(found[0])
         matrices.append(matrix[0])
+    shape = (len(pairs), width)
     return Sector(
-        operators, values[0], values[1:], np.reshape(eigenvalues, (-1, width)), np.reshape(matrices, (-1, width, width))
+        operators, values[0], values[1:], np.reshape(eigenvalues, shape), np.reshape(matrices, (*shape, width))
     )
 
 

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kadanoff.lattices._kernels import packed_spins
-from kadanoff.lattices.blocking import PackedSpins, pack_spins
-from kadanoff.lattices.tori import LatticeName, Torus, colour, point_group
+from kadanoff.lattices.blocking import PackedSpins, potts_states, spins_on
+from kadanoff.lattices.lattice import Lattice, LatticeName, point_group, triangular_colour
 
 __all__ = [
     "Operator",
@@ -91,27 +91,35 @@ _CUBIC = (
     Operator("straight", ((0, 0, -1), (0, 0, 0), (0, 0, 1))),
     Operator("diagonals", ((0, 0, 0), (0, 1, 1), (1, 0, 1))),
 )
-_SETS: dict[str, tuple[Operator, ...]] = {
+_SETS: dict[LatticeName, tuple[Operator, ...]] = {
     "square": _SQUARE, "triangular": _TRIANGULAR, "honeycomb": _HONEYCOMB, "cubic": _CUBIC,
 }  # fmt: skip
 
 
-def even_operators(lattice: LatticeName) -> tuple[Operator, ...]:
-    """The even operators of a lattice, in the order in which truncations take them in."""
-    return tuple(operator for operator in _SETS[lattice] if operator.even)
+def even_operators(lattice: Lattice | LatticeName) -> tuple[Operator, ...]:
+    """The even operators of a lattice, in the order in which truncations take them in.
+
+    Raises ValueError for a lattice of another kind than square, triangular, honeycomb and cubic.
+    """
+    return tuple(operator for operator in _SETS[_kind(lattice)] if operator.even)
 
 
-def odd_operators(lattice: LatticeName) -> tuple[Operator, ...]:
-    """The odd operators of a lattice, the magnetization first."""
-    return tuple(operator for operator in _SETS[lattice] if not operator.even)
+def odd_operators(lattice: Lattice | LatticeName) -> tuple[Operator, ...]:
+    """The odd operators of a lattice, the magnetization first; as `even_operators`."""
+    return tuple(operator for operator in _SETS[_kind(lattice)] if not operator.even)
 
 
-def clusters(operator: Operator, lattice: Torus) -> NDArray[np.int32]:
-    """Every distinct cluster of an operator on a torus, (clusters, spins) sites.
+def clusters(operator: Operator, lattice: Lattice) -> NDArray[np.int32]:
+    """Every distinct cluster of an operator of a lattice, (clusters, spins) sites.
 
     Raises:
-        ValueError: where the torus is too small for the operator: clusters meet their own images.
+        ValueError: where clusters meet their own images on a lattice too small, or it is of another kind or dimension.
     """
+    if any(len(place) != lattice.dimension for place in operator.places):
+        raise ValueError(
+            f"the operator {operator.name!r} has places of {len(operator.places[0])} coordinates, the {lattice.name} "
+            f"lattice has {lattice.dimension}"
+        )
     shapes = _shapes(operator, lattice)
     moves = lattice.translations()
     found = np.concatenate([lattice.index(np.array(shape)[None, :, :] + moves[:, None, :]) for shape in shapes])
@@ -127,7 +135,7 @@ def clusters(operator: Operator, lattice: Torus) -> NDArray[np.int32]:
 
 
 def operator_sums(
-    configurations: ArrayLike | PackedSpins, lattice: Torus, operators: tuple[Operator, ...]
+    configurations: ArrayLike | PackedSpins, lattice: Lattice, operators: tuple[Operator, ...]
 ) -> NDArray[np.int64]:
     """The sums S_a of Ising configurations, (samples, operators).
 
@@ -139,9 +147,7 @@ def operator_sums(
     Raises:
         ValueError: for spins of another lattice, and as `clusters`.
     """
-    spins = configurations if isinstance(configurations, PackedSpins) else pack_spins(configurations)
-    if spins.words.shape[1] != lattice.sites:
-        raise ValueError(f"the lattice has {lattice.sites} sites, the configurations have {spins.words.shape[1]}")
+    spins = spins_on(configurations, lattice)
     down = ~spins.words
     found = np.empty((64 * len(down), len(operators)), dtype=np.int64)
     column = np.empty(len(found), dtype=np.int64)
@@ -152,7 +158,7 @@ def operator_sums(
     return found[: spins.samples]
 
 
-def potts_sums(states: ArrayLike, lattice: Torus, operators: tuple[Operator, ...], q: int) -> NDArray[np.int64]:
+def potts_sums(states: ArrayLike, lattice: Lattice, operators: tuple[Operator, ...], q: int) -> NDArray[np.int64]:
     """For every Potts state the number of clusters all of whose spins are in it: (samples, operators, q).
 
     The sum over states is the even operator (symmetric under permutations); what each state has beyond the mean of all
@@ -162,13 +168,7 @@ def potts_sums(states: ArrayLike, lattice: Torus, operators: tuple[Operator, ...
         states: (samples, *shape) of 0 ... q - 1.
         lattice, operators: as `operator_sums`.
     """
-    given = np.asarray(states)
-    flat = np.ascontiguousarray(given.reshape(len(given), -1), dtype=np.int8)
-    if flat.shape[1] != lattice.sites or flat.min() < 0 or flat.max() >= q:
-        raise ValueError(
-            f"expected states 0 to {q - 1} on {lattice.sites} sites, got {flat.min()} to {flat.max()} on "
-            f"{flat.shape[1]}"
-        )
+    flat = potts_states(states, q, lattice)
     found = np.empty((64 * -(-len(flat) // 64), len(operators), q), dtype=np.int64)
     column = np.empty(len(found), dtype=np.int64)
     tables = [clusters(operator, lattice) for operator in operators]
@@ -181,14 +181,22 @@ def potts_sums(states: ArrayLike, lattice: Torus, operators: tuple[Operator, ...
     return found[: len(flat)]
 
 
-def _shapes(operator: Operator, lattice: Torus) -> list[tuple[tuple[int, ...], ...]]:
+def _kind(lattice: Lattice | LatticeName) -> LatticeName:
+    kind = lattice.kind if isinstance(lattice, Lattice) else lattice
+    if kind not in _SETS:
+        name = lattice.name if isinstance(lattice, Lattice) else repr(lattice)
+        raise ValueError(f"operators are known for {', '.join(_SETS)} lattices, not for {name}")
+    return kind
+
+
+def _shapes(operator: Operator, lattice: Lattice) -> list[tuple[tuple[int, ...], ...]]:
     """The cluster turned and mirrored in every way, each different shape once, moved to the lattice's first site."""
     found = set()
-    for g in point_group(lattice.name):
+    for g in point_group(_kind(lattice)):
         places = np.array(operator.places) @ g
         ordered = places[np.lexsort(places.T[::-1])]
         first = ordered[0]
-        if lattice.name == "honeycomb":  # translations keep the colour
-            first = first - np.array([1, 0]) * colour(first)
+        if lattice.kind == "honeycomb":  # translations keep the colour
+            first = first - np.array([1, 0]) * triangular_colour(first)
         found.add(tuple(tuple(int(x) for x in place) for place in ordered - first))
     return sorted(found)

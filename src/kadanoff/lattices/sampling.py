@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 from kadanoff.estimates import Estimate
 from kadanoff.lattices.chains import REPLICAS, Leg, Record, System, run, start
 from kadanoff.lattices.equilibrium import FIRST, SHORTEST, Settled, autocorrelation, settle
-from kadanoff.lattices.lattice import Lattice, Operator
+from kadanoff.lattices.lattice import CellProducts, Lattice
+from kadanoff.lattices.operators import Operator
 from kadanoff.parallel import map_ordered
 
 __all__ = ["Algorithm", "Configurations", "sample"]
@@ -74,7 +75,7 @@ def sample(
     model: Model = "ising",
     states: int = 2,
     field: float = 0.0,
-    products: Sequence[tuple[float, Operator]] = (),
+    products: Sequence[tuple[float, Operator | CellProducts]] = (),
     algorithm: Algorithm = "auto",
     every: int | None = None,
     equilibration: int | None = None,
@@ -95,8 +96,9 @@ def sample(
         seed: of all random numbers.
         model, states: "ising", or "potts" with q = states.
         field: h.
-        products: (K_a, operator) of Ising models with more than pairs, as (0.1, `lattice.PLAQUETTE`); their sums stand
-            behind those of the pairs in `Configurations.bond_sums`.
+        products: (K_a, operator) of Ising models with more than pairs, as (0.1, `lattice.PLAQUETTE`), the operator by
+            its products of one cell or as one of `operators.even_operators`; their sums stand behind those of the pairs
+            in `Configurations.bond_sums`.
         algorithm: "swendsen-wang" (couplings >= 0, any field), "wolff" (couplings >= 0, no field), "metropolis" (any),
             "multispin" (Metropolis of 64 chains at once: Ising, square lattices of even sides, one coupling > 0, no
             field), "heat-bath" (any Ising model, for products). "auto" takes multispin for 64 samples and more where
@@ -172,7 +174,7 @@ def _system(
     model: str,
     states: int,
     field: float,
-    products: Sequence[tuple[float, Operator]],
+    products: Sequence[tuple[float, Operator | CellProducts]],
     algorithm: str,
     many: bool,
     seed: int,

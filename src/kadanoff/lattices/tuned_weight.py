@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kadanoff.lattices.blocking import PackedSpins
+from kadanoff.lattices.lattice import Lattice
 from kadanoff.lattices.monte_carlo_rg import LevelSums, level_sums
-from kadanoff.lattices.tori import Torus
 
 __all__ = ["level_change", "tuned_weights"]
 
 
 def tuned_weights(
-    spins: PackedSpins, lattice: Torus, weights: NDArray[np.float64], *, edge: int = 2, seed: int = 0
+    spins: PackedSpins, lattice: Lattice, weights: NDArray[np.float64], *, edge: int = 2, seed: int = 0
 ) -> tuple[float, float, NDArray[np.float64]]:
     """The weights for the even and for the odd sector, and the changes (weights, 2) they were chosen by.
 

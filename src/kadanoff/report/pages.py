@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from functools import cache
 from pathlib import Path
@@ -17,6 +18,7 @@ from kadanoff.study.stages import write_atomically
 
 __all__ = ["build", "build_index", "index_path"]
 
+_SLIDES = (Path(__file__).parent / "slides.js").read_text(encoding="utf-8")
 _GENERATOR = '<meta name="generator" content="kadanoff">'
 
 
@@ -90,13 +92,16 @@ def _templates() -> jinja2.Environment:
         "theorem": _theorem,
         "bytes": _bytes,
     }
+    digest = base64.b64encode(hashlib.sha256(_SLIDES.encode()).digest()).decode()
+    environment.globals |= {"slides_script": Markup(_SLIDES), "slides_digest": digest}  # the one script let run
     environment.globals["style"] = Markup((Path(__file__).parent / "style.css").read_text(encoding="utf-8"))
     return environment
 
 
 def _image(path: Path) -> Markup:
     """A figure as a data address: inside an <img> the ids of two SVGs cannot clash."""
-    return Markup("data:image/svg+xml;base64,") + base64.b64encode(path.read_bytes()).decode()
+    kind = "svg+xml" if path.suffix == ".svg" else "png"
+    return Markup(f"data:image/{kind};base64,") + base64.b64encode(path.read_bytes()).decode()
 
 
 def _figures(folder: Folder) -> list[dict[str, Any]]:
@@ -106,6 +111,21 @@ def _figures(folder: Folder) -> list[dict[str, Any]]:
         {"name": stem, "image": _image(path), "caption": folder.captions.get(stem, "")}
         for stem, path in paths
         if path.is_file()
+    ]
+
+
+def _slides(folder: Folder) -> list[dict[str, Any]]:
+    """The slides whose images are all there, in the folder of figures and nowhere else."""
+    figures = folder.path / "figures"
+    shows = [
+        {"caption": told["caption"], "images": [(figures / name, label) for name, label in told["images"].items()]}
+        for told in folder.slides.values()
+        if all(Path(name).name == name for name in told["images"])
+    ]
+    return [
+        show | {"images": [{"image": _image(path), "label": label} for path, label in show["images"]]}
+        for show in shows
+        if all(path.is_file() for path, _ in show["images"])
     ]
 
 
@@ -146,6 +166,7 @@ def build(folder: str | Path) -> Path:
             line=_study_line(result["study"], provenance.get("kind", "")),
             estimates=[entry | {"name": name, "agrees": agrees(entry)} for name, entry in result["estimates"].items()],
             figures=_figures(found),
+            slides=_slides(found),
             files=[
                 {"name": name, "bytes": (found.path / name).stat().st_size}
                 for name in provenance.get("files", [])

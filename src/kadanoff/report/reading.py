@@ -19,12 +19,13 @@ _NAMES = {True: "passed", False: "NOT PASSED", None: "nothing to compare with"}
 
 @dataclass(frozen=True)
 class Folder:
-    """What a study left: result.json, provenance.json, captions by figure."""
+    """What a study left: result.json, provenance.json, captions by figure, captions and images of slides."""
 
     path: Path
     result: dict[str, Any]
     provenance: dict[str, Any]
     captions: dict[str, str]
+    slides: dict[str, Any]
 
 
 def _json(path: Path, *, needed: bool) -> dict[str, Any]:
@@ -50,7 +51,8 @@ def read(folder: Path) -> Folder:
     if missing:
         raise ValueError(f"{folder / 'result.json'} is damaged: {', '.join(sorted(missing))} missing")
     captions = _json(folder / "figures" / "captions.json", needed=False)
-    return Folder(folder, result, _json(folder / "provenance.json", needed=False), captions)
+    slides = _json(folder / "figures" / "slides.json", needed=False)
+    return Folder(folder, result, _json(folder / "provenance.json", needed=False), captions, slides)
 
 
 def agrees(entry: dict[str, Any]) -> bool | None:

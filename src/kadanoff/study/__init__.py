@@ -6,7 +6,7 @@ folder. `Run.stage` is the unit of caching: a killed study goes on with ``resume
 
 from kadanoff.study.configs import ConfigError, InputFile, template
 from kadanoff.study.execute import InUse, Stopped, execute
-from kadanoff.study.result import Picture, Reported, Result, Verdict, judge
+from kadanoff.study.result import Picture, Reported, Result, Slides, Verdict, judge
 from kadanoff.study.run import Run
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Reported",
     "Result",
     "Run",
+    "Slides",
     "Stopped",
     "Verdict",
     "execute",

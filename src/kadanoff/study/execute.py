@@ -96,6 +96,7 @@ def execute(
             if not isinstance(result, Result):
                 raise TypeError(f"{loaded.kind} returned a {type(result).__name__}, not a Result")
             figures = [f"figures/{name}.svg" for name in result.pictures]
+            figures += [_slide(name, k) for name, slides in result.slides.items() for k in range(len(slides.images))]
             places = {name: free_place(folder, name, figure=True) for name in figures}
             places |= {name: free_place(folder, name) for name in result.files}
             record["written"] = [*RESERVED, *places]
@@ -208,8 +209,24 @@ def _write_parts(folder: Path, result: Result, places: Mapping[str, Path]) -> No
     write_json(
         folder / "figures" / "captions.json", {name: picture.caption for name, picture in result.pictures.items()}
     )
+    for name, slides in result.slides.items():
+        for k, image in enumerate(slides.images.values()):
+            write_atomically(places[_slide(name, k)], image)
+    if result.slides:
+        told = {
+            name: {
+                "caption": slides.caption,
+                "images": {Path(_slide(name, k)).name: label for k, label in enumerate(slides.images)},
+            }
+            for name, slides in result.slides.items()
+        }
+        write_json(folder / "figures" / "slides.json", told)
     for name, content in result.files.items():
         write_atomically(places[name], content.encode() if isinstance(content, str) else content)
+
+
+def _slide(name: str, number: int) -> str:
+    return f"figures/{name}-{number}.png"
 
 
 def _write_dataset(path: Path, data: xarray.Dataset) -> None:

@@ -21,7 +21,7 @@ __all__ = ["RESERVED", "InUse", "claimed", "free_place", "write_json"]
 
 _MARK = "provenance.json"
 _OWN_FOLDERS = ("stages", "figures")
-RESERVED = ("result.json", "data.nc", "report.html", "log.txt", _MARK, "figures/captions.json")
+RESERVED = ("result.json", "data.nc", "report.html", "log.txt", _MARK, "figures/captions.json", "figures/slides.json")
 """The files of every study, kadanoff's own in a marked folder."""
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import xarray
     from matplotlib.figure import Figure
 
-__all__ = ["Picture", "Reported", "Result", "Verdict", "judge"]
+__all__ = ["Picture", "Reported", "Result", "Slides", "Verdict", "judge"]
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,14 @@ class Picture:
     caption: str
 
 
+@dataclass(frozen=True, eq=False)
+class Slides:
+    """Images that follow one another, behind a slider in the report: {what it shows: PNG}, and a caption for all."""
+
+    images: Mapping[str, bytes]
+    caption: str
+
+
 @dataclass(frozen=True)
 class Verdict:
     """One look: did it pass (None: nothing to compare with), and in words what holds and where it stops holding."""
@@ -100,7 +108,7 @@ class Result:
 
     ``estimates`` {stable name: number}; ``data`` an xarray Dataset whose variables all carry the attribute ``units``
     ("1" for pure numbers); ``pictures`` {file stem: Picture}; ``files`` {relative path: text or bytes}, tables for
-    other programs; ``cite`` the works to cite.
+    other programs; ``cite`` the works to cite; ``slides`` {file stem: Slides}.
     """
 
     estimates: Mapping[str, Reported | Estimate]
@@ -110,6 +118,7 @@ class Result:
     pictures: Mapping[str, Picture] = field(default_factory=dict)
     files: Mapping[str, str | bytes] = field(default_factory=dict)
     cite: Sequence[str] = ()
+    slides: Mapping[str, Slides] = field(default_factory=dict)
 
     @property
     def reported(self) -> dict[str, Reported]:

@@ -13,13 +13,13 @@ from numba import njit
 from numpy.typing import NDArray
 
 from kadanoff.lattices._kernels.cluster import swendsen_wang, swendsen_wang_square, wolff
+from kadanoff.lattices._kernels.records import step_of, store
 from kadanoff.random import Integer, philox
 
 PROPOSALS = np.uint64(0x4D65_0000)  # stream; the colour is added
 HEAT = np.uint64(0x4862_0000)  # stream
 _HALF = np.uint64(32)
 _STEP_32 = 2.0**-32
-_CHAIN = np.uint64(40)  # a step is a chain and a sweep: chain 2^40 + sweep
 
 
 @njit(cache=True, nogil=True)
@@ -166,12 +166,10 @@ def run_swendsen_wang_square(
     parent, size, fresh = np.empty(n, np.uint32), np.empty(n, np.int64), np.empty(n, np.int8)
     states = counts.shape[1]
     for t in range(len(like)):
-        step = (np.uint64(chain) << _CHAIN) + np.uint64(first + t)
+        step = step_of(chain, first + t)
         swendsen_wang_square(spins, threshold, states, field, seed, step, words, labels, parent, size, fresh)
         measure_square(spins, like[t], counts[t])
-        if (t + 1) % every == 0 and (t + 1) // every <= len(stored):
-            for i in range(n):
-                stored[(t + 1) // every - 1, i] = spins.flat[i]
+        store(spins.ravel(), t, every, stored)
 
 
 @njit(cache=True, nogil=True)
@@ -195,11 +193,10 @@ def run_swendsen_wang(
     size, fresh = np.empty(n, np.int64), np.empty(n, np.int8)
     states = counts.shape[1]
     for t in range(len(like)):
-        step = (np.uint64(chain) << _CHAIN) + np.uint64(first + t)
+        step = step_of(chain, first + t)
         swendsen_wang(spins, bonds, starts, thresholds, states, field, seed, step, words, parent, size, fresh)
         measure(spins, bonds, starts, like[t], counts[t])
-        if (t + 1) % every == 0 and (t + 1) // every <= len(stored):
-            stored[(t + 1) // every - 1] = spins
+        store(spins, t, every, stored)
 
 
 @njit(cache=True, nogil=True)
@@ -223,11 +220,10 @@ def run_wolff(
     states = counts.shape[1]
     for t in range(len(like)):
         for c in range(clusters):
-            step = (np.uint64(chain) << _CHAIN) + np.uint64((first + t) * clusters + c)
+            step = step_of(chain, (first + t) * clusters + c)
             flipped += wolff(spins, neighbours, thresholds, states, seed, step, stack)
         measure(spins, bonds, starts, like[t], counts[t])
-        if (t + 1) % every == 0 and (t + 1) // every <= len(stored):
-            stored[(t + 1) // every - 1] = spins
+        store(spins, t, every, stored)
     return flipped
 
 
@@ -251,11 +247,10 @@ def run_metropolis(
 ) -> None:
     """As `run_swendsen_wang`, by `metropolis`; ``colours`` are its starts."""
     for t in range(len(like)):
-        step = (np.uint64(chain) << _CHAIN) + np.uint64(first + t)
+        step = step_of(chain, first + t)
         metropolis(spins, neighbours, couplings, fields, order, colours, seed, step)
         measure(spins, bonds, starts, like[t], counts[t])
-        if (t + 1) % every == 0 and (t + 1) // every <= len(stored):
-            stored[(t + 1) // every - 1] = spins
+        store(spins, t, every, stored)
 
 
 @njit(cache=True, nogil=True)
@@ -276,7 +271,7 @@ def run_heat_bath(
 ) -> None:
     """As `run_swendsen_wang`, by `heat_bath`; ``like`` counts the products that are +1."""
     for t in range(len(like)):
-        step = (np.uint64(chain) << _CHAIN) + np.uint64(first + t)
+        step = step_of(chain, first + t)
         heat_bath(spins, terms, couplings, touching, field, seed, step)
         up = 0
         for i in range(len(spins)):
@@ -293,6 +288,4 @@ def run_heat_bath(
                     down ^= 1 - spins[j]
                 total += 1 - down
             like[t, a] = total
-        if (t + 1) % every == 0 and (t + 1) // every <= len(stored):
-            for i in range(len(spins)):
-                stored[(t + 1) // every - 1, i] = spins[i]
+        store(spins, t, every, stored)

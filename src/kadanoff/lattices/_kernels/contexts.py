@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["count_contexts"]
+__all__ = ["count_contexts", "count_state_contexts"]
 
 
 @njit(cache=True, nogil=True)
@@ -39,3 +39,35 @@ def count_contexts(spins: NDArray[np.int8], left: int, above: int, second: int, 
                 spin = np.int64(here[x] > 0)
                 counts[(((a << wide | b) << high | c) << 1) | spin] += 1
                 a = ((a << 1) | spin) & left_mask
+
+
+@njit(cache=True, nogil=True)
+def count_state_contexts(
+    states: NDArray[np.int8], q: int, left: int, above: int, second: int, counts: NDArray[np.int64]
+) -> None:
+    """`count_contexts` of states 0 ... q - 1, words in base q with the spin as the lowest digit.
+
+    Arguments:
+        states: (n, rows, columns), periodic.
+        counts: (q^(1 + left + (2 above + 1) + (2 second + 1)),), added to.
+    """
+    n, rows, columns = states.shape
+    wide, high = 2 * above + 1 if above >= 0 else 0, 2 * second + 1 if second >= 0 else 0
+    left_most, above_most, second_most = q**left, q**wide, q**high
+    for row in range(n):
+        for y in range(rows):
+            here, over, top = states[row, y], states[row, y - 1], states[row, y - 2]
+            a = b = c = np.int64(0)
+            for x in range(-left, 0):
+                a = a * q + here[x]
+            for x in range(-above, above):
+                b = b * q + over[x]
+            for x in range(-second, second):
+                c = c * q + top[x]
+            for x in range(columns):
+                if wide:
+                    b = (b * q + over[(x + above) % columns]) % above_most
+                if high:
+                    c = (c * q + top[(x + second) % columns]) % second_most
+                counts[((a * above_most + b) * second_most + c) * q + here[x]] += 1
+                a = (a * q + here[x]) % left_most

@@ -21,6 +21,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from kadanoff.lattices._kernels.records import place_of, step_of
 from kadanoff.lattices._kernels.sfc64 import next_sfc64, seed_sfc64
 from kadanoff.random import Integer
 
@@ -29,7 +30,6 @@ LANES = 16  # columns at once
 _A, _B, _C, _W, _UNDECIDED, _FOUR, _EIGHT = range(7)  # rows of scratch
 _ONE = np.uint64(1)
 _DIGITS = 12  # for every lane; the undecided ones go on
-_CHAIN = np.uint64(40)
 
 
 @njit(cache=True, nogil=True)
@@ -258,7 +258,7 @@ def run_multispin(
     even, odd = colours[0], colours[1]
     rows, half = even.shape[0], even.shape[1] - 2
     scratch = np.empty(((half + LANES - 1) // LANES, 7, LANES), np.uint64)
-    seed_generators(seed, (np.uint64(group) << _CHAIN) + np.uint64(first), scratch)
+    seed_generators(seed, step_of(group, first), scratch)
     buffer, total, up = np.empty(half, np.uint64), np.empty(64, np.int64), np.empty(64, np.int64)
     for t in range(like.shape[1]):
         for _ in range(stride):
@@ -267,5 +267,6 @@ def run_multispin(
         measure_packed(even, odd, buffer, total, up)
         for r in range(64):
             like[r, t, 0], counts[r, t, 1], counts[r, t, 0] = total[r], up[r], 2 * rows * half - up[r]
-        if (t + 1) % every == 0 and (t + 1) // every <= stored.shape[1]:
-            unpack(even, odd, (t + 1) // every - 1, stored)
+        place = place_of(t, every, stored.shape[1])
+        if place >= 0:
+            unpack(even, odd, place, stored)

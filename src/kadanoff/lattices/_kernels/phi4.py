@@ -9,10 +9,10 @@ from numba import njit
 from numpy.typing import NDArray
 
 from kadanoff.lattices._kernels.cluster import _draw_states, _join
+from kadanoff.lattices._kernels.records import step_of, store
 from kadanoff.random import uniform
 
 MOVES, EMBEDDED = np.uint64(0x5034_0000), np.uint64(0x5034_1000)  # streams
-_CHAIN, _ONE = np.uint64(40), np.uint64(1)
 
 
 @njit(cache=True, nogil=True)
@@ -100,7 +100,7 @@ def run_fields(
     n, taken = len(fields), 0
     parent, fresh, size = np.empty(n, np.uint32), np.empty(n, np.int8), np.empty(n, np.int64)
     for t in range(len(sums)):
-        step = (np.uint64(chain) << _CHAIN) + np.uint64(first + t)
+        step = step_of(chain, first + t)
         taken += move_fields(fields, neighbours, coupling, quartic, width, order, seed, step)
         flip_clusters(fields, bonds, coupling, seed, step, parent, fresh, size)
         near = square = well = total = 0.0
@@ -112,7 +112,5 @@ def run_fields(
             well += (p - 1.0) * (p - 1.0)
             total += fields[i]
         sums[t, 0], sums[t, 1], sums[t, 2], sums[t, 3] = near, square, well, total
-        if (t + 1) % every == 0 and (t + 1) // every <= len(stored):
-            for i in range(n):
-                stored[(t + 1) // every - 1, i] = fields[i]
+        store(fields, t, every, stored)
     return taken

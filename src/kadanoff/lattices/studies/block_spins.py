@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kadanoff import plotting
 from kadanoff.estimates import Estimate
-from kadanoff.lattices.block_spins import (
+from kadanoff.lattices.block_enumeration import (
     Rule,
     bond_sum,
     channel,

@@ -42,9 +42,9 @@ def ladder(found: Found) -> Picture:
     left.errorbar(places[-1:], values[-1:], MONTE_CARLO.error, fmt="D", color=plotting.BLACK, markersize=6)
     left.axhline(MONTE_CARLO.value, color=plotting.BLACK, linewidth=0.9, linestyle=":")
     for x, y in zip(places, values, strict=True):
-        left.annotate(f"{y:.4f}", (x, y), (0, 9), textcoords="offset points", ha="center")
+        left.annotate(f"{y:.4f}", (x, y), (-6, 6), textcoords="offset points", ha="right")
     left.set_xticks(places, list(rungs))
-    left.set(ylabel=plotting.label("exponent of the correlation length"), ylim=(0.48, 0.69), xlim=(-0.5, 4.5))
+    left.set(ylabel=plotting.label("exponent of the correlation length"), ylim=(0.48, 0.69), xlim=(-0.8, 4.5))
     left.set_title("A ladder to three dimensions")
     best = found.ladder[-1]
     n = [rung.n for rung in found.ladder[:-1]]

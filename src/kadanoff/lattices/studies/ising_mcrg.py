@@ -13,11 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from kadanoff import plotting
 from kadanoff.estimates import Estimate
-from kadanoff.lattices import lattice as lattices
 from kadanoff.lattices.blocking import pack_spins
+from kadanoff.lattices.lattice import LatticeName, named_lattice
 from kadanoff.lattices.monte_carlo_rg import SMALLEST, LevelSums, MonteCarloRG, Sector, exponents, join_sums, level_sums
 from kadanoff.lattices.sampling import sample
-from kadanoff.lattices.tori import LatticeName, torus
 from kadanoff.lattices.tuned_weight import tuned_weights
 from kadanoff.lattices.two_lattice import matched_couplings
 from kadanoff.losses import Ledger, Loss
@@ -110,7 +109,7 @@ def draw_sums(
     executor: Executor | None = None,
 ) -> list[LevelSums]:
     """Draw configurations at one coupling and measure the operators of every level."""
-    lattice = getattr(lattices, config.lattice)(size)
+    lattice = named_lattice(config.lattice, size)
     model: Literal["ising", "potts"] = "potts" if config.potts > 2 else "ising"
     drawn = sample(
         lattice,
@@ -125,7 +124,7 @@ def draw_sums(
     )
     return level_sums(
         drawn.configurations,
-        torus(config.lattice, size),
+        lattice,
         q=config.potts,
         seed=seed,
         rule=config.rule,
@@ -135,8 +134,9 @@ def draw_sums(
 
 def choose_weights(name: LatticeName, size: int, coupling: float, seed: int) -> tuple[float, float]:
     """Weights for the even and the odd sector, from samples of their own and before any exponent is known."""
-    drawn = sample(getattr(lattices, name)(size), coupling, samples=_WEIGHED, algorithm="swendsen-wang", seed=seed)
-    even, odd, _ = tuned_weights(pack_spins(drawn.configurations), torus(name, size), _WEIGHTS, seed=seed)
+    lattice = named_lattice(name, size)
+    drawn = sample(lattice, coupling, samples=_WEIGHED, algorithm="swendsen-wang", seed=seed)
+    even, odd, _ = tuned_weights(pack_spins(drawn.configurations), lattice, _WEIGHTS, seed=seed)
     return even, odd
 
 
@@ -206,7 +206,7 @@ def _filled_in(config: IsingMCRG) -> IsingMCRG:
 def _drawn(config: IsingMCRG, run: Run, name: str, size: int, coupling: float, weight: float) -> list[LevelSums]:
     """All samples in pieces that fit into memory, each a stage; the pieces do not depend on the number of workers."""
     samples = config.samples // 2 if name == "half" else config.samples
-    spins = math.prod(getattr(lattices, config.lattice)(size).shape)
+    spins = math.prod(named_lattice(config.lattice, size).shape)
     share = min(samples, max(500, _PIECE // spins))
     pieces = [min(share, samples - start) for start in range(0, samples, share)]
     offset = 1000 * ["large", "odd", "half"].index(name)

@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import xarray
-from pydantic import BaseModel, ConfigDict, Field
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from kadanoff import plotting
 from kadanoff.estimates import Estimate
-from kadanoff.lattices.blocking import Ties, pyramid
-from kadanoff.lattices.configuration_files import SpinKind, open_configurations, spins_of, torus_of_shape
+from kadanoff.lattices.blocking import Ties, block_potts, lattice_blocks, pyramid
+from kadanoff.lattices.configuration_files import SpinKind, lattice_of_shape, open_configurations, spins_of
 from kadanoff.lattices.couplings import Couplings, fit_couplings
-from kadanoff.lattices.information_lost import entropy_per_spin, information_kept
+from kadanoff.lattices.information_lost import (
+    entropy_per_spin,
+    information_kept,
+    plurality_noise,
+    potts_information_kept,
+)
+from kadanoff.lattices.lattice import Lattice, LatticeName
 from kadanoff.lattices.monte_carlo_rg import LevelSums, MonteCarloRG, exponents, join_sums, level_sums
+from kadanoff.lattices.operators import even_operators
+from kadanoff.lattices.other_couplings import fit_field_couplings, fit_potts_couplings
 from kadanoff.lattices.studies.ising_mcrg import critical_coupling, draw_exponents
-from kadanoff.lattices.tori import LatticeName, Torus
 from kadanoff.losses import Ledger, Loss
 from kadanoff.study import InputFile, Picture, Reported, Result, Run, judge
 
 __all__ = ["MCRG", "mcrg"]
 
 _PIECE = 1 << 24  # spins read at once
-_FITTED = 1 << 24  # spins that couplings and entropies are taken from
+_FITTED = 1 << 24  # spins that couplings and entropies are taken from; of Potts states and fields a quarter
 
 
 class MCRG(BaseModel):
@@ -47,6 +57,12 @@ class MCRG(BaseModel):
     blockings: int | None = Field(None, ge=1, description="How often to block; by default to 8 cells along an edge.")
     ties: Ties = Field("coin", description='A tied block: "coin" tosses one, "first" copies its first spin.')
 
+    @model_validator(mode="after")
+    def _fit(self) -> Self:
+        if self.potts != 2 and self.spins != "potts":
+            raise ValueError(f'potts = {self.potts} belongs to spins = "potts", and spins is "{self.spins}"')
+        return self
+
 
 def read_and_block(path: Path, config: MCRG, seed: int) -> list[LevelSums]:
     """Read a file piece by piece, and measure the operators of every level."""
@@ -65,27 +81,65 @@ def read_and_block(path: Path, config: MCRG, seed: int) -> list[LevelSums]:
         )  # fmt: skip
 
 
-def fit_and_count(
-    path: Path, config: MCRG, levels: int, seed: int
-) -> tuple[list[Couplings | str], list[Estimate], list[Estimate]]:
-    """Couplings of every level (or why there are none), entropies and information kept, from samples over the file."""
+class Fitted(NamedTuple):
+    """Of every level: couplings, or why there are none; entropies (square lattices); information kept (of level 1 on).
+    ``field``: the couplings of the real field itself, at level 0."""
+
+    couplings: list[Couplings | str]
+    entropies: list[Estimate]
+    kept: list[Estimate]
+    field: Couplings | str | None = None
+
+
+def fit_and_count(path: Path, config: MCRG, levels: int, seed: int) -> Fitted:
+    """Couplings, entropies and information kept, from samples over the file."""
+    most = _FITTED if config.spins == "ising" or _two(config) else _FITTED // 4
     with open_configurations(path, config.dataset) as source:
         lattice, count = _lattice(source.shape, config), len(source)
-        step = max(1, -(-(count - config.start) * lattice.sites // _FITTED))
-        spins = spins_of(np.asarray(source[config.start :: step]), config.spins, config.potts, config.start)
-    couplings: list[Couplings | str] = []
-    entropies: list[Estimate] = []
-    kept: list[Estimate] = []
+        step = max(1, -(-(count - config.start) * lattice.sites // most))
+        values = np.asarray(source[config.start :: step])
+    spins = spins_of(values, config.spins, config.potts, config.start)
+    if not _two(config):
+        return _of_states(spins.reshape(len(spins), *lattice.shape), lattice, config, levels, seed)
+    found = Fitted([], [], [])
     for level in pyramid(spins, lattice, levels=levels, edge=config.edge, ties=config.ties, seed=seed):
-        try:
-            couplings.append(fit_couplings(level.spins, level.torus))
-        except ValueError as error:
-            couplings.append(str(error))
+        found.couplings.append(_or_why(fit_couplings, level.spins, level.lattice))
         if config.lattice == "square":
-            entropies.append(entropy_per_spin(level.configurations).estimate)
-            if len(entropies) > 1:
-                kept.append(information_kept(level, entropies[-1], config.ties))
-    return couplings, entropies, kept
+            found.entropies.append(entropy_per_spin(level.configurations).estimate)
+            if len(found.entropies) > 1:
+                found.kept.append(information_kept(level, found.entropies[-1], config.ties))
+    if config.spins == "real":
+        return found._replace(field=_or_why(fit_field_couplings, values, lattice, even_operators(lattice)[:2]))
+    return found
+
+
+def _of_states(states: NDArray[np.int8], lattice: Lattice, config: MCRG, levels: int, seed: int) -> Fitted:
+    """The same of Potts states, blocked by plurality."""
+    found, here, q = Fitted([], [], []), lattice, config.potts
+    for level in range(levels + 1):
+        if level:
+            blocks = lattice_blocks(here, config.edge)
+            noise = plurality_noise(states, blocks, q) if config.ties == "coin" else 0.0
+            states = block_potts(states, blocks, q, ties=config.ties, seed=seed, level=level - 1)
+            here = blocks.coarse
+        found.couplings.append(_or_why(fit_potts_couplings, states, here, q))
+        if config.lattice == "square":
+            found.entropies.append(entropy_per_spin(states, q=q).estimate)
+            if level:
+                found.kept.append(potts_information_kept(noise, blocks, found.entropies[-1]))
+    return found
+
+
+def _two(config: MCRG) -> bool:
+    """Whether a spin has two states."""
+    return config.spins != "potts" or config.potts == 2
+
+
+def _or_why(fit: Callable[..., Couplings], *given: Any) -> Couplings | str:
+    try:
+        return fit(*given)
+    except ValueError as error:
+        return str(error)
 
 
 def mcrg(config: MCRG, run: Run) -> Result:
@@ -93,40 +147,34 @@ def mcrg(config: MCRG, run: Run) -> Result:
     path = Path(config.configurations)
     sums = run.stage("sums", read_and_block, path, config, run.seed)
     found = exponents(sums)
-    couplings: list[Couplings | str] = []
-    entropies: list[Estimate] = []
-    kept: list[Estimate] = []
-    if config.spins != "potts" or config.potts == 2:
-        couplings, entropies, kept = run.stage("couplings", fit_and_count, path, config, len(sums) - 1, run.seed)
-    estimates = _estimates(config, found, couplings, entropies, kept)
+    fitted = run.stage("couplings", fit_and_count, path, config, len(sums) - 1, run.seed)
+    estimates = _estimates(config, found, fitted)
     ledger = Ledger()
-    for level, entry in enumerate(kept, 1):
-        below = entropies[level - 1]
+    for level, entry in enumerate(fitted.kept, 1):
+        below = fitted.entropies[level - 1]
         ledger.add(
             Loss(
                 f"blocking {level}, per spin below", below, entry, below.minus(entry), "nat", "coarse <= fine",
                 "both are upper bounds, a percent above the truth", "I(fine; blocks) <= H(fine)",
             )
         )  # fmt: skip
-    pictures = {"levels": _draw_levels(found, couplings)}
+    pictures = {"levels": _draw_levels(found, fitted.couplings)}
     if found.fate == "critical":
         pictures["exponents"] = draw_exponents({config.lattice: (found, found)}, None)
     return Result(
-        estimates, ledger, judge(estimates, ledger, _text(config, found, couplings)), _data(found), pictures,
+        estimates, ledger, judge(estimates, ledger, _text(config, found, fitted)), _data(found), pictures,
         files={"exponents.txt": found.table() + "\n"},
         cite=["R. H. Swendsen, Monte Carlo renormalization group, Physical Review Letters 42, 859 (1979)"],
     )  # fmt: skip
 
 
-def _lattice(shape: tuple[int, ...], config: MCRG) -> Torus:
+def _lattice(shape: tuple[int, ...], config: MCRG) -> Lattice:
     if config.start >= shape[0]:
         raise ValueError(f"start: {config.start} configurations left out, and the file has {shape[0]}")
-    return torus_of_shape(tuple(int(n) for n in shape[1:]), config.lattice)
+    return lattice_of_shape(tuple(int(n) for n in shape[1:]), config.lattice)
 
 
-def _estimates(
-    config: MCRG, found: MonteCarloRG, couplings: list[Couplings | str], entropies: list[Estimate], kept: list[Estimate]
-) -> dict[str, Reported | Estimate]:
+def _estimates(config: MCRG, found: MonteCarloRG, all_fitted: Fitted) -> dict[str, Reported | Estimate]:
     estimates: dict[str, Reported | Estimate] = {}
     for name, sector in (("y_t", found.even), ("y_h", found.odd)):
         for k in range(len(found.sums) - 1):
@@ -135,7 +183,7 @@ def _estimates(
             else:
                 entry, reason = None, found.verdict()
             estimates[f"{name}.level{k + 1}"] = Reported(entry, reason="" if entry else reason)
-    for level, fitted in enumerate(couplings):
+    for level, fitted in enumerate(all_fitted.couplings):
         for name in ("nn", "nnn"):
             if isinstance(fitted, str):
                 estimates[f"K_{name}.level{level}"] = Reported(None, reason=fitted)
@@ -145,9 +193,11 @@ def _estimates(
                 fitted[name], 1.0 / config.temperature if given and config.temperature else None,
                 source="J/kT of the temperature given" if given else "",
             )  # fmt: skip
-    for level, entropy in enumerate(entropies):
+    if all_fitted.field is not None:
+        estimates |= _of_field(all_fitted.field, config)
+    for level, entropy in enumerate(all_fitted.entropies):
         estimates[f"entropy_per_spin.level{level}"] = entropy
-    for level, entry in enumerate(kept, 1):
+    for level, entry in enumerate(all_fitted.kept, 1):
         estimates[f"information_kept.level{level}"] = entry
     estimates["correlation_time"] = Estimate(
         found.correlation_time, None, unit="sample", method="autocorrelation window"
@@ -155,7 +205,19 @@ def _estimates(
     return estimates
 
 
-def _text(config: MCRG, found: MonteCarloRG, couplings: list[Couplings | str]) -> str:
+def _of_field(field: Couplings | str, config: MCRG) -> dict[str, Reported | Estimate]:
+    """The field's own couplings: of pairs, of phi^2 (r) and of phi^4 (u)."""
+    if isinstance(field, str):
+        return {f"field.{name}": Reported(None, reason=field) for name in ("K_nn", "K_nnn", "r", "u")}
+    given = None if config.temperature is None else 1.0 / config.temperature
+    found: dict[str, Reported | Estimate] = {
+        "field.K_nn": Reported(field["nn"], given, source="" if given is None else "J/kT of the temperature given"),
+        "field.K_nnn": field["nnn"], "field.r": field["r"], "field.u": field["u"],
+    }  # fmt: skip
+    return found
+
+
+def _text(config: MCRG, found: MonteCarloRG, fitted: Fitted) -> str:
     samples, lengths = len(found.sums[0].even), " -> ".join(f"{length:.4g}" for length in found.lengths)
     text = [
         f"{samples} configurations on a {config.lattice} lattice, blocked {lengths}; their correlation time is "
@@ -170,9 +232,21 @@ def _text(config: MCRG, found: MonteCarloRG, couplings: list[Couplings | str]) -
             f"{1 / config.temperature:.6g}, is "
             f"{off:+.2f} % off. Exponents near but not at it are those of a flow that is leaving."
         )
-    first = couplings[0] if couplings else "not for Potts spins"
-    if isinstance(first, Couplings):
-        given = "" if config.temperature is None else f" (1/temperature: {1 / config.temperature:.6g})"
+    first, field = fitted.couplings[0], fitted.field
+    given = "" if config.temperature is None else f" (1/temperature: {1 / config.temperature:.6g})"
+    if config.spins == "real":
+        text.append(
+            "Of real fields the sign is the spin: exponents, entropies and couplings K are those of the signs, and K "
+            "is no coupling of the field. What each blocking keeps of the field itself, in nats, is not had from signs."
+        )
+        if isinstance(field, Couplings):
+            text.append(
+                f"The field itself, weight exp(K_nn sum phi phi' + K_nnn ... - r sum phi^2 - u sum phi^4), by score "
+                f"matching: K_nn {field['nn']}, K_nnn {field['nnn']}, r {field['r']}, u {field['u']}{given}."
+            )
+        else:
+            text.append(f"The field's own couplings could not be had: {field}.")
+    elif isinstance(first, Couplings):
         text.append(
             "Couplings fitted at level 0: "
             + ", ".join(f"{name} {value}" for name, value in first.estimates().items())

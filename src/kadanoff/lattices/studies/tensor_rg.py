@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from kadanoff.estimates import Estimate
-from kadanoff.lattices.conformal_data import FixedPoint, Plateau, find_plateau, fixed_point
+from kadanoff.lattices.conformal_data import Plateau, TensorFixedPoint, find_plateau, fixed_point
 from kadanoff.lattices.exact_free_energies import potts_critical_coupling, potts_critical_log_partition
 from kadanoff.lattices.kaufman import CRITICAL_COUPLING, infinite_log_partition
 from kadanoff.lattices.studies import tensor_rg_pictures as pictures
@@ -66,7 +66,7 @@ class Found:
     ladder: dict[str, tuple[Array, Array]]
     checks: dict[float, tuple[float, float]]
     scan: Array
-    off: dict[float, tuple[TensorFlow, FixedPoint]]
+    off: dict[float, tuple[TensorFlow, TensorFixedPoint]]
     dual: tuple[Estimate, Estimate]
     potts: tuple[TensorFlow, Plateau | None] | None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,8 +24,7 @@ from kadanoff.study import Picture, Reported, Result, Run, judge
 __all__ = ["TransferredCoupling", "transferred_coupling"]
 
 Array = NDArray[np.float64]
-_NEAR = 0.1  # of T_c, relative: clusters are moved there
-_CHUNK = 500  # configurations in memory at once
+_PIECE = 1 << 25  # spins in memory at once
 _CORRELATION = math.sqrt(0.5)  # <s s'> of the square lattice at K_c (Onsager, 1944)
 
 
@@ -34,8 +34,8 @@ class TransferredCoupling(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     temperatures: list[float] = Field([0.5, 1.0, 1.5, 2.0], min_length=1, description="Where J_eff is fitted, in J/k.")
     size: int = Field(64, ge=8, le=1024, description="Sites along an edge of the sampled torus.")
-    sweeps: int = Field(12_000, ge=1000, description="Sweeps of each fit, all of them kept.")
-    curve_sweeps: int = Field(4000, ge=400, description="Sweeps of each point of the magnetisation curve.")
+    samples: int = Field(6000, ge=1000, description="Configurations of each fit, an autocorrelation time apart.")
+    curve_samples: int = Field(500, ge=100, description="Configurations of each point of the magnetisation curve.")
 
     @field_validator("temperatures")
     @classmethod
@@ -67,27 +67,21 @@ class Sampled:
     decorations_error: Array
 
 
-def fit(temperature: float, size: int, sweeps: int, seed: int) -> Fit:
-    """J_eff from samples of the decorated lattice itself, all spins of it.
-
-    By heat bath, a tenth of the sweeps thrown away first; near T_c, where that takes L^2.2 sweeps to forget its start,
-    by the cluster sampler, a sixth as many configurations, each an autocorrelation time from the last.
-    """
-    here, coupling = np.ones((size, size), np.int8), 1 / temperature
-    done, counts = -(-sweeps // 10), list[NDArray[np.int64]]()
-    if abs(temperature / CRITICAL_TEMPERATURE - 1) < _NEAR:
-        drawn = sample(lieb(size), coupling, samples=-(-sweeps // 6), seed=seed, algorithm="swendsen-wang")
-        return _fitted(temperature, size, decorated.neighbour_counts(drawn.configurations[..., 0]))
-    here = decorated.decorated_heat_bath(here, coupling, 1, seed=seed, every=done).sites[-1]
-    for start in range(0, sweeps, _CHUNK):
-        number = min(_CHUNK, sweeps - start)
-        samples = decorated.decorated_heat_bath(here, coupling, number, seed=seed, first=done)
-        here, done = samples.sites[-1], done + number
-        counts.append(decorated.neighbour_counts(samples.sites))
-    return _fitted(temperature, size, np.concatenate(counts))
+def drawn(temperature: float, size: int, samples: int, seed: int) -> Iterator[NDArray[np.int8]]:
+    """Configurations (n, size, size, 3) of the decorated lattice itself, sites first, in pieces that fit into
+    memory."""
+    share = max(500, _PIECE // lieb(size).sites)
+    for number, start in enumerate(range(0, samples, share)):
+        one = sample(
+            lieb(size), 1 / temperature, samples=min(share, samples - start), seed=seed + number,
+            algorithm="swendsen-wang",
+        )  # fmt: skip
+        yield one.configurations
 
 
-def _fitted(temperature: float, size: int, table: NDArray[np.int64]) -> Fit:
+def fit(temperature: float, size: int, samples: int, seed: int) -> Fit:
+    """J_eff from samples of the decorated lattice, its sites alone."""
+    table = np.concatenate([decorated.neighbour_counts(c[..., 0]) for c in drawn(temperature, size, samples, seed)])
     return Fit(
         temperature,
         decorated.coupling_by_pseudo_likelihood(table).scaled(temperature, "J"),
@@ -95,21 +89,13 @@ def _fitted(temperature: float, size: int, table: NDArray[np.int64]) -> Fit:
     )
 
 
-def magnetisation(temperatures: Array, size: int, sweeps: int, seed: int) -> Sampled:
-    """|m| of the fine lattice from ordered starts."""
+def magnetisation(temperatures: Array, size: int, samples: int, seed: int) -> Sampled:
+    """|m| of the sites and of the decorating spins."""
     rows = []
     for number, temperature in enumerate(temperatures):
-        here, key = np.ones((size, size), np.int8), seed + 1 + number
-        found: list[tuple[float, float]] = []
-        here = decorated.decorated_heat_bath(here, 1 / temperature, 1, seed=key, every=sweeps // 5).sites[-1]
-        done = sweeps // 5
-        while len(found) < sweeps // 4:
-            samples = decorated.decorated_heat_bath(
-                here, 1 / temperature, min(_CHUNK, sweeps // 4 - len(found)), seed=key, every=4, first=done
-            )
-            here, done = samples.sites[-1], done + 4 * len(samples.sites)
-            found += [(abs(s.mean()), abs(d.mean())) for s, d in zip(samples.sites, samples.decorations, strict=True)]
-        average = means(np.array(found))
+        pieces = drawn(temperature, size, samples, seed + 1000 * number)
+        found = [np.abs([c[..., 0].mean(axis=(1, 2)), c[..., 1:].mean(axis=(1, 2, 3))]) for c in pieces]
+        average = means(np.concatenate(found, axis=1).T)
         rows.append((average.value[0], average.error[0], average.value[1], average.error[1]))
     table = np.array(rows)
     return Sampled(temperatures, table[:, 0], table[:, 1], table[:, 2], table[:, 3])
@@ -118,11 +104,11 @@ def magnetisation(temperatures: Array, size: int, sweeps: int, seed: int) -> Sam
 def transferred_coupling(config: TransferredCoupling, run: Run) -> Result:
     """A decorated lattice, its exact effective coupling, and that coupling frozen: the phase transition it misses."""
     fits = [  # each from random numbers of its own: their errors are independent
-        run.stage(f"fit-{t:g}", fit, t, config.size, config.sweeps, run.seed + 1000 * number)
+        run.stage(f"fit-{t:g}", fit, t, config.size, config.samples, run.seed + 1000 * number)
         for number, t in enumerate([*config.temperatures, CRITICAL_TEMPERATURE], start=1)
     ]
     points = np.array([0.7, 0.8, 0.9, 1.05, 1.15, 1.22, 1.28, 1.34, 1.42, 1.55, 1.8])
-    sampled = run.stage("magnetisation", magnetisation, points, config.size, config.curve_sweeps, run.seed)
+    sampled = run.stage("magnetisation", magnetisation, points, config.size, config.curve_samples, run.seed + 1_000_000)
     estimates = _estimates(config, fits, sampled)
     ledger = _ledger(config)
     return Result(
@@ -313,15 +299,17 @@ def _draw_transfer(fits: list[Fit]) -> Picture:
         t, energies[:, 0], 4 * energies[:, 1], fmt="o", color=plotting.BLUE, markersize=4, label="fitted, 4 errors"
     )
     left.plot(grid, grid * CRITICAL_COUPLING, "--", color=plotting.VERMILION, linewidth=1, label="critical line")
-    left.set(xlabel=plotting.label("T", "J/k"), ylabel=plotting.label("J_eff", "J"), ylim=(0, 1.05))
+    left.set(xlabel=plotting.label("T", "J/k"), ylabel=plotting.label("$J_\\mathrm{eff}$", "J"), ylim=(0, 1.05))
     left.set_title("The effective coupling falls with T")
     plotting.band(right, grid, [predicted(x) for x in grid], None, color=plotting.BLACK, label="exact")
     right.errorbar(
         t, energies[:, 0] / CRITICAL_COUPLING, 4 * energies[:, 1] / CRITICAL_COUPLING, fmt="o", color=plotting.BLUE,
         markersize=4, label="fitted, 4 errors",
     )  # fmt: skip
-    right.axhline(CRITICAL_TEMPERATURE, color=plotting.VERMILION, linewidth=1, linestyle="--", label="the true T_c")
-    right.set(xlabel=plotting.label("fitted at T_ref", "J/k"), ylabel=plotting.label("predicted T_c", "J/k"))
+    right.axhline(CRITICAL_TEMPERATURE, color=plotting.VERMILION, linewidth=1, linestyle="--", label="the true $T_c$")
+    right.set(
+        xlabel=plotting.label("fitted at $T_\\mathrm{ref}$", "J/k"), ylabel=plotting.label("predicted $T_c$", "J/k")
+    )
     right.set_title("Frozen, it has another transition")
     for axis in (left, right):
         axis.axvline(CRITICAL_TEMPERATURE, color="#888888", linewidth=0.9, linestyle=":")

@@ -35,6 +35,11 @@ def test_three_roads_to_the_partition_function(coupling):
     assert counted == pytest.approx(log_partition(coupling, (4, 4)), abs=1e-11)
 
 
+def test_another_rule_is_refused():
+    with pytest.raises(ValueError, match="expected one of coin, first, decimation, got 'majority'"):
+        channel((4, 4), 2, "majority")
+
+
 def test_kaufman_on_an_oblong_torus():
     bonds = bond_sum(spin_states(12), (3, 4))
     for coupling in (0.2, 0.5, 1.0):

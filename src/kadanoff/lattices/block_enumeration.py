@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,8 +81,10 @@ def channel(shape: tuple[int, int], size: int, rule: Rule = "coin") -> NDArray[n
 
     "coin": majority, a tie is decided by a fair coin; "first": majority, a tie goes to the block's first spin;
     "decimation": the block's first spin, whatever the others say. Two steps in a row are the matrix product of two
-    channels. Raises ValueError where ``size`` does not divide the lattice.
+    channels. Raises ValueError for another rule, or where ``size`` does not divide the lattice.
     """
+    if rule not in get_args(Rule):
+        raise ValueError(f"rule: expected one of {', '.join(get_args(Rule))}, got {rule!r}")
     blocks = Map.blocks(shape, size)
     states = spin_states(math.prod(shape))
     first = states[np.argmax(blocks.membership.toarray() > 0, axis=1)]
