@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.colors import LogNorm, TwoSlopeNorm
 from matplotlib.patches import PathPatch, Rectangle, Wedge
 from matplotlib.path import Path as Outline
+from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
 
 from kadanoff import plotting
@@ -54,14 +55,14 @@ def matrices(
     high = max(float(np.nanmax(shown)) if np.isfinite(shown).any() else 10.0, 1.001 * low)
     image = axes[0].imshow(shown, cmap="viridis", norm=LogNorm(low, high))
     drawing.colorbar(image, ax=axes[0], shrink=0.72, pad=0.02).set_label(unit)
-    axes[0].set_title("Counts", pad=18 if groups is not None else 8)
+    axes[0].set_title("Counts", pad=24 if groups is not None else 8)
     if z is not None:
         reach = max(float(np.nanmax(np.abs(z))) if np.isfinite(z).any() else 1.0, 4.0)
         seen = min(reach, 20.0)  # a few huge scores must not pale the rest
         image = axes[1].imshow(z, cmap="RdBu_r", norm=TwoSlopeNorm(0.0, -seen, seen))
         end = "both" if reach > seen else "neither"
         drawing.colorbar(image, ax=axes[1], shrink=0.72, pad=0.02, extend=end).set_label("z against the null model")
-        axes[1].set_title("More or less than chance", pad=18 if groups is not None else 8)
+        axes[1].set_title("More or less than chance", pad=24 if groups is not None else 8)
         if marked is not None and marked.any():
             row, column = np.nonzero(marked)
             axes[1].plot(column, row, ".", color="black", markersize=max(1.2, min(4.0, 60 / k)), linestyle="none")
@@ -226,12 +227,12 @@ def layered(
     for k, (x, y) in where.items():
         axis.scatter(x, y, s=20 + 480 * size[k] / size.max(), color=colours[k], edgecolor="white", linewidth=0.8, zorder=3)
         axis.annotate(
-            names[k], (x, y), (0, 0), textcoords="offset points", ha="center", va="center", fontsize=7, zorder=4,
-            bbox={"boxstyle": "round,pad=0.12", "facecolor": "white", "alpha": 0.75, "linewidth": 0},
+            names[k], (x, y), (0, -5 - 11 * float(np.sqrt(size[k] / size.max()))), textcoords="offset points", ha="center",
+            va="top", fontsize=7, zorder=4, bbox={"boxstyle": "round,pad=0.1", "facecolor": "white", "alpha": 0.7, "linewidth": 0},
         )  # fmt: skip
     span = np.ptp(position[shown]) if shown.size else 1.0
     axis.set(
-        xlabel=axis_label, yticks=[], ylim=(-0.25, 1.25),
+        xlabel=axis_label, yticks=[], ylim=(-0.2, 1.15),
         xlim=(position[shown].min() - 0.1 * span - 0.05, position[shown].max() + 0.1 * span + 0.05),
     )  # fmt: skip
     axis.grid(visible=False, axis="y")
@@ -274,6 +275,9 @@ def hubs(
         if strength[k] > 0:
             axis.annotate(names[k], (strength[k], participation[k]), (4, 4), textcoords="offset points", fontsize=7)
     axis.set(xscale="log", xlabel=unit, ylabel="participation coefficient")
+    seen = strength[strength > 0]
+    if seen.size and seen.max() > 8 * seen.min():
+        axis.xaxis.set_minor_formatter(NullFormatter())
     if len(kinds) > 1:
         axis.legend(loc="best")
     return drawing
