@@ -1,0 +1,1 @@
+"""The fast loops of networks: arrays in, arrays out."""
