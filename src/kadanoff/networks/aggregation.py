@@ -9,19 +9,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import NDArray
 
+from kadanoff.networks._kernels import blocks, carriers
+from kadanoff.networks._kernels import shares as share_kernels
 from kadanoff.networks.network import Network
 from kadanoff.networks.regions import QUANTUM, Regions, Shares
+from kadanoff.parallel import map_ordered
 
-__all__ = ["EXTERNAL", "RegionNetwork", "block", "projectome", "soft_block"]
+__all__ = ["EXTERNAL", "ExactSum", "RegionNetwork", "block", "block_layers", "projectome", "soft_block"]
 
 EXTERNAL = "external"
+_EDGES = 1 << 22  # of a task and _NODES of a carriers' task: the same whatever the number of workers
+_NODES = 1 << 12
+_FITS = 1 << 31  # counts whose soft sums fit into 63 bits
+_WORD = 1 << 32
+_SOFT_REGIONS = 1 << (32 - share_kernels.SHARE_BITS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,77 +66,228 @@ class RegionNetwork:
         return int(found) if np.issubdtype(self.counts.dtype, np.integer) else float(found)
 
 
-def block(network: Network, regions: Regions) -> RegionNetwork:
+def block(network: Network, regions: Regions, executor: Executor | None = None) -> RegionNetwork:
     """Hard regions: W_IJ = sum of the counts from nodes of I to nodes of J, exact in int64 for whole counts.
 
     Raises:
-        ValueError: where there are not as many labels as nodes.
+        ValueError: where there are not as many labels as nodes, or the counts add up to 2^63 or more.
     """
     _same_nodes(network, regions.label.size)
-    counts = np.zeros(regions.k * regions.k, np.int64 if network.is_counted else np.float64)
-    where = regions.label[network.source].astype(np.int64) * regions.k + regions.label[network.target]
-    np.add.at(counts, where, network.count.astype(counts.dtype))
-    return RegionNetwork("block", regions.names, counts.reshape(regions.k, regions.k), regions.sizes.astype(np.float64))
+    counts = _zeros(network, (regions.k, regions.k))
+    for part in map_ordered(_hard_part, _tasks(network, (regions.label, regions.k)), executor):
+        counts += part
+    return RegionNetwork("block", regions.names, counts, regions.sizes.astype(np.float64))
 
 
-def soft_block(network: Network, pre: Shares, post: Shares) -> RegionNetwork:
+def block_layers(network: Network, regions: Regions, executor: Executor | None = None) -> dict[str, RegionNetwork]:
+    """The `block` network of every layer, in one pass; they add up to that of all layers.
+
+    Raises:
+        ValueError: as `block`, and for a network without layers.
+    """
+    _same_nodes(network, regions.label.size)
+    if network.layer is None:
+        raise ValueError("layers: this network has none; name the column that holds them when it is read")
+    k, layers = regions.k, len(network.layer_names)
+    counts = _zeros(network, (k, layers, k))
+    shared = (regions.label, k, layers)
+    for part in map_ordered(_layered_part, _tasks(network, shared, network.layer), executor):
+        counts += part
+    sizes = regions.sizes.astype(np.float64)
+    return {
+        name: RegionNetwork("block", regions.names, np.ascontiguousarray(counts[:, index]), sizes)
+        for index, name in enumerate(network.layer_names)
+    }
+
+
+def soft_block(network: Network, pre: Shares, post: Shares, executor: Executor | None = None) -> RegionNetwork:
     """Soft regions: W_IJ = sum_ij pre_iI A_ij post_jJ, in whole numbers for whole counts.
 
     Arguments:
         pre, post: shares of the nodes as senders and as receivers, of the same regions.
 
     Raises:
-        ValueError: where regions or numbers of nodes differ.
+        ValueError: where regions or numbers of nodes differ, or there are more than 32,768 regions.
     """
     _same_nodes(network, pre.n)
     _same_nodes(network, post.n)
     if pre.names != post.names:
         raise ValueError("shares: senders and receivers must be shared out among the same regions")
-    if network.is_counted:
-        sent, got = (_rows(shares, np.int64) for shares in (pre, post))
-        reached = scipy.sparse.csr_array(network.matrix() @ got)
-        exact = (sent.T @ reached).toarray().astype(object)
-        return RegionNetwork("soft block", pre.names, exact.astype(np.float64) / QUANTUM**2, _members(pre), exact)
-    sent, got = (_rows(shares, np.float64) / QUANTUM for shares in (pre, post))
-    return RegionNetwork("soft block", pre.names, (sent.T @ (network.matrix() @ got)).toarray(), _members(pre))
+    total = ExactSum(pre.k) if network.is_counted else None
+    counts = np.zeros((pre.k, pre.k))
+    shared = (*packed_shares(pre), *packed_shares(post), pre.k)
+    for part in map_ordered(_soft_part, _tasks(network, shared), executor):
+        if total is None:
+            counts += part
+        else:
+            total.add(part)
+    if total is None:
+        return RegionNetwork("soft block", pre.names, counts / QUANTUM**2, _members(pre))
+    exact = total.value
+    return RegionNetwork("soft block", pre.names, exact.astype(np.float64) / QUANTUM**2, _members(pre), exact)
 
 
-def projectome(network: Network) -> RegionNetwork:
+def projectome(network: Network, executor: Executor | None = None) -> RegionNetwork:
     """Nodes as carriers between the sites of their connections: W_ab = sum_i in_i(a) out_i(b) / in_i.
 
     in_i(a) are the counts node i receives at site a, out_i(b) those it sends at site b. Nodes that receive nothing send
-    from `EXTERNAL`, so every column sums to the counts sent at that site; counts received by nodes that send nothing
-    are in `ended`.
+    from `EXTERNAL`, so every column sums to the counts sent at that site, to 1e-12 of it: no sum is longer than 4,096
+    terms and then one of every 4,096 nodes. Counts received by nodes that send nothing are in `ended`.
 
     Raises:
         ValueError: for a network without sites.
     """
     if network.site is None:
         raise ValueError("projectome: this network has no sites; give the column that says where a connection lies")
-    k = len(network.site_names)
-    shape = (network.n, k)
-    count = network.count.astype(np.float64)
-    into = scipy.sparse.csr_array((count, (network.target, network.site)), shape=shape)
-    out = scipy.sparse.csr_array((count, (network.source, network.site)), shape=shape)
-    received = np.asarray(into.sum(axis=1))
-    sent = np.asarray(out.sum(axis=1))
-    carried = scipy.sparse.diags_array(np.divide(1.0, received, out=np.zeros(network.n), where=received > 0)) @ into
-    counts = np.zeros((k + 1, k + 1))
-    counts[:k, :k] = (carried.T @ out).toarray()
-    counts[k, :k] = out[received == 0].sum(axis=0)
-    ended = np.append(np.asarray(into[sent == 0].sum(axis=0)), 0.0)
-    return RegionNetwork("projectome", (*network.site_names, EXTERNAL), counts, np.zeros(k + 1), ended=ended)
+    k, count = len(network.site_names), _plain(network.count)
+    starts = np.zeros(network.n + 1, np.int64)
+    site, held = np.empty_like(network.site), np.empty_like(count)
+    carriers.sort_by_target(network.target, network.site, count, starts, site, held)
+    tasks = (
+        (_rows(starts, site, held, rows), _rows(network.starts, network.site, count, rows), k)
+        for rows in (slice(i, min(i + _NODES, network.n)) for i in range(0, network.n, _NODES))
+    )
+    counts, ended = np.zeros((k + 1, k + 1)), _zeros(network, (k + 1,))
+    for carried, lost in map_ordered(_carried_part, tasks, executor):
+        counts += carried
+        ended[:k] += lost
+    return RegionNetwork(
+        "projectome", (*network.site_names, EXTERNAL), counts, np.zeros(k + 1), ended=ended.astype(np.float64)
+    )
+
+
+class ExactSum:
+    """Sums of (K, K) whole numbers of 63 bits without overflow: high and low words apart."""
+
+    def __init__(self, k: int) -> None:
+        self.words = np.zeros((2, k, k), np.int64)
+
+    def add(self, part: NDArray[Any]) -> None:
+        """Add int64 or Python integers, not negative."""
+        self.words[0] += (part // _WORD).astype(np.int64)
+        self.words[1] += (part % _WORD).astype(np.int64)
+        self.words[0] += self.words[1] // _WORD
+        self.words[1] %= _WORD
+
+    @property
+    def value(self) -> NDArray[Any]:
+        """(K, K) Python integers."""
+        return np.asarray(self.words[0].astype(object) * _WORD + self.words[1].astype(object))
+
+
+def packed_shares(shares: Shares) -> tuple[NDArray[Any], NDArray[np.uint32]]:
+    """Where nodes begin (n + 1,), and (entries,) region and share in one word: what the kernel of soft blocks reads.
+
+    Raises:
+        ValueError: for more than 32,768 regions.
+    """
+    if shares.k > _SOFT_REGIONS:
+        raise ValueError(f"shares: {shares.k} regions, at most {_SOFT_REGIONS} can be held in a soft block network")
+    word = (shares.region.astype(np.uint32) << np.uint32(share_kernels.SHARE_BITS)) | shares.share
+    return shares.starts.astype(np.int32 if word.size < 1 << 31 else np.int64), word
+
+
+def _tasks(network: Network, shared: tuple[Any, ...], *more: NDArray[Any]) -> Iterator[tuple[Any, ...]]:
+    """The edges in pieces of whole rows: (first row, starts, target, count, more columns, shared)."""
+    starts, count = network.starts, _plain(network.count)
+    cuts = np.unique(np.searchsorted(starts, np.arange(0, max(network.m, 1), _EDGES), side="left"))
+    for first, last in zip(cuts, [*cuts[1:], network.n], strict=True):
+        part = slice(starts[first], starts[last])
+        yield (
+            int(first),
+            starts[first : last + 1],
+            network.target[part],
+            count[part],
+            *(column[part] for column in more),
+            shared,
+        )
+
+
+def _hard_part(task: tuple[Any, ...]) -> NDArray[Any]:
+    first, starts, target, count, (label, k) = task
+    out = np.zeros((2, k, k), _sums(count))
+    blocks.add_rows(starts, target, count, label, first, out)
+    return np.asarray(out[0] + out[1])
+
+
+def _layered_part(task: tuple[Any, ...]) -> NDArray[Any]:
+    first, starts, target, count, layer, (label, k, layers) = task
+    out = np.zeros((k, layers, k), _sums(count))
+    blocks.add_layers(starts, target, count, layer, label, first, out)
+    return out
+
+
+def _soft_part(task: tuple[Any, ...]) -> NDArray[Any]:
+    first, starts, target, count, shared = task
+    *words, k = shared
+    kind = _sums(count)
+    if kind is np.float64 or count.sum(dtype=np.int64) < _FITS:
+        out = np.zeros((k, k), kind)
+        pre_starts, pre, post_starts, post = words
+        share_kernels.add_shared_rows(
+            starts, target, count, pre_starts, pre, post_starts, post, first, np.zeros(k, kind), out
+        )
+        return out
+    rows = starts.size - 1
+    if rows > 1:
+        middle = rows // 2
+        cut = starts[middle] - starts[0]
+        return np.asarray(
+            _soft_part((first, starts[: middle + 1], target[:cut], count[:cut], shared)).astype(object)
+            + _soft_part((first + middle, starts[middle:], target[cut:], count[cut:], shared))
+        )
+    return _long_row(first, target, count, words, k)
+
+
+def _long_row(first: int, target: NDArray[Any], count: NDArray[Any], words: list[Any], k: int) -> NDArray[Any]:
+    """One node that sends 2^31 or more: in Python integers."""
+    pre_starts, pre, post_starts, post = words
+    mask, bits = (1 << share_kernels.SHARE_BITS) - 1, share_kernels.SHARE_BITS
+    reached, out = [0] * k, np.zeros((k, k), object)
+    for t, c in zip(target.tolist(), count.tolist(), strict=True):
+        for word in post[post_starts[t] : post_starts[t + 1]].tolist():
+            reached[word >> bits] += c * (word & mask)
+    for word in pre[pre_starts[first] : pre_starts[first + 1]].tolist():
+        out[word >> bits] += np.array(reached, object) * (word & mask)
+    return out
+
+
+def _carried_part(task: tuple[Any, ...]) -> tuple[NDArray[np.float64], NDArray[Any]]:
+    into, out, k = task
+    kind = _sums(into[2])
+    carried, ended = np.zeros((k + 1, k + 1)), np.zeros(k, kind)
+    in_starts, in_site, in_count = into
+    out_starts, out_site, out_count = out
+    scratch = np.zeros((2, k), kind)
+    carriers.carry(in_starts, in_site, in_count, out_starts, out_site, out_count, scratch, carried, ended)
+    return carried, ended
+
+
+def _rows(starts: NDArray[np.int64], site: NDArray[Any], count: NDArray[Any], rows: slice) -> tuple[NDArray[Any], ...]:
+    part = slice(starts[rows.start], starts[rows.stop])
+    return starts[rows.start : rows.stop + 1], site[part], count[part]
+
+
+def _plain(count: NDArray[Any]) -> NDArray[Any]:
+    """Counts as the kernels take them: unsigned 64 bits would turn sums with integers into floats."""
+    return count.astype(np.int64) if count.dtype == np.uint64 else count
+
+
+def _sums(count: NDArray[Any]) -> Any:
+    return np.int64 if np.issubdtype(count.dtype, np.integer) else np.float64
+
+
+def _zeros(network: Network, shape: tuple[int, ...]) -> NDArray[Any]:
+    return np.zeros(shape, np.int64 if network.is_counted else np.float64)
 
 
 def _same_nodes(network: Network, given: int) -> None:
     if given != network.n:
         raise ValueError(f"regions: {given} labels for {network.n} nodes")
-
-
-def _rows(shares: Shares, kind: Any) -> scipy.sparse.csr_array:
-    return scipy.sparse.csr_array(
-        (shares.share.astype(kind), shares.region.astype(np.int32), shares.starts), shape=(shares.n, shares.k)
-    )
+    if not network.is_counted or network.count.itemsize <= 4:  # fewer than 2^31 counts below 2^32 do not reach 2^63
+        return
+    if int(network.count.max(initial=0)) * network.m >= 1 << 63 and sum(network.count.tolist()) >= 1 << 63:
+        raise ValueError("count: the counts add up to 2^63 or more, which int64 does not hold")
 
 
 def _members(shares: Shares) -> NDArray[np.float64]:
