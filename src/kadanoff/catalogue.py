@@ -48,7 +48,8 @@ KINDS: dict[str, str] = {
     "dynamics.markov": "kadanoff.dynamics.studies.markov:markov",
     "dynamics.entropy-production": "kadanoff.dynamics.studies.entropy_production:entropy_production_of_data",
     "dynamics.arrow-of-time": "kadanoff.dynamics.studies.arrow_of_time:arrow_of_time",
-    "networks.regions": "kadanoff.networks.studies:regions",
+    "networks.regions": "kadanoff.networks.studies.connectome:regions",
+    "networks.worm": "kadanoff.networks.studies.worm:worm",
 }
 """Kind -> ``module:function``; the function takes ``(config, run)`` and returns a Result."""
 
@@ -166,7 +167,12 @@ STUDIES: tuple[Study, ...] = (
     ),
     Study("lumping", "dynamics.lumping", "driven networks lumped: what is hidden, and what memory brings back", 40),
     Study("markov", "dynamics.markov", "a Markov model of your states: driven or not, how slow, what lumps lose", 5),
-    Study("regions", "networks.regions", "a network to regions, hard and soft: flow conserved, wiring forgotten", 2),
+    Study(
+        "worm",
+        "networks.worm",
+        "C. elegans to ten ganglia: every synapse accounted for, the rich club, eight stages, what ganglia forget",
+        30,
+    ),
     Study(
         "spce-reference",
         "molecules.water-reference",

@@ -1,0 +1,194 @@
+"""What the studies of region networks have in common: hubs with error bars, what was lost beside random regions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kadanoff.estimates import Estimate
+from kadanoff.networks.activity import (
+    BesideRandom,
+    Following,
+    activity,
+    beside_random,
+    flow_error,
+    following,
+    lumpability_defect,
+)
+from kadanoff.networks.aggregation import block
+from kadanoff.networks.hubs import betweenness, participation
+from kadanoff.networks.lost import shared_information
+from kadanoff.networks.multiplicity import benjamini_yekutieli
+from kadanoff.networks.network import Network
+from kadanoff.networks.null_models import degree_null
+from kadanoff.networks.null_tests import null_test
+from kadanoff.networks.regions import Regions
+from kadanoff.study import Table
+
+__all__ = ["TIMES", "HubErrors", "Lost", "Roads", "find_roads", "hub_errors", "lost", "lost_estimates", "region_table"]
+
+Array = NDArray[np.float64]
+TIMES = np.array([0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0])
+LOOKS = (1.0, 4.0, 8.0)  # times at which the error is reported
+
+
+@dataclass(frozen=True, eq=False)
+class HubErrors:
+    """Strength (in and out, without what stays inside), participation, betweenness and rank of every region, (K,) each.
+
+    The rank is that of the mean of the ranks by the three. `first` is the share of replicates in which a region comes
+    first, `participation` is NaN for a region without connections to others. Errors are standard deviations over the
+    replicates.
+    """
+
+    strength: Array
+    strength_error: Array
+    participation: Array
+    participation_error: Array
+    betweenness: Array
+    betweenness_error: Array
+    rank: NDArray[np.int64]
+    first: Array
+
+
+def hub_errors(counts: Array, replicates: Array) -> HubErrors:
+    """Hubs of a region network and their errors from replicates (R, K, K) of it."""
+    value, rank = _hubs(counts)
+    drawn, ranks = zip(*(_hubs(one) for one in replicates), strict=True)
+    with np.errstate(invalid="ignore"):
+        error = np.nanstd(np.array(drawn), axis=0, ddof=1) if np.isfinite(drawn).any() else np.zeros_like(value)
+    first = np.mean(np.array(ranks) == 1, axis=0)
+    return HubErrors(value[0], error[0], value[1], error[1], value[2], error[2], rank, first)
+
+
+def _hubs(counts: Array) -> tuple[Array, NDArray[np.int64]]:
+    apart = np.array(counts, dtype=np.float64)
+    np.fill_diagonal(apart, 0.0)
+    both = apart + apart.T
+    k = len(both)
+    single = Regions(tuple(str(a) for a in range(k)), np.arange(k).astype(np.uint16))
+    spread = participation(both, single).filled(np.nan)
+    value = np.array([both.sum(axis=1), spread, betweenness(apart)])
+    ranks = np.argsort(np.argsort(-np.nan_to_num(value, nan=-1.0), axis=1, kind="stable"), axis=1, kind="stable")
+    return value, np.argsort(np.argsort(ranks.mean(axis=0), kind="stable"), kind="stable") + 1
+
+
+@dataclass(frozen=True, eq=False)
+class Lost:
+    """What regions lose, beside random regions of the same sizes.
+
+    Arguments:
+        measures: {"information kept", "lumpability defect", "dynamics error at t = ...", "flow error"}.
+        following: of these regions.
+        random_error: (T, 2) mean and standard deviation of the dynamics error of the random ones.
+    """
+
+    measures: dict[str, BesideRandom]
+    following: Following
+    random_error: Array
+
+
+def lost(network: Network, regions: Regions, start: Array, *, gain: float, seed: int, partitions: int) -> Lost:
+    """Information, lumpability, dynamics and flow of regions and of ``partitions`` random ones."""
+    fine = activity(network, start, TIMES, gain=gain)
+    told = shared_information(network)
+    found = beside_random(
+        partial(_measured, network, start, fine, told, gain), regions, seed=seed, partitions=partitions
+    )
+    names = ["information kept", "lumpability defect", "flow error"]
+    own = following(network, regions, start, TIMES, gain=gain, fine=fine)
+    late = found[3:]
+    looks = {f"dynamics error at t = {time:g}": late[int(np.flatnonzero(time == TIMES)[0])] for time in LOOKS}
+    curve = np.array([[one.random.value, one.spread] for one in late])
+    return Lost(dict(zip(names, found[:3], strict=True)) | looks, own, curve)
+
+
+def _measured(
+    network: Network, start: Array, fine: Array, told: float, gain: float, regions: Regions
+) -> NDArray[np.float64]:
+    follows = following(network, regions, start, TIMES, gain=gain, fine=fine)
+    kept = shared_information(block(network, regions).counts) / told
+    return np.array([
+        kept, lumpability_defect(network, regions), flow_error(network, regions, gain=gain), *follows.error
+    ])  # fmt: skip
+
+
+def lost_estimates(found: Lost, partitions: int) -> dict[str, Estimate]:
+    """The measures under the names of result.json, each followed by that of random regions."""
+    names = {
+        "information kept": "information_kept",
+        "lumpability defect": "lumpability_defect",
+        "flow error": "flow_error",
+    } | {f"dynamics error at t = {time:g}": f"dynamics_error.t{time:g}" for time in LOOKS}
+    estimates: dict[str, Estimate] = {}
+    for what, measure in found.measures.items():
+        estimates[names[what]] = Estimate.exact(measure.value)
+        estimates[f"{names[what]}.random"] = Estimate(
+            measure.random.value, measure.random.error, partitions, "", "random regions of the same sizes"
+        )
+    return estimates
+
+
+def region_table(
+    names: Sequence[str], members: Array, counts: Array, errors: Array, hub: HubErrors, shown: NDArray[np.int64],
+    caption: str, *, unit: str,
+) -> Table:  # fmt: skip
+    """The table of regions for the report.
+
+    Arguments:
+        errors: (2, K) standard errors of what every region sends and receives, 0 where there is none.
+        shown: the regions, by position.
+    """
+    sent, got, own = counts.sum(axis=1), counts.sum(axis=0), np.diag(counts)
+    through = sent + got - own
+
+    def column(values: Array, error: Array | None = None) -> list[int | float | Estimate | None]:
+        return [_entry(float(values[k]), 0.0 if error is None else float(error[k])) for k in shown]
+
+    return Table(
+        {
+            "region": [names[k] for k in shown],
+            "neurons": column(members),
+            f"{unit} sent": column(sent, errors[0]),
+            f"{unit} received": column(got, errors[1]),
+            "self share": column(np.divide(own, through, out=np.full(len(own), np.nan), where=through > 0)),
+            "participation": column(hub.participation, hub.participation_error),
+            "betweenness": column(hub.betweenness, hub.betweenness_error),
+            "hub rank": [int(hub.rank[k]) for k in shown],
+            "ranks first": column(hub.first),
+        },
+        caption,
+    )
+
+
+def _entry(value: float, error: float) -> int | float | Estimate | None:
+    if not np.isfinite(value):
+        return None
+    if np.isfinite(error) and error > 0:
+        return Estimate(value, error)
+    return int(value) if value.is_integer() else value
+
+
+@dataclass(frozen=True, eq=False)
+class Roads:
+    """Blocks against networks of the same degrees: z (NaN where draws do not vary) and p adjusted for all blocks."""
+
+    z: Array
+    p: Array
+
+
+def find_roads(network: Network, regions: Regions, replicas: int, seed: int, executor: Executor | None) -> Roads:
+    test = null_test(
+        network, partial(_counts, regions), degree_null(network, seed=seed), replicas=replicas, name="blocks", executor=executor
+    )
+    return Roads(test.z.filled(np.nan), benjamini_yekutieli(test.p.ravel()).reshape(test.p.shape))
+
+
+def _counts(regions: Regions, network: Network) -> NDArray[Any]:
+    return block(network, regions).counts
