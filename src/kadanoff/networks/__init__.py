@@ -1,21 +1,49 @@
 """Networks: connections between things, aggregated to connections between regions."""
 
-from kadanoff.networks.aggregation import RegionNetwork, block, projectome, soft_block
+from kadanoff.networks.aggregation import RegionNetwork, block, block_layers, projectome, soft_block
 from kadanoff.networks.lost import divergence, outflow_defect, reconstruction, shared_information
-from kadanoff.networks.network import Mended, Network
+from kadanoff.networks.memberships import (
+    coarser_shares,
+    post_shares,
+    pre_shares,
+    require_disjoint,
+    shares_of_amounts,
+)
+from kadanoff.networks.network import Coded, Mended, Network
+from kadanoff.networks.presets import PRESETS, Preset, read_preset, read_preset_nodes
 from kadanoff.networks.regions import Regions, Shares
+from kadanoff.networks.tables import NodeTable, read_matrix, read_network, read_nodes
+from kadanoff.networks.worm import varshney_worm, witvliet_nodes, witvliet_worm
 
 __all__ = [
+    "PRESETS",
+    "Coded",
     "Mended",
     "Network",
+    "NodeTable",
+    "Preset",
     "RegionNetwork",
     "Regions",
     "Shares",
     "block",
+    "block_layers",
+    "coarser_shares",
     "divergence",
     "outflow_defect",
+    "post_shares",
+    "pre_shares",
     "projectome",
+    "read_matrix",
+    "read_network",
+    "read_nodes",
+    "read_preset",
+    "read_preset_nodes",
     "reconstruction",
+    "require_disjoint",
     "shared_information",
+    "shares_of_amounts",
     "soft_block",
+    "varshney_worm",
+    "witvliet_nodes",
+    "witvliet_worm",
 ]

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["Mended", "Network"]
+from kadanoff.networks._kernels import blocks
+from kadanoff.networks.identifiers import IdTable
 
-_INDEX = np.int32
+__all__ = ["Coded", "Mended", "Network"]
+
+_WHOLE_32, _WHOLE_64 = 1 << 24, 1 << 53  # up to which floats of 32 and 64 bits hold every whole number
+
+
+class Coded(NamedTuple):
+    """A column of names held once: row i is called names[code[i]]."""
+
+    names: tuple[str, ...]
+    code: NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -27,6 +37,9 @@ class Mended:
         unmatched: rows one of whose ends is not in the node table, and `unmatched_count` the counts in them; their
             nodes were added, without a region.
         silent: nodes of the table without any connection; kept.
+        fractional: rows whose count is no whole number; with one of them the network is one of weights, whose sums are
+            rounded.
+        below: connections that `Network.at_least` left out, and `below_count` the counts in them.
     """
 
     rows: int = 0
@@ -37,6 +50,9 @@ class Mended:
     unmatched: int = 0
     unmatched_count: float = 0
     silent: int = 0
+    fractional: int = 0
+    below: int = 0
+    below_count: float = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,8 +89,8 @@ class Network:
         count: ArrayLike | None = None,
         *,
         nodes: ArrayLike | None = None,
-        layer: ArrayLike | None = None,
-        site: ArrayLike | None = None,
+        layer: ArrayLike | Coded | None = None,
+        site: ArrayLike | Coded | None = None,
     ) -> Self:
         """A network from columns of ids.
 
@@ -83,46 +99,43 @@ class Network:
             count: (rows,) synapses; whole numbers are held as integers, others as float64. None: one each.
             nodes: (n,) all ids, in the order wanted; None: those that occur, sorted. Ids that occur but are not among
                 them are added at the end and counted in `mended.unmatched`.
-            layer, site: (rows,) names or numbers of the layer and the site of every row.
+            layer, site: (rows,) names or numbers of the layer and the site of every row, or a `Coded` column.
 
         Raises:
-            ValueError: for columns of different lengths, counts that are negative or not finite (with the row), node
+            ValueError: for columns of different lengths, counts that are negative or not finite (with the row), counts
+                in 32-bit floats from 2^24 on, where whole numbers are no longer exact, ids in floats beyond 2^53, node
                 ids that are not unique.
         """
-        a, b = np.asarray(pre), np.asarray(post)
+        a, b = _whole_ids("pre", np.asarray(pre)), _whole_ids("post", np.asarray(post))
         if a.ndim != 1 or a.shape != b.shape or a.size == 0:
             raise ValueError(f"edges: pre and post must be columns of one length, got {a.shape} and {b.shape}")
-        weight = _checked_count(np.ones(a.size, np.uint8) if count is None else np.asarray(count), a.size)
-        known, where, unmatched = _indices(a, b, nodes)
+        weight, fractional = _checked_count(np.ones(a.size, np.uint8) if count is None else np.asarray(count), a.size)
+        known, (source, target), given = _indices(a, b, nodes)
         layer_names, layers = _categories("layer", layer, a.size, np.uint8)
         site_names, sites = _categories("site", site, a.size, np.uint16)
-        source, target = where
-        kept = weight > 0
-        keys = [target[kept], source[kept]]
-        for more in (layers, sites):
-            if more is not None:
-                keys.insert(0, more[kept])
-        order = np.lexsort(keys)
-        columns = [key[order] for key in keys]
-        first = np.ones(order.size, dtype=bool)
-        if order.size > 1:
-            first[1:] = np.any([column[1:] != column[:-1] for column in columns], axis=0)
+        unmatched = (source >= given) | (target >= given)
+        parts = [(source, len(known)), (target, len(known))]
+        parts += [(layers, len(layer_names))] if layers is not None else []
+        parts += [(sites, len(site_names))] if sites is not None else []
+        kept = np.flatnonzero(weight > 0)
+        order, first = _sorted_rows(parts, None if kept.size == a.size else kept)
         starts = np.flatnonzero(first)
-        held = weight[kept][order]
-        summed = np.add.reduceat(held, starts) if starts.size else held
-        chosen = np.flatnonzero(kept)[order][starts]
+        held = weight if order is None else weight[order]
+        summed = np.add.reduceat(held, starts) if starts.size else held[:0]
+        chosen = starts if order is None else order[starts]
         loops = source[chosen] == target[chosen]
         touched = np.zeros(len(known), dtype=bool)
         touched[source[chosen]] = touched[target[chosen]] = True
         mended = Mended(
             rows=a.size,
-            duplicates=int(order.size - starts.size),
+            duplicates=int(kept.size - starts.size),
             self_loops=int(loops.sum()),
             self_loop_count=summed[loops].sum().item(),
-            zeros=int(a.size - order.size),
+            zeros=int(a.size - kept.size),
             unmatched=int(unmatched.sum()),
             unmatched_count=weight[unmatched].sum().item(),
             silent=int((~touched).sum()),
+            fractional=fractional,
         )
         return cls(
             known,
@@ -232,6 +245,26 @@ class Network:
             self.mended,
         )
 
+    def at_least(self, minimum: float) -> Network:
+        """The connections of pairs of nodes whose counts, all layers and sites added up, reach `minimum`; what is left
+        out stands in `mended`.
+
+        The pair counts, not the row: a pair of five synapses in five neuropils is one of five (the convention of
+        FlyWire). Thresholds do not commute with aggregation, so they come first.
+        """
+        pair = np.ones(self.m, dtype=bool)
+        pair[1:] = (self.source[1:] != self.source[:-1]) | (self.target[1:] != self.target[:-1])
+        starts = np.flatnonzero(pair)
+        wide = self.count.astype(np.int64 if self.is_counted else np.float64)
+        kept = np.repeat(np.add.reduceat(wide, starts) >= minimum, np.diff(np.append(starts, self.m)))
+        left = self.where(kept)
+        mended = replace(
+            self.mended,
+            below=self.mended.below + int((~kept).sum()),
+            below_count=self.mended.below_count + wide[~kept].sum().item(),
+        )
+        return replace(left, mended=mended)
+
     def __repr__(self) -> str:
         return f"Network({self.n} nodes, {self.m} connections, total {self.total:g})"
 
@@ -239,11 +272,56 @@ class Network:
 def exact_sums(where: NDArray[Any], count: NDArray[Any], n: int) -> NDArray[np.int64]:
     """(n,) whole counts added up by place, exactly."""
     summed = np.zeros(n, np.int64)
-    np.add.at(summed, where, count.astype(np.int64))
+    blocks.add_where(where, count.astype(np.int64) if count.dtype == np.uint64 else count, summed)
     return summed
 
 
-def _checked_count(count: NDArray[Any], rows: int) -> NDArray[Any]:
+def _whole_ids(what: str, ids: NDArray[Any]) -> NDArray[Any]:
+    """Ids as integers or text: a table with holes is read as floats, which hold whole numbers up to 2^53 alone."""
+    if not np.issubdtype(ids.dtype, np.floating):
+        return ids.astype(str) if ids.dtype == object else ids
+    bad = ~np.isfinite(ids) | (ids != np.rint(ids)) | (np.abs(ids) > _WHOLE_64)
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise ValueError(
+            f"{what}: {ids[row]} in row {row} (counted from 0) is no id, {int(bad.sum())} such rows; ids are integers "
+            "or text (floats hold whole numbers up to 2^53 alone)"
+        )
+    return ids.astype(np.int64)
+
+
+def _sorted_rows(
+    parts: list[tuple[NDArray[Any], int]], kept: NDArray[np.int64] | None
+) -> tuple[NDArray[np.int64] | None, NDArray[np.bool_]]:
+    """The order of the rows that are kept (None: they stand in it), and which begin a new connection in that order."""
+    span = 1
+    for _, size in parts:
+        span *= max(size, 1)
+    first = np.ones(parts[0][0].size if kept is None else kept.size, dtype=bool)
+    if span < 1 << 63:
+        key = parts[0][0].astype(np.int64)
+        for column, size in parts[1:]:
+            key *= size
+            key += column
+        if kept is not None:
+            key = key[kept]
+        if np.all(key[1:] >= key[:-1]):
+            order = kept
+        else:
+            order = np.argsort(key, kind="stable")
+            key = key[order]
+            order = order if kept is None else kept[order]
+        first[1:] = key[1:] != key[:-1]
+        return order, first
+    columns = [column if kept is None else column[kept] for column, _ in parts]
+    order = np.lexsort(columns[::-1])
+    columns = [column[order] for column in columns]
+    first[1:] = np.any([column[1:] != column[:-1] for column in columns], axis=0)
+    return order if kept is None else kept[order], first
+
+
+def _checked_count(count: NDArray[Any], rows: int) -> tuple[NDArray[Any], int]:
+    """Counts as int64 or float64, and how many are no whole numbers."""
     if count.shape != (rows,):
         raise ValueError(f"count: {count.shape} numbers for {rows} rows")
     if count.dtype == np.bool_:
@@ -257,11 +335,19 @@ def _checked_count(count: NDArray[Any], rows: int) -> NDArray[Any]:
             f"count: {count[row]} in row {row} (counted from 0), {int(bad.sum())} such rows; counts are finite and not "
             "negative: put the sign of a connection into a layer (excitatory, inhibitory), never into its count"
         )
-    if np.issubdtype(count.dtype, np.floating):
-        if np.all(count == np.rint(count)) and count.max(initial=0) < 2**53:
-            return count.astype(np.int64)
-        return count.astype(np.float64)
-    return count.astype(np.int64)
+    if not np.issubdtype(count.dtype, np.floating):
+        return count.astype(np.int64), 0
+    top = float(count.max(initial=0))
+    if count.dtype.itemsize <= 4 and top >= _WHOLE_32:
+        rows_above = int((count >= _WHOLE_32).sum())
+        raise ValueError(
+            f"count: {rows_above} rows of {count.dtype} from 2^24 = {_WHOLE_32} on (up to {top:.9g}), where it no "
+            "longer holds every whole number; write the column as integers, or as float64 if these are weights"
+        )
+    fractional = int((count != np.rint(count)).sum())
+    if fractional == 0 and top < _WHOLE_64:
+        return count.astype(np.int64), 0
+    return count.astype(np.float64), fractional
 
 
 def _narrow(count: NDArray[Any]) -> NDArray[Any]:
@@ -273,39 +359,42 @@ def _narrow(count: NDArray[Any]) -> NDArray[Any]:
 
 def _indices(
     pre: NDArray[Any], post: NDArray[Any], nodes: ArrayLike | None
-) -> tuple[NDArray[Any], tuple[NDArray[np.int32], NDArray[np.int32]], NDArray[np.bool_]]:
-    ends = np.concatenate([pre, post])
-    occurring, inverse = np.unique(ends, return_inverse=True)
+) -> tuple[NDArray[Any], tuple[NDArray[np.int32], NDArray[np.int32]], int]:
+    """All ids, the positions of both ends among them, and how many of the ids were given."""
     if nodes is None:
-        known, place, missing = occurring, np.arange(occurring.size), np.zeros(occurring.size, dtype=bool)
-    else:
-        given = np.asarray(nodes)
-        order = np.argsort(given, kind="stable")
-        ids = given[order]
-        if ids.size > 1 and (same := np.flatnonzero(ids[1:] == ids[:-1])).size:
-            raise ValueError(
-                f"nodes: id {ids[same[0]]} stands more than once ({same.size} rows too many); ids are unique"
-            )
-        at = np.minimum(np.searchsorted(ids, occurring), max(ids.size - 1, 0))
-        missing = ids[at] != occurring if ids.size else np.ones(occurring.size, dtype=bool)
-        place = np.where(missing, given.size + np.cumsum(missing) - 1, order[at] if ids.size else 0)
-        known = np.concatenate([given, occurring[missing]]) if missing.any() else given
-    if known.size >= np.iinfo(_INDEX).max:
-        raise ValueError(f"nodes: {known.size} are more than 2**31; aggregate such a table out of core")
-    index = place[inverse].astype(_INDEX)
-    lost = missing[inverse]
-    return known, (index[: pre.size], index[pre.size :]), lost[: pre.size] | lost[pre.size :]
+        known = np.unique(np.concatenate([np.unique(pre), np.unique(post)]))
+        return known, _places(IdTable(known), pre, post), known.size
+    known = _whole_ids("nodes", np.asarray(nodes))
+    source, target = _places(IdTable(known), pre, post)
+    given = known.size
+    if min(source.min(), target.min()) < 0:
+        more = np.unique(np.concatenate([pre[source < 0], post[target < 0]]))
+        known = np.concatenate([known, more])
+        table = IdTable(more)
+        for place, ids in ((source, pre), (target, post)):
+            lost = np.flatnonzero(place < 0)
+            place[lost] = table.find(ids[lost]) + given
+    return known, (source, target), given
+
+
+def _places(table: IdTable, pre: NDArray[Any], post: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    if table.size >= np.iinfo(np.int32).max:
+        raise ValueError(f"nodes: {table.size} are more than 2^31; aggregate such a table out of core")
+    return table.find(pre), table.find(post)
 
 
 def _categories(
-    what: str, values: ArrayLike | None, rows: int, kind: type
+    what: str, values: ArrayLike | Coded | None, rows: int, kind: type
 ) -> tuple[tuple[str, ...], NDArray[Any] | None]:
     if values is None:
         return (), None
-    given = np.asarray(values)
-    if given.shape != (rows,):
-        raise ValueError(f"{what}: {given.shape} values for {rows} rows")
-    names, index = np.unique(given, return_inverse=True)
-    if names.size > np.iinfo(kind).max:
-        raise ValueError(f"{what}: {names.size} different ones, at most {np.iinfo(kind).max} can be held")
-    return tuple(str(name) for name in names), index.astype(kind)
+    if isinstance(values, Coded):
+        names, index = values
+    else:
+        distinct, index = np.unique(np.asarray(values), return_inverse=True)
+        names = tuple(str(name) for name in distinct)
+    if index.shape != (rows,):
+        raise ValueError(f"{what}: {index.shape} values for {rows} rows")
+    if len(names) > np.iinfo(kind).max:
+        raise ValueError(f"{what}: {len(names)} different ones, at most {np.iinfo(kind).max} can be held")
+    return names, index.astype(kind)

@@ -57,8 +57,8 @@ def add_shared_rows(
                 word = post[q]
                 reached[word >> _SHIFT] += c * np.int64(word & _MASK)
                 q += _NEXT
-        for q in range(pre_starts[first + row], pre_starts[first + row + 1]):
-            bins, share = out[pre[q] >> _SHIFT], np.int64(pre[q] & _MASK)
+        for own in range(pre_starts[first + row], pre_starts[first + row + 1]):
+            bins, share = out[pre[own] >> _SHIFT], np.int64(pre[own] & _MASK)
             for b in range(k):
                 bins[b] += share * reached[b]
         reached[:] = 0
