@@ -12,7 +12,6 @@ One animal tells nothing of the next: neither unit is an animal, and the error f
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -75,9 +74,7 @@ class BlockErrors:
         return np.asarray(self.error[kept] / self.value[kept])
 
 
-def block_errors(
-    network: Network, regions: Regions, *, unit: Unit = "neuron", confidence: float = 0.95
-) -> BlockErrors:
+def block_errors(network: Network, regions: Regions, *, unit: Unit = "neuron", confidence: float = 0.95) -> BlockErrors:
     """Standard errors and intervals of the (hard) region network, without resampling.
 
     Synapses: sqrt(W), and the exact Poisson interval (Garwood, 1936), also for blocks of count zero.
@@ -90,8 +87,9 @@ def block_errors(
     unbiased for nodes drawn independently within each region, whatever pairs of them do; within a region
     V = sum (r + c)^2 - sum A^2 - sum A_ij A_ji - n (n - 1) (4 n - 6) mu2, where mu2 takes four different nodes, and
     self-connections come in with their covariances. A bootstrap of nodes counts the part of the pairs three times
-    (Owen, 2007); this does not. The variance is at least sum A^2 less what even counts would have, or W where that
-    fails. The interval is that of log W with Student's t for the nodes behind the block (Satterthwaite, 1946).
+    (Owen, 2007); this does not. The error is at least that of the pairs alone, sum A^2 - W^2 / n m, which makes it too
+    large in small regions whose nodes are all alike. The interval is that of log W with Student's t for the nodes
+    behind the block (Satterthwaite, 1946).
 
     Arguments:
         unit: what is drawn at random: "synapse" or "neuron".
@@ -112,7 +110,8 @@ def block_errors(
         high = chi2.ppf(1 - tail, 2 * (value + 1)) / 2
         known = np.outer(regions.sizes > 0, regions.sizes > 0)
         return BlockErrors(unit, made.names, value, np.sqrt(value), low, high, confidence, known, meaning)
-    variance, degrees, known = _node_variances(network, regions)
+    variance, floor, degrees, known = _node_variances(network, regions)
+    variance = np.maximum(variance, floor)
     known &= value > 0
     error = np.where(known, np.sqrt(variance), 0.0)
     ratio = np.divide(error, value, out=np.zeros_like(value), where=known)
@@ -122,19 +121,26 @@ def block_errors(
 
 
 def resampled(
-    network: Network, regions: Regions, *, unit: Unit = "neuron", replicates: int = 1000, seed: int = 0
+    network: Network,
+    regions: Regions,
+    *,
+    unit: Unit = "neuron",
+    replicates: int = 1000,
+    seed: int = 0,
+    pairs_once: bool = True,
 ) -> NDArray[np.float64]:
     """Replicates of the (hard) region network, for the error of anything made from it.
 
     Synapses: Poisson numbers of mean W_IJ. Neurons: nodes redrawn with replacement within regions, so that block (I, J)
     is sum m_i m_j A_ij. A pair of a node and its own copy carries no information on pairs of different nodes: within a
     region only pairs of different nodes count, scaled to the n (n - 1) there are. Each block's deviation from W is then
-    scaled so that its variance is the unbiased one of `block_errors` (the plain bootstrap has the part of the pairs
-    three times; Owen, 2007), and never below -W.
+    scaled so that its variance is the unbiased one of `block_errors`: the plain bootstrap has the part of the pairs
+    three times (Owen, 2007), which in a sparse network is most of it. Counts stay above zero.
 
     Arguments:
         replicates: how many, at least 2.
-        seed: of the draws; replicate k is the same whatever their number.
+        seed: of the draws.
+        pairs_once: scale so; False gives the plain bootstrap of nodes (only with unit "neuron").
 
     Returns:
         (replicates, K, K).
@@ -147,12 +153,15 @@ def resampled(
         rows = [np.random.Generator(np.random.Philox(key=[seed, _POISSON + (k << 32)])) for k in range(replicates)]
         return np.array([row.poisson(made.counts) for row in rows], dtype=np.float64)
     drawn = _drawn(network, regions, replicates, seed)
+    if not pairs_once:
+        return drawn
     value = made.counts.astype(np.float64)
-    variance, _, known = _node_variances(network, regions)
+    variance, floor, _, known = _node_variances(network, regions)
+    variance = np.maximum(variance, floor)
     plain = drawn.var(axis=0, ddof=1)
     scale = np.sqrt(np.divide(variance, plain, out=np.ones_like(plain), where=known & (plain > 0)))
     centre = drawn.mean(axis=0)
-    return np.maximum(value + (drawn - centre) * scale, 0.0)
+    return np.asarray(np.maximum(value + (drawn - centre) * scale, 0.0))
 
 
 def _drawn(network: Network, regions: Regions, replicates: int, seed: int) -> NDArray[np.float64]:
@@ -184,8 +193,9 @@ def _drawn(network: Network, regions: Regions, replicates: int, seed: int) -> ND
 
 def _node_variances(
     network: Network, regions: Regions
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
-    """(K, K) unbiased variances of the counts under a redrawing of nodes, their degrees of freedom, where they exist.
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    """(K, K) unbiased variances of the counts under a redrawing of nodes, what the pairs alone would have, degrees of
+    freedom, and where they exist.
 
     Sums of squares are taken in float64: of whole counts they are exact up to 2^53.
     """
@@ -230,16 +240,15 @@ def _node_variances(
     alone = np.maximum(size - 1, 1)
     within += size / alone * (summed(diagonal**2) - np.divide(self_**2, size, out=np.zeros(k), where=size > 0))
     with_others = summed(diagonal * strength)
-    threes = size * alone * np.maximum(size - 2, 1)
+    threes = np.maximum(size * alone * np.maximum(size - 2, 1), 1)
     within += 2 * (with_others - 2 * size * (size - 1) * (self_ * inner - with_others) / threes)
     at = np.arange(k)
     variance[at, at] = within
     known[at, at] = size >= _FEWEST
     total = total + np.diag(self_)
     squares[at, at] += summed(diagonal**2)
-    # the estimate is unbiased, so it may fall below any true value: at least the variance of the pairs alone
+    # an unbiased estimate may fall below what is possible: the variance of the pairs alone
     floor = np.maximum(squares - np.divide(total**2, n_i * n_j, out=np.zeros((k, k)), where=n_i * n_j > 0), 0.0)
-    variance = np.maximum(variance, floor)
 
     # effective numbers of nodes behind a block: how evenly its variance is spread over them
     rows4[at, at] = summed(strength**4)
@@ -248,7 +257,7 @@ def _node_variances(
     spread = rows + columns
     spread[at, at] = strength2
     degrees = np.divide(spread**2, heavy, out=np.ones((k, k)), where=heavy > 0)
-    return variance, np.maximum(degrees - 1, 1.0), known
+    return variance, floor, np.maximum(degrees - 1, 1.0), known
 
 
 def _power(rows: scipy.sparse.csr_array, exponent: int) -> scipy.sparse.csr_array:
