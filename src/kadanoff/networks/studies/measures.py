@@ -58,11 +58,11 @@ class HubErrors:
 
 
 def hub_errors(counts: Array, replicates: Array) -> HubErrors:
-    """Hubs of a region network and their errors from replicates (R, K, K) of it."""
+    """Hubs of a region network and their errors from replicates (R, K, K) of it, in which a region without partners
+    takes part with participation 0."""
     value, rank = _hubs(counts)
     drawn, ranks = zip(*(_hubs(one) for one in replicates), strict=True)
-    with np.errstate(invalid="ignore"):
-        error = np.nanstd(np.array(drawn), axis=0, ddof=1) if np.isfinite(drawn).any() else np.zeros_like(value)
+    error = np.std(np.nan_to_num(np.array(drawn)), axis=0, ddof=1)
     first = np.mean(np.array(ranks) == 1, axis=0)
     return HubErrors(value[0], error[0], value[1], error[1], value[2], error[2], rank, first)
 

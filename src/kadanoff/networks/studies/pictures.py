@@ -308,7 +308,8 @@ def bars_of_loss(
         axis.set_xticks(at, partitions, rotation=30 if len(partitions) > 2 else 0, ha="right" if len(partitions) > 2 else "center")
         axis.grid(visible=False, axis="x")
         axis.set_xlim(-0.7, len(partitions) - 0.3)
-    axes[0].legend(loc="best")
+    handles, labels = axes[0].get_legend_handles_labels()
+    drawing.legend(handles, labels, loc="outside lower center", ncols=2)
     return drawing
 
 
