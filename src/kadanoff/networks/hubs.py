@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.sparse.csgraph import dijkstra
 
 from kadanoff.networks.aggregation import RegionNetwork
+from kadanoff.networks.layers import Netted
 from kadanoff.networks.network import Network
 from kadanoff.networks.regions import Regions
 
@@ -174,6 +175,11 @@ def counts_of(graph: Graph) -> scipy.sparse.csr_array:
     """The counts (n, n) as a sparse matrix, checked: square, finite, not negative."""
     if isinstance(graph, Network):
         return graph.matrix()
+    if isinstance(graph, Netted):
+        raise ValueError(
+            f"graph: excitation and inhibition were set off against each other ({graph.cancelled:.1%} of the synapses "
+            "cancelled); hubs and flows are those of one layer at a time (kadanoff.networks.layers.per_layer)"
+        )
     given = graph.counts if isinstance(graph, RegionNetwork) else graph
     matrix = scipy.sparse.csr_array(given)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:

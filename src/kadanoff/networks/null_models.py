@@ -32,8 +32,8 @@ __all__ = [
     "NullModel",
     "block_null",
     "configuration",
-    "degree_null",
     "configuration_tail",
+    "degree_null",
     "either_way",
     "random_null",
     "undirected_degree_null",
@@ -166,9 +166,7 @@ def undirected_degree_null(network: Network, *, seed: int, sweeps: int | None = 
     one, other, summed = _joined(network)
     none = (np.empty(0, np.int32), np.empty(0, np.int64))
     kept = ("nodes", "edges", "degrees", "total count")
-    made = NullModel(
-        "undirected degree", kept, network.nodes, one, other, summed, none, None, "travel", 0, 0.0, seed
-    )
+    made = NullModel("undirected degree", kept, network.nodes, one, other, summed, none, None, "travel", 0, 0.0, seed)
     return _hub(made, sweeps)
 
 
@@ -191,9 +189,7 @@ def block_null(
     source, target, count, own = _simple(network, keep_loops=False)
     kept = ("nodes", "edges", "degrees", "total count", "loops", "blocks")
     label = regions.label.astype(np.int32)
-    made = NullModel(
-        "degree and blocks", kept, network.nodes, source, target, count, own, label, weights, 0, 0.0, seed
-    )
+    made = NullModel("degree and blocks", kept, network.nodes, source, target, count, own, label, weights, 0, 0.0, seed)
     return _hub(made, sweeps)
 
 
@@ -262,9 +258,9 @@ def whole_counts(network: RegionNetwork | ArrayLike) -> NDArray[np.int64]:
     return counts.astype(np.int64)
 
 
-def _simple(network: Network, *, keep_loops: bool) -> tuple[
-    NDArray[np.int32], NDArray[np.int32], NDArray[np.int64], tuple[NDArray[np.int32], NDArray[np.int64]]
-]:
+def _simple(
+    network: Network, *, keep_loops: bool
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64], tuple[NDArray[np.int32], NDArray[np.int64]]]:
     """One edge for each connected pair, sorted, and the loops apart."""
     if not network.is_counted:
         raise ValueError("null model: counts are whole numbers; weights cannot be drawn again synapse by synapse")
@@ -316,9 +312,7 @@ def _advance(
     starts = np.searchsorted(source, np.arange(model.n + 1)).astype(np.int64)
     if model.label is not None:
         return int(
-            kernels.rewire_blocks(
-                model.seed, stream, item, begin, attempts, model.label, source, target, count, starts
-            )
+            kernels.rewire_blocks(model.seed, stream, item, begin, attempts, model.label, source, target, count, starts)
         )
     free = model.kind == "degree and loops"
     return int(kernels.rewire_directed(model.seed, stream, item, begin, attempts, free, source, target, starts))
