@@ -168,6 +168,12 @@ STUDIES: tuple[Study, ...] = (
     Study("lumping", "dynamics.lumping", "driven networks lumped: what is hidden, and what memory brings back", 40),
     Study("markov", "dynamics.markov", "a Markov model of your states: driven or not, how slow, what lumps lose", 5),
     Study(
+        "connectome",
+        "networks.regions",
+        "a synthetic connectome to regions by three maps: flow conserved, hubs, highways, errors, what was lost",
+        30,
+    ),
+    Study(
         "worm",
         "networks.worm",
         "C. elegans to ten ganglia: every synapse accounted for, the rich club, eight stages, what ganglia forget",
