@@ -10,6 +10,7 @@ from kadanoff.networks.memberships import (
     shares_of_amounts,
 )
 from kadanoff.networks.network import Coded, Mended, Network
+from kadanoff.networks.out_of_core import Aggregated, block_of_dataset, soft_block_of_dataset
 from kadanoff.networks.presets import PRESETS, Preset, read_preset, read_preset_nodes
 from kadanoff.networks.regions import Regions, Shares
 from kadanoff.networks.tables import NodeTable, read_matrix, read_network, read_nodes
@@ -17,6 +18,7 @@ from kadanoff.networks.worm import varshney_worm, witvliet_nodes, witvliet_worm
 
 __all__ = [
     "PRESETS",
+    "Aggregated",
     "Coded",
     "Mended",
     "Network",
@@ -27,6 +29,7 @@ __all__ = [
     "Shares",
     "block",
     "block_layers",
+    "block_of_dataset",
     "coarser_shares",
     "divergence",
     "outflow_defect",
@@ -43,6 +46,7 @@ __all__ = [
     "shared_information",
     "shares_of_amounts",
     "soft_block",
+    "soft_block_of_dataset",
     "varshney_worm",
     "witvliet_nodes",
     "witvliet_worm",
