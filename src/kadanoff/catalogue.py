@@ -49,6 +49,7 @@ KINDS: dict[str, str] = {
     "dynamics.entropy-production": "kadanoff.dynamics.studies.entropy_production:entropy_production_of_data",
     "dynamics.arrow-of-time": "kadanoff.dynamics.studies.arrow_of_time:arrow_of_time",
     "networks.regions": "kadanoff.networks.studies:regions",
+    "networks.fly-scale": "kadanoff.networks.studies.fly_scale:fly_scale",
 }
 """Kind -> ``module:function``; the function takes ``(config, run)`` and returns a Result."""
 
@@ -166,6 +167,12 @@ STUDIES: tuple[Study, ...] = (
     ),
     Study("lumping", "dynamics.lumping", "driven networks lumped: what is hidden, and what memory brings back", 40),
     Study("markov", "dynamics.markov", "a Markov model of your states: driven or not, how slow, what lumps lose", 5),
+    Study(
+        "fly-scale",
+        "networks.fly-scale",
+        "25.6 million edges of a made-up fly to 100 regions at the speed of reading, the same bits by every road",
+        45,
+    ),
     Study("regions", "networks.regions", "a network to regions, hard and soft: flow conserved, wiring forgotten", 2),
     Study(
         "spce-reference",
