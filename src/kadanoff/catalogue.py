@@ -48,8 +48,13 @@ KINDS: dict[str, str] = {
     "dynamics.markov": "kadanoff.dynamics.studies.markov:markov",
     "dynamics.entropy-production": "kadanoff.dynamics.studies.entropy_production:entropy_production_of_data",
     "dynamics.arrow-of-time": "kadanoff.dynamics.studies.arrow_of_time:arrow_of_time",
+<<<<<<< HEAD
     "networks.regions": "kadanoff.networks.studies.connectome:regions",
     "networks.worm": "kadanoff.networks.studies.worm:worm",
+=======
+    "networks.regions": "kadanoff.networks.studies:regions",
+    "networks.fly-scale": "kadanoff.networks.studies.fly_scale:fly_scale",
+>>>>>>> room-A
 }
 """Kind -> ``module:function``; the function takes ``(config, run)`` and returns a Result."""
 
@@ -168,6 +173,7 @@ STUDIES: tuple[Study, ...] = (
     Study("lumping", "dynamics.lumping", "driven networks lumped: what is hidden, and what memory brings back", 40),
     Study("markov", "dynamics.markov", "a Markov model of your states: driven or not, how slow, what lumps lose", 5),
     Study(
+<<<<<<< HEAD
         "connectome",
         "networks.regions",
         "a synthetic connectome to regions by three maps: flow conserved, hubs, highways, errors, what was lost",
@@ -179,6 +185,14 @@ STUDIES: tuple[Study, ...] = (
         "C. elegans to ten ganglia: every synapse accounted for, the rich club, eight stages, what ganglia forget",
         30,
     ),
+=======
+        "fly-scale",
+        "networks.fly-scale",
+        "25.6 million edges of a made-up fly to 100 regions at the speed of reading, the same bits by every road",
+        45,
+    ),
+    Study("regions", "networks.regions", "a network to regions, hard and soft: flow conserved, wiring forgotten", 2),
+>>>>>>> room-A
     Study(
         "spce-reference",
         "molecules.water-reference",

@@ -44,6 +44,7 @@ from kadanoff.networks.null_models import (
     undirected_degree_null,
 )
 from kadanoff.networks.null_tests import NullTest, null_test
+from kadanoff.networks.out_of_core import Aggregated, block_of_dataset, soft_block_of_dataset
 from kadanoff.networks.presets import PRESETS, Preset, read_preset, read_preset_nodes
 from kadanoff.networks.regions import Regions, Shares
 from kadanoff.networks.resampling import BlockErrors, block_errors, resampled
@@ -55,6 +56,7 @@ from kadanoff.networks.worm import varshney_worm, witvliet_nodes, witvliet_worm
 __all__ = [
     "PRESETS",
     "TRIADS",
+    "Aggregated",
     "BesideRandom",
     "BlockDensityTest",
     "BlockErrors",
@@ -93,6 +95,7 @@ __all__ = [
     "block_errors",
     "block_layers",
     "block_null",
+    "block_of_dataset",
     "coarser_shares",
     "configuration",
     "configuration_tail",
@@ -143,6 +146,7 @@ __all__ = [
     "shares_of_amounts",
     "signal_cascades",
     "soft_block",
+    "soft_block_of_dataset",
     "strength",
     "threshold_curve",
     "transitivity",

@@ -164,8 +164,11 @@ class ExactSum:
 
     def add(self, part: NDArray[Any]) -> None:
         """Add int64 or Python integers, not negative."""
-        self.words[0] += (part // _WORD).astype(np.int64)
-        self.words[1] += (part % _WORD).astype(np.int64)
+        self.add_words(np.array([part // _WORD, part % _WORD], np.int64))
+
+    def add_words(self, words: NDArray[np.int64]) -> None:
+        """Add high and low words (2, K, K), the low ones below 2^32."""
+        self.words += words
         self.words[0] += self.words[1] // _WORD
         self.words[1] %= _WORD
 
@@ -218,36 +221,56 @@ def _layered_part(task: tuple[Any, ...]) -> NDArray[Any]:
 
 
 def _soft_part(task: tuple[Any, ...]) -> NDArray[Any]:
-    first, starts, target, count, shared = task
-    *words, k = shared
+    first, starts, target, count, (*words, k) = task
+    node = np.arange(first, first + starts.size - 1, dtype=np.int32)
+    return shared_rows(node, starts, target, count, (words[0], words[1], words[2], words[3]), k)
+
+
+def shared_rows(
+    node: NDArray[np.int32],
+    starts: NDArray[np.int64],
+    target: NDArray[np.int32],
+    count: NDArray[Any],
+    words: tuple[NDArray[Any], NDArray[np.uint32], NDArray[Any], NDArray[np.uint32]],
+    k: int,
+) -> NDArray[Any]:
+    """(K, K) soft sums of some rows: int64, or Python integers where the counts add up to 2^31 or more; float64 of
+    weights.
+
+    Arguments:
+        node, starts, target, count: (rows,), (rows + 1,), (edges,), (edges,) as the kernel takes them.
+        words: `packed_shares` of the senders and of the receivers.
+        k: regions.
+    """
     kind = _sums(count)
     if kind is np.float64 or count.sum(dtype=np.int64) < _FITS:
         out = np.zeros((k, k), kind)
         pre_starts, pre, post_starts, post = words
-        share_kernels.add_shared_rows(
-            starts, target, count, pre_starts, pre, post_starts, post, first, np.zeros(k, kind), out
-        )
+        reached = np.zeros(k, kind)
+        share_kernels.add_shared_rows(node, starts, target, count, pre_starts, pre, post_starts, post, reached, out)
         return out
-    rows = starts.size - 1
-    if rows > 1:
-        middle = rows // 2
+    if node.size > 1:
+        middle = node.size // 2
         cut = starts[middle] - starts[0]
         return np.asarray(
-            _soft_part((first, starts[: middle + 1], target[:cut], count[:cut], shared)).astype(object)
-            + _soft_part((first + middle, starts[middle:], target[cut:], count[cut:], shared))
+            shared_rows(node[:middle], starts[: middle + 1], target[:cut], count[:cut], words, k).astype(object)
+            + shared_rows(node[middle:], starts[middle:], target[cut:], count[cut:], words, k)
         )
-    return _long_row(first, target, count, words, k)
+    return _long_row(int(node[0]), target, count, words, k)
 
 
-def _long_row(first: int, target: NDArray[Any], count: NDArray[Any], words: list[Any], k: int) -> NDArray[Any]:
+def _long_row(
+    node: int, target: NDArray[Any], count: NDArray[Any], words: tuple[NDArray[Any], ...], k: int
+) -> NDArray[Any]:
     """One node that sends 2^31 or more: in Python integers."""
     pre_starts, pre, post_starts, post = words
-    mask, bits = (1 << share_kernels.SHARE_BITS) - 1, share_kernels.SHARE_BITS
+    bits = share_kernels.SHARE_BITS
+    mask = (1 << bits) - 1
     reached, out = [0] * k, np.zeros((k, k), object)
     for t, c in zip(target.tolist(), count.tolist(), strict=True):
         for word in post[post_starts[t] : post_starts[t + 1]].tolist():
             reached[word >> bits] += c * (word & mask)
-    for word in pre[pre_starts[first] : pre_starts[first + 1]].tolist():
+    for word in pre[pre_starts[node] : pre_starts[node + 1]].tolist():
         out[word >> bits] += np.array(reached, object) * (word & mask)
     return out
 

@@ -110,19 +110,22 @@ class NodeTable:
             self.along(np.array([names[k] if k >= 0 else "" for k in label], dtype=object), network)
         )
 
-    def shares(self, columns: Iterable[str], network: Network | None = None) -> Shares:
+    def shares(
+        self, columns: Iterable[str], network: Network | None = None, names: tuple[str, ...] | None = None
+    ) -> Shares:
         """Soft regions from one column of amounts for each (synapses, length, volume), shares of their sum.
 
-        A node whose amounts are all zero or missing is unassigned.
+        A node whose amounts are all zero or missing is unassigned. ``names`` of the regions are those of the columns
+        by default; senders and receivers need the same.
 
         Raises:
             ValueError: for amounts that are negative or no numbers, with the column and the row.
         """
         from kadanoff.networks.memberships import shares_of_amounts
 
-        names = tuple(columns)
-        amounts = np.empty((self.n, len(names)))
-        for k, name in enumerate(names):
+        wanted = tuple(columns)
+        amounts = np.empty((self.n, len(wanted)))
+        for k, name in enumerate(wanted):
             values = self.column(name)
             if not np.issubdtype(values.dtype, np.number):
                 raise ValueError(f"nodes: column {name!r} holds {values.dtype}, amounts must be numbers")
@@ -133,7 +136,7 @@ class NodeTable:
         if network is not None:
             place = self._places(network)
             amounts = np.where((place >= 0)[:, None], amounts[np.maximum(place, 0)], 0.0)
-        return shares_of_amounts(scipy.sparse.csr_array(amounts), names)
+        return shares_of_amounts(scipy.sparse.csr_array(amounts), wanted if names is None else names)
 
     def along(self, values: NDArray[Any], network: Network | None) -> NDArray[Any]:
         """One value for every node of the network, None for nodes that are not in this table."""

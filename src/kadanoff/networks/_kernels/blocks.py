@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["add_columns", "add_layers", "add_rows", "add_where"]
+__all__ = ["add_columns", "add_layers", "add_rows", "add_where", "read"]
 
 _1, _2, _3, _4 = np.uint64(1), np.uint64(2), np.uint64(3), np.uint64(4)
 
@@ -95,3 +95,13 @@ def add_where(where: NDArray[np.int32], count: NDArray[Any], out: NDArray[Any]) 
     """Add every count to out (n,) at its place."""
     for e in range(where.size):
         out[np.uint32(where[e])] += count[e]
+
+
+@njit(cache=True, nogil=True)
+def read(target: NDArray[np.int32], count: NDArray[Any]) -> int:
+    """The sum of both columns: what merely reading them costs (several edges at once, limited by memory)."""
+    ends, counts = 0, 0
+    for e in range(target.size):
+        ends += target[e]
+        counts += count[e]
+    return ends + counts

@@ -23,6 +23,7 @@ _1, _NEXT = np.uint32(1), np.uint64(1)
 
 @njit(cache=True, nogil=True)
 def add_shared_rows(
+    node: NDArray[np.int32],
     starts: NDArray[np.int64],
     target: NDArray[np.int32],
     count: NDArray[Any],
@@ -30,7 +31,6 @@ def add_shared_rows(
     pre: NDArray[np.uint32],
     post_starts: NDArray[Any],
     post: NDArray[np.uint32],
-    first: int,
     reached: NDArray[Any],
     out: NDArray[Any],
 ) -> None:
@@ -40,7 +40,8 @@ def add_shared_rows(
     entry exceeds 2^31 2^16 2^16 = 2^63.
 
     Arguments:
-        starts, target, count, first: as in `add_rows`.
+        node: (rows,) the source of every row.
+        starts, target, count: as in `add_rows`.
         pre_starts, pre: (n + 1,), (entries,) words of the nodes as senders; `post_starts`, `post` as receivers.
         reached: (K,) zeros, of the type of `out`; zeros again afterwards.
         out: (K, K) int64 or float64, added to.
@@ -57,7 +58,7 @@ def add_shared_rows(
                 word = post[q]
                 reached[word >> _SHIFT] += c * np.int64(word & _MASK)
                 q += _NEXT
-        for own in range(pre_starts[first + row], pre_starts[first + row + 1]):
+        for own in range(pre_starts[node[row]], pre_starts[node[row] + 1]):
             bins, share = out[pre[own] >> _SHIFT], np.int64(pre[own] & _MASK)
             for b in range(k):
                 bins[b] += share * reached[b]

@@ -19,6 +19,7 @@ from kadanoff.networks.lost import corrected_information, ledger_of, shared_info
 from kadanoff.networks.normalise import density, enrichment, input_fraction, output_fraction
 from kadanoff.networks.presets import PRESETS
 from kadanoff.networks.regions import UNASSIGNED
+from kadanoff.networks.resampling import block_errors
 from kadanoff.networks.studies.measures import lost_estimates, region_table
 from kadanoff.study import Reported, Table
 
@@ -103,11 +104,15 @@ def estimates(found: Found) -> dict[str, Reported | Estimate]:
             mean, spread = float(background.mean[a, b]), float(background.error[a, b])
             out[f"flow_without_background.{name}"] = Estimate(mean, spread, None, "", "synapses")
     if told is not None:
-        tested = found.neurons.known & np.isfinite(told) & (found.neurons.error > 0)
-        score = (made.counts - told)[tested] / found.neurons.error[tested]
-        out["expected.beyond_4_errors"] = Reported(
-            exact(int((np.abs(score) > 4).sum())), 0, source=f"of {int(tested.sum())} blocks, neurons redrawn"
-        )
+        for confidence in (0.95, 0.999):
+            bars = block_errors(network, found.read.regions, unit="neuron", confidence=confidence)
+            tested = bars.known & np.isfinite(told)
+            outside = int(((told < bars.low) | (told > bars.high))[tested].sum())
+            mean = float((1 - confidence) * tested.sum())
+            out[f"expected.outside_{100 * confidence:g}"] = Reported(
+                exact(outside), mean, max(mean * confidence, 1e-12) ** 0.5,
+                source=f"{100 * confidence:g} % intervals of {int(tested.sum())} blocks, neurons redrawn",
+            )  # fmt: skip
         out["expected.total_ratio"] = exact(float(made.counts[np.isfinite(told)].sum() / np.nansum(told)))
     out["relative_error.neurons"] = exact(float(np.median(found.neurons.relative)))
     if found.synapses is not None:

@@ -293,7 +293,7 @@ def bars_of_loss(
         partitions: names of the partitions.
         units: {what was measured: unit}.
     """
-    drawing, axes = plotting.figure(len(measures), width=max(5.2, 2.9 * len(measures)), height=3.2)
+    drawing, axes = plotting.figure(len(measures), width=min(9.8, max(5.2, 2.9 * len(measures))), height=3.0)
     at = np.arange(len(partitions))
     for axis, (what, (value, chance, spread)) in zip(axes, measures.items(), strict=True):
         axis.bar(at, value, 0.62, color=plotting.BLUE, label="these regions")
