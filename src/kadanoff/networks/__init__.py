@@ -1,9 +1,9 @@
 """Networks: connections between things, aggregated to connections between regions."""
 
 from kadanoff.networks.aggregation import RegionNetwork, block, projectome, soft_block
-from kadanoff.networks.density_test import BlockDensityTest, DensityTest, block_density_test, density_test
-from kadanoff.networks.highways import Highways, highways, matched_highways
-from kadanoff.networks.hubs import Hubs, betweenness, hubs, participation, strength, within_region_z
+from kadanoff.networks.density_test import BlockDensityTest, DensityTest, compare_block_densities, compare_densities
+from kadanoff.networks.highways import Highways, find_highways, matched_highways
+from kadanoff.networks.hubs import Hubs, betweenness, hub_statistics, participation, strength, within_region_z
 from kadanoff.networks.indirect_flow import Flow, MaximumFlow, flow, max_flow
 from kadanoff.networks.layers import Netted, layer_blocks, netted, per_layer
 from kadanoff.networks.lost import divergence, outflow_defect, reconstruction, shared_information
@@ -24,7 +24,7 @@ from kadanoff.networks.null_models import (
 )
 from kadanoff.networks.null_tests import NullTest, null_test
 from kadanoff.networks.regions import Regions, Shares
-from kadanoff.networks.rich_club import RichClub, rich_club
+from kadanoff.networks.rich_club import RichClub, rich_club_curve
 from kadanoff.networks.traversal import Cascades, Layers, signal_cascades, traversal_layers
 
 __all__ = [
@@ -52,20 +52,20 @@ __all__ = [
     "benjamini_yekutieli",
     "betweenness",
     "block",
-    "block_density_test",
     "block_null",
+    "compare_block_densities",
+    "compare_densities",
     "configuration",
     "configuration_tail",
     "degree_null",
     "density",
-    "density_test",
     "divergence",
     "either_way",
     "enrichment",
+    "find_highways",
     "flow",
-    "highways",
     "holm",
-    "hubs",
+    "hub_statistics",
     "input_fraction",
     "largest_of_all",
     "layer_blocks",
@@ -81,7 +81,7 @@ __all__ = [
     "random_null",
     "reciprocity",
     "reconstruction",
-    "rich_club",
+    "rich_club_curve",
     "shared_information",
     "signal_cascades",
     "soft_block",

@@ -2,8 +2,8 @@
 
 Edge e goes from source[e] to target[e] and edges stand sorted by source, so that those of node i are starts[i] ...
 starts[i + 1] - 1 for good: a move changes targets only. Attempt t of a run draws the four words of
-philox(item, t, t >> 32, stream, seed, seed >> 32); a move that is not allowed leaves the graph and counts as an attempt.
-Every move is proposed with the chance of its inverse, so that all graphs within reach come up equally often.
+philox(item, t, t >> 32, stream, seed, seed >> 32); a move that is not allowed leaves the graph and counts as one
+attempt. Every move is proposed with the chance of its inverse, so that all graphs within reach come up equally often.
 
 The edges that are there stand in `table`, an open hash of the keys source * n + target (linear probing, -1 is empty).
 """
@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from kadanoff.random import philox
+from kadanoff.random import Integer, philox
 
 __all__ = ["edge_table", "rewire_blocks", "rewire_directed", "rewire_undirected"]
 
@@ -26,12 +26,12 @@ _ONE = np.uint64(1)
 
 
 @njit(cache=True, nogil=True)
-def _home(key: int, shift: int) -> int:
+def _home(key: Integer, shift: Integer) -> Integer:
     return np.int64((np.uint64(key) * _SPREAD) >> np.uint64(shift))
 
 
 @njit(cache=True, nogil=True)
-def _has(table: NDArray[np.int64], shift: int, key: int) -> bool:
+def _has(table: NDArray[np.int64], shift: Integer, key: Integer) -> bool:
     mask = len(table) - 1
     at = _home(key, shift)
     while table[at] != -1:
@@ -42,7 +42,7 @@ def _has(table: NDArray[np.int64], shift: int, key: int) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def _insert(table: NDArray[np.int64], shift: int, key: int) -> None:
+def _insert(table: NDArray[np.int64], shift: Integer, key: Integer) -> None:
     mask = len(table) - 1
     at = _home(key, shift)
     while table[at] != -1:
@@ -51,7 +51,7 @@ def _insert(table: NDArray[np.int64], shift: int, key: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _remove(table: NDArray[np.int64], shift: int, key: int) -> None:
+def _remove(table: NDArray[np.int64], shift: Integer, key: Integer) -> None:
     mask = len(table) - 1
     hole = _home(key, shift)
     while table[hole] != key:
@@ -68,13 +68,13 @@ def _remove(table: NDArray[np.int64], shift: int, key: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _chosen(high: np.uint64, low: np.uint64, width: int) -> int:
+def _chosen(high: np.uint64, low: np.uint64, width: Integer) -> Integer:
     """One of 0 ... width - 1, with 53 random bits."""
     return np.int64(np.float64(((high << _HALF) | low) >> _LOW) * 2.0**-53 * width)
 
 
 @njit(cache=True, nogil=True)
-def edge_table(source: NDArray[np.int32], target: NDArray[np.int32], n: int) -> tuple[NDArray[np.int64], int]:
+def edge_table(source: NDArray[np.int32], target: NDArray[np.int32], n: Integer) -> tuple[NDArray[np.int64], int]:
     """The hash of all edges, at most half full, and the shift that its keys need."""
     bits = 3
     while (1 << bits) < 2 * len(source):
@@ -87,14 +87,14 @@ def edge_table(source: NDArray[np.int32], target: NDArray[np.int32], n: int) -> 
 
 @njit(cache=True, nogil=True)
 def _triangle(
-    e: int,
+    e: Integer,
     word: np.uint64,
     source: NDArray[np.int32],
     target: NDArray[np.int32],
     starts: NDArray[np.int64],
     table: NDArray[np.int64],
-    shift: int,
-) -> tuple[int, int]:
+    shift: Integer,
+) -> tuple[Integer, Integer]:
     """The edges f, g that close i -> j (edge e) to a triangle i -> j -> k -> i that may be reversed, or (-1, -1).
 
     The three edges are found from any of them, with 1 / out_j, 1 / out_k or 1 / out_i: the same sum either way round.
@@ -118,14 +118,14 @@ def _triangle(
 
 @njit(cache=True, nogil=True)
 def _reverse(
-    e: int,
-    f: int,
-    g: int,
+    e: Integer,
+    f: Integer,
+    g: Integer,
     source: NDArray[np.int32],
     target: NDArray[np.int32],
-    n: int,
+    n: Integer,
     table: NDArray[np.int64],
-    shift: int,
+    shift: Integer,
 ) -> None:
     i, j, k = np.int64(source[e]), np.int64(source[f]), np.int64(source[g])
     _remove(table, shift, i * n + j)
@@ -139,13 +139,13 @@ def _reverse(
 
 @njit(cache=True, nogil=True)
 def _swap(
-    e: int,
-    f: int,
+    e: Integer,
+    f: Integer,
     source: NDArray[np.int32],
     target: NDArray[np.int32],
-    n: int,
+    n: Integer,
     table: NDArray[np.int64],
-    shift: int,
+    shift: Integer,
     free: bool,
 ) -> bool:
     """i -> j and k -> l become i -> l and k -> j, where neither is there yet (nor a loop, unless these are free)."""
@@ -239,7 +239,9 @@ def rewire_blocks(
     for t in range(first, first + attempts):
         a, b, c, d = philox(item, t, t >> 32, stream, seed, seed >> 32)
         e = _chosen(a, d, m)
-        one = two = -1  # edges that exchange weights and places among the incoming
+        one: Integer = -1  # edges that exchange weights and places among the incoming
+        two: Integer = -1
+        f: Integer = -1
         if c < _TRIANGLES:
             f, g = _triangle(e, b, source, target, starts, table, shift)
             if f < 0:
@@ -281,7 +283,7 @@ def rewire_undirected(
     item: int,
     first: int,
     attempts: int,
-    n: int,
+    n: Integer,
     one: NDArray[np.int32],
     other: NDArray[np.int32],
 ) -> int:
@@ -296,7 +298,7 @@ def rewire_undirected(
         k, l = np.int64(one[f]), np.int64(other[f])  # noqa: E741
         if c & _ONE:
             k, l = l, k  # noqa: E741
-        if i == k or j == l or i == l or k == j:
+        if i in (k, l) or j in (k, l):
             continue
         first_key, second_key = min(i, l) * n + max(i, l), min(k, j) * n + max(k, j)
         if _has(table, shift, first_key) or _has(table, shift, second_key):
