@@ -95,8 +95,8 @@ def test_participation_and_z_in_closed_form():
     assert within_region_z(counts, regions).mask.all()
     three = Regions.from_labels([0, 0, 0, 1, 1, 1])
     z = within_region_z(counts, three)
-    own = np.array([9 + 2, 9 + 2 + 5, 4 + 5])
-    assert z[1] == pytest.approx((16 - 12) / own.std())
+    own = np.array([2 + 4 + 9, 9 + 2 + 5, 5 + 4])
+    assert z[1] == pytest.approx((16 - own.mean()) / own.std())
     assert np.allclose(z[:3].sum(), 0, atol=1e-13)
 
 
@@ -144,7 +144,7 @@ def test_layers_are_never_set_off_against_each_other():
     assert sorted(found) == ["GABA", "acetylcholine", "dopamine"]
     off = network.of_layer("GABA").where(network.of_layer("GABA").source != network.of_layer("GABA").target)
     assert found["GABA"].strength_out.sum() == off.total
-    with pytest.raises(ValueError, match="give .* to each of .*dopamine"):
+    with pytest.raises(ValueError, match=r"give .* to each of .*dopamine"):
         netted(network, regions, {"acetylcholine": 1, "GABA": -1})
     with pytest.raises(ValueError, match="has none"):
         per_layer(Network.from_edges([0], [1]), strength)
