@@ -5,7 +5,8 @@ starts[i + 1] - 1 for good: a move changes targets only. Attempt t of a run draw
 philox(item, t, t >> 32, stream, seed, seed >> 32); a move that is not allowed leaves the graph and counts as one
 attempt. Every move is proposed with the chance of its inverse, so that all graphs within reach come up equally often.
 
-The edges that are there stand in `table`, an open hash of the keys source * n + target (linear probing, -1 is empty).
+The edges that are there, as keys source * n + target, stand in `table`: one bit for every pair of nodes (shift 0) or an
+open hash of the keys (linear probing, -1 is empty), whichever is smaller.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ def _home(key: Integer, shift: Integer) -> Integer:
 
 @njit(cache=True, nogil=True)
 def _has(table: NDArray[np.int64], shift: Integer, key: Integer) -> bool:
+    if shift == 0:
+        return (table[key >> 6] >> (key & 63)) & 1 != 0
     mask = len(table) - 1
     at = _home(key, shift)
     while table[at] != -1:
@@ -43,6 +46,9 @@ def _has(table: NDArray[np.int64], shift: Integer, key: Integer) -> bool:
 
 @njit(cache=True, nogil=True)
 def _insert(table: NDArray[np.int64], shift: Integer, key: Integer) -> None:
+    if shift == 0:
+        table[key >> 6] |= np.int64(1) << (key & 63)
+        return
     mask = len(table) - 1
     at = _home(key, shift)
     while table[at] != -1:
@@ -52,6 +58,9 @@ def _insert(table: NDArray[np.int64], shift: Integer, key: Integer) -> None:
 
 @njit(cache=True, nogil=True)
 def _remove(table: NDArray[np.int64], shift: Integer, key: Integer) -> None:
+    if shift == 0:
+        table[key >> 6] &= ~(np.int64(1) << (key & 63))
+        return
     mask = len(table) - 1
     hole = _home(key, shift)
     while table[hole] != key:
@@ -75,14 +84,17 @@ def _chosen(high: np.uint64, low: np.uint64, width: Integer) -> Integer:
 
 @njit(cache=True, nogil=True)
 def edge_table(source: NDArray[np.int32], target: NDArray[np.int32], n: Integer) -> tuple[NDArray[np.int64], int]:
-    """The hash of all edges, at most half full, and the shift that its keys need."""
-    bits = 3
+    """The table of all edges and its shift; a hash is at most half full."""
+    bits, pairs = 3, np.int64(n) * n
     while (1 << bits) < 2 * len(source):
         bits += 1
-    table = np.full(1 << bits, -1, np.int64)
+    if pairs >> 6 < 1 << bits:
+        table, shift = np.zeros((pairs >> 6) + 1, np.int64), 0
+    else:
+        table, shift = np.full(1 << bits, -1, np.int64), 64 - bits
     for e in range(len(source)):
-        _insert(table, 64 - bits, np.int64(source[e]) * n + target[e])
-    return table, 64 - bits
+        _insert(table, shift, np.int64(source[e]) * n + target[e])
+    return table, shift
 
 
 @njit(cache=True, nogil=True)
@@ -220,20 +232,20 @@ def rewire_blocks(
         blocks = max(blocks, block[i] + 1)
     # the edges from a block, for good, and those into a block, kept up to date; how many there are never changes
     from_start, into_start = np.zeros(blocks + 1, np.int64), np.zeros(blocks + 1, np.int64)
-    for e in range(m):
-        from_start[block[source[e]] + 1] += 1
-        into_start[block[target[e]] + 1] += 1
+    for x in range(m):
+        from_start[block[source[x]] + 1] += 1
+        into_start[block[target[x]] + 1] += 1
     for k in range(blocks):
         from_start[k + 1] += from_start[k]
         into_start[k + 1] += into_start[k]
     outgoing, incoming, where = np.empty(m, np.int64), np.empty(m, np.int64), np.empty(m, np.int64)
     filled, used = from_start.copy(), into_start.copy()
-    for e in range(m):
-        k = block[source[e]]
-        outgoing[filled[k]] = e
+    for x in range(m):
+        k = block[source[x]]
+        outgoing[filled[k]] = x
         filled[k] += 1
-        k = block[target[e]]
-        incoming[used[k]], where[e] = e, used[k]
+        k = block[target[x]]
+        incoming[used[k]], where[x] = x, used[k]
         used[k] += 1
     table, shift = edge_table(source, target, n)
     for t in range(first, first + attempts):
@@ -246,12 +258,12 @@ def rewire_blocks(
             f, g = _triangle(e, b, source, target, starts, table, shift)
             if f < 0:
                 continue
-            x, y, z = block[source[e]], block[source[f]], block[source[g]]
-            if x == y:
+            p, q, r = block[source[e]], block[source[f]], block[source[g]]
+            if p == q:
                 one, two = e, f
-            elif y == z:
+            elif q == r:
                 one, two = f, g
-            elif x == z:
+            elif p == r:
                 one, two = e, g
             else:
                 continue
