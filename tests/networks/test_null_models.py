@@ -256,9 +256,13 @@ def plain_undirected(seed, stream, item, attempts, one, other):
         other[e], one[f], other[f] = o, k, j
 
 
-@pytest.mark.parametrize("free", [False, True])
-def test_the_kernels_equal_plain_loops(free: bool):
-    network = made(3, n=14, m=60, loops=free)
+@pytest.mark.parametrize(("free", "apart"), [(False, 1), (True, 1), (False, 200), (True, 200)])
+def test_the_kernels_equal_plain_loops(free: bool, apart: int):
+    """Edges are known by a bit for every pair of nodes, or by a hash where nodes are many (`apart`)."""
+    close, n = made(3, n=14, m=60, loops=free), 14 * apart
+    ends = (close.source * apart, close.target * apart)
+    network = Network.from_edges(*ends, close.count, nodes=np.arange(n))
+    assert (kernels.edge_table(network.source, network.target, n)[1] == 0) == (apart == 1)
     source, target = network.source.copy(), network.target.copy()
     starts = network.starts
     there = target.copy()
@@ -268,7 +272,7 @@ def test_the_kernels_equal_plain_loops(free: bool):
     assert there.tolist() == plain
     if free:
         return
-    label = (np.arange(14) % 3).astype(np.int32)
+    label = (np.arange(n) // apart % 3).astype(np.int32)
     there, weight = target.copy(), network.count.astype(np.int64)
     kernels.rewire_blocks(7, 1, 2, 0, 500, label, source, there, weight, starts)
     plain, plain_weight = target.tolist(), network.count.tolist()
@@ -279,7 +283,7 @@ def test_the_kernels_equal_plain_loops(free: bool):
     once = joined.source < joined.target
     one, other = joined.source[once].copy(), joined.target[once].copy()
     plain_one, plain_other = one.tolist(), other.tolist()
-    kernels.rewire_undirected(7, 1, 2, 0, 500, 14, one, other)
+    kernels.rewire_undirected(7, 1, 2, 0, 500, n, one, other)
     plain_undirected(7, 1, 2, 500, plain_one, plain_other)
     assert one.tolist() == plain_one
     assert other.tolist() == plain_other

@@ -34,7 +34,7 @@ def _home(key: Integer, shift: Integer) -> Integer:
 @njit(cache=True, nogil=True)
 def _has(table: NDArray[np.int64], shift: Integer, key: Integer) -> bool:
     if shift == 0:
-        return (table[key >> 6] >> (key & 63)) & 1 != 0
+        return bool((table[key >> 6] >> (key & 63)) & 1)
     mask = len(table) - 1
     at = _home(key, shift)
     while table[at] != -1:
