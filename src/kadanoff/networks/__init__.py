@@ -12,10 +12,17 @@ from kadanoff.networks.activity import (
     region_operator,
 )
 from kadanoff.networks.aggregation import RegionNetwork, block, block_layers, projectome, soft_block
-from kadanoff.networks.density_test import BlockDensityTest, DensityTest, block_density_test, density_test
+from kadanoff.networks.density_test import (
+    BlockDensityTest,
+    DensityTest,
+    block_density_test,
+    compare_block_densities,
+    compare_densities,
+    density_test,
+)
 from kadanoff.networks.detection import Detected, Thresholds, above, detected, threshold_curve, without_background
-from kadanoff.networks.highways import Highways, highways, matched_highways
-from kadanoff.networks.hubs import Hubs, betweenness, hubs, participation, strength, within_region_z
+from kadanoff.networks.highways import Highways, find_highways, highways, matched_highways
+from kadanoff.networks.hubs import Hubs, betweenness, hub_statistics, hubs, participation, strength, within_region_z
 from kadanoff.networks.indirect_flow import Flow, MaximumFlow, flow, max_flow
 from kadanoff.networks.layers import Netted, layer_blocks, netted, per_layer
 from kadanoff.networks.lost import (
@@ -48,7 +55,7 @@ from kadanoff.networks.out_of_core import Aggregated, block_of_dataset, soft_blo
 from kadanoff.networks.presets import PRESETS, Preset, read_preset, read_preset_nodes
 from kadanoff.networks.regions import Regions, Shares
 from kadanoff.networks.resampling import BlockErrors, block_errors, resampled
-from kadanoff.networks.rich_club import RichClub, rich_club
+from kadanoff.networks.rich_club import RichClub, rich_club, rich_club_curve
 from kadanoff.networks.tables import NodeTable, read_matrix, read_network, read_nodes
 from kadanoff.networks.traversal import Cascades, Layers, signal_cascades, traversal_layers
 from kadanoff.networks.worm import varshney_worm, witvliet_nodes, witvliet_worm
@@ -97,6 +104,8 @@ __all__ = [
     "block_null",
     "block_of_dataset",
     "coarser_shares",
+    "compare_block_densities",
+    "compare_densities",
     "configuration",
     "configuration_tail",
     "corrected_information",
@@ -107,11 +116,13 @@ __all__ = [
     "divergence",
     "either_way",
     "enrichment",
+    "find_highways",
     "flow",
     "flow_error",
     "following",
     "highways",
     "holm",
+    "hub_statistics",
     "hubs",
     "input_fraction",
     "input_fractions",
@@ -142,6 +153,7 @@ __all__ = [
     "require_disjoint",
     "resampled",
     "rich_club",
+    "rich_club_curve",
     "shared_information",
     "shares_of_amounts",
     "signal_cascades",

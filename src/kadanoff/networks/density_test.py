@@ -13,7 +13,7 @@ from kadanoff.networks.multiplicity import holm
 from kadanoff.networks.network import Network
 from kadanoff.networks.regions import Regions
 
-__all__ = ["BlockDensityTest", "DensityTest", "block_density_test", "density_test", "fisher"]
+__all__ = ["BlockDensityTest", "DensityTest", "compare_block_densities", "compare_densities", "fisher"]
 
 Masked: TypeAlias = "np.ma.MaskedArray[Any, np.dtype[np.float64]]"
 
@@ -63,7 +63,7 @@ class BlockDensityTest:
         return [(self.names[a], self.names[b]) for a, b in sorted(chosen, key=lambda at: float(self.p[at[0], at[1]]))]
 
 
-def density_test(network: Network, one: ArrayLike, other: ArrayLike) -> DensityTest:
+def compare_densities(network: Network, one: ArrayLike, other: ArrayLike) -> DensityTest:
     """Whether the chance of a connection is the same within two disjoint sets of nodes (Fisher, exact).
 
     Counts, layers and loops play no part. Connections are taken as independent of each other given the density: the
@@ -85,7 +85,7 @@ def density_test(network: Network, one: ArrayLike, other: ArrayLike) -> DensityT
     return DensityTest((e[0], e[1]), (n[0], n[1]), (e[0] / n[0], e[1] / n[1]), odds, fisher(e[0], n[0], e[1], n[1]))
 
 
-def block_density_test(
+def compare_block_densities(
     network: Network, one: ArrayLike, other: ArrayLike, regions: Regions, *, common: bool = False
 ) -> BlockDensityTest:
     """Whether the chance of a connection is the same in two parts, for every pair of regions, with Holm's correction.
@@ -97,7 +97,7 @@ def block_density_test(
             the density overall (Pedigo et al., 2023)?
 
     Raises:
-        ValueError: as `density_test`, or where no block has pairs of nodes in both parts.
+        ValueError: as `compare_densities`, or where no block has pairs of nodes in both parts.
     """
     if regions.label.size != network.n:
         raise ValueError(f"regions: {regions.label.size} labels for {network.n} nodes")
@@ -108,11 +108,11 @@ def block_density_test(
         raise ValueError("density test: no pair of regions has pairs of nodes in both parts")
     odds = 1.0
     if common:
-        whole = density_test(network, one, other)
+        whole = compare_densities(network, one, other)
         if whole.odds_ratio is None:
             raise ValueError("density test: one of the parts has no edges at all, and no common ratio can be had")
         odds = whole.odds_ratio
-    p, adjusted = np.ma.masked_all(tested.shape), np.ma.masked_all(tested.shape)
+    p, adjusted = _nothing(tested.shape), _nothing(tested.shape)
     values = [
         fisher(int(edges[0, a, b]), int(pairs[0, a, b]), int(edges[1, a, b]), int(pairs[1, a, b]), odds)
         for a, b in np.argwhere(tested)
@@ -161,3 +161,7 @@ def _counted(
         size = np.bincount(label[part], minlength=k)
         edges[at], pairs[at] = found.reshape(k, k), np.outer(size, size) - np.diag(size)
     return edges, pairs
+
+
+def _nothing(shape: tuple[int, ...]) -> Masked:
+    return np.ma.array(np.ones(shape), mask=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
@@ -13,12 +14,12 @@ from numpy.typing import NDArray
 from kadanoff.networks.aggregation import RegionNetwork
 from kadanoff.networks.multiplicity import benjamini_hochberg, benjamini_yekutieli, holm, largest_of_all
 from kadanoff.networks.network import Network
-from kadanoff.networks.null_models import NullModel, configuration, configuration_tail, degree_null, whole_counts
+from kadanoff.networks.null_models import Edges, NullModel, configuration, configuration_tail, degree_null, whole_counts
 from kadanoff.networks.null_tests import Alternative, judge_draws, refuse_fixed
 from kadanoff.networks.regions import Regions
 from kadanoff.parallel import map_ordered
 
-__all__ = ["Highways", "highways", "matched_highways"]
+__all__ = ["Highways", "find_highways", "matched_highways"]
 
 Masked: TypeAlias = "np.ma.MaskedArray[Any, np.dtype[np.float64]]"
 
@@ -72,7 +73,7 @@ class Highways:
         return [(self.names[a], self.names[b]) for a, b in ranked]
 
 
-def highways(
+def find_highways(
     network: Network,
     regions: Regions,
     *,
@@ -115,13 +116,13 @@ def highways(
         raise ValueError(f"highways: {replicas} draws of {k} x {k} blocks; take {_LARGEST // (k * k)} draws at most")
     sums = partial(_blocks, regions.label.astype(np.int64), k)
     matrix = network.matrix().tocoo()
-    observed = sums(*matrix.coords, matrix.data)
-    own = sums(null.loops[0], null.loops[0], null.loops[1])
+    observed = sums((*matrix.coords, matrix.data))
+    own = sums((null.loops[0], *null.loops))
     chunks = [range(first, min(first + _CHUNK, replicas)) for first in range(0, replicas, _CHUNK)]
     drawn = own + np.concatenate(list(map_ordered(partial(_drawn, sums, null), chunks, executor)))
     test = judge_draws("region network", null.kind, observed, drawn, alternative, null.preserves)
     free = ~np.ma.getmaskarray(test.z)
-    largest = np.ma.masked_all(observed.shape)
+    largest = _nothing(observed.shape)
     sign = {"greater": 1.0, "less": -1.0, "two-sided": 0.0}[alternative]
     scores = (drawn[:, free] - test.mean[free]) / test.spread[free]
     seen = test.z[free].filled(0.0)
@@ -145,7 +146,7 @@ def matched_highways(network: RegionNetwork, *, alternative: Alternative = "grea
     """Blocks of W against random matching of the ends of all synapses, in closed form (`configuration`).
 
     p is the exact tail of the hypergeometric law. It takes every synapse as a trial of its own. Those of one pair of
-    neurons are not: with several synapses a pair the p-values are too small, and `highways` is the test to use.
+    neurons are not: with several synapses a pair the p-values are too small, and `find_highways` is the test to use.
 
     Arguments:
         network: a block network of whole counts.
@@ -177,27 +178,45 @@ def _adjusted(
     replicas: int | None,
 ) -> Highways:
     free = ~np.ma.getmaskarray(p)
-    adjusted = []
-    for method in (holm, benjamini_hochberg, benjamini_yekutieli):
-        values = np.ma.masked_all(observed.shape)
-        values[free] = method(np.asarray(p[free]))
-        adjusted.append(values)
+    by_holm, by_hochberg, by_yekutieli = (_nothing(observed.shape) for _ in range(3))
+    by_holm[free] = holm(p[free])
+    by_hochberg[free] = benjamini_hochberg(p[free])
+    by_yekutieli[free] = benjamini_yekutieli(p[free])
     ratio = np.ma.array(observed / np.where(expected > 0, expected, 1.0), mask=expected <= 0)
-    tested = int(free.sum())
     return Highways(
-        names, null, observed, expected, spread, ratio, z, z_error, p, *adjusted, largest, alternative, tested, replicas
+        names,
+        null,
+        observed,
+        expected,
+        spread,
+        ratio,
+        z,
+        z_error,
+        p,
+        by_holm,
+        by_hochberg,
+        by_yekutieli,
+        largest,
+        alternative,
+        int(free.sum()),
+        replicas,
     )
 
 
 def _blocks(
-    label: NDArray[np.int64], k: int, source: NDArray[Any], target: NDArray[Any], count: NDArray[Any]
+    label: NDArray[np.int64], k: int, edges: tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
 ) -> NDArray[np.int64]:
     """W (K, K); sums of whole numbers below 2^53, so that float64 holds them exactly."""
+    source, target, count = edges
     summed = np.bincount(label[source] * k + label[target], count, k * k)
     if summed.sum() >= 2.0**53:
         raise ValueError("highways: more than 2^53 synapses")
     return np.asarray(summed.astype(np.int64).reshape(k, k))
 
 
-def _drawn(sums: Any, null: NullModel, chunk: range) -> NDArray[np.int64]:
-    return np.array([sums(*null.edges(replica)) for replica in chunk])
+def _drawn(sums: Callable[[Edges], NDArray[np.int64]], null: NullModel, chunk: range) -> NDArray[np.int64]:
+    return np.array([sums(null.edges(replica)) for replica in chunk])
+
+
+def _nothing(shape: tuple[int, ...]) -> Masked:
+    return np.ma.array(np.ones(shape), mask=True)

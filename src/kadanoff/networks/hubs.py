@@ -19,7 +19,7 @@ from kadanoff.networks.layers import Netted
 from kadanoff.networks.network import Network
 from kadanoff.networks.regions import Regions
 
-__all__ = ["Hubs", "Lengths", "betweenness", "hubs", "participation", "strength", "within_region_z"]
+__all__ = ["Hubs", "Lengths", "betweenness", "hub_statistics", "participation", "strength", "within_region_z"]
 
 Masked: TypeAlias = "np.ma.MaskedArray[Any, np.dtype[np.float64]]"
 Lengths = Literal["inverse", "logarithm", "hops"]
@@ -51,7 +51,7 @@ class Hubs:
     within_z: Masked | None
 
 
-def hubs(graph: Graph, *, regions: Regions | None = None, lengths: Lengths = "inverse") -> Hubs:
+def hub_statistics(graph: Graph, *, regions: Regions | None = None, lengths: Lengths = "inverse") -> Hubs:
     """Strength, degree, betweenness and, where regions are given, participation and the within-region z of all nodes.
 
     Arguments:
@@ -131,11 +131,11 @@ def betweenness(graph: Graph, *, lengths: Lengths = "inverse") -> NDArray[np.flo
             dependent[before[v]] += paths[before[v]] / paths[v] * (1 + dependent[v])
         dependent[start] = 0.0
         passed += dependent
-    return passed / ((n - 1) * (n - 2))
+    return np.asarray(passed / ((n - 1) * (n - 2)))
 
 
 def participation(graph: Graph, regions: Regions, direction: Literal["out", "in"] = "out") -> Masked:
-    """How evenly a node's counts are spread over the regions: P_i = 1 - sum_m (k_im / k_i)^2 (Guimera and Amaral, 2005).
+    """How evenly a node's counts are spread over regions, P_i = 1 - sum_m (k_im / k_i)^2 (Guimera and Amaral, 2005).
 
     0 where all go to one region, 1 - 1/K where they go to all alike. Masked for nodes without counts that way.
 
@@ -153,9 +153,9 @@ def participation(graph: Graph, regions: Regions, direction: Literal["out", "in"
 
 
 def within_region_z(graph: Graph, regions: Regions) -> Masked:
-    """Counts (sent and received) within the own region, in standard deviations from its mean (Guimera and Amaral, 2005).
+    """Counts within the own region, in standard deviations from its mean (Guimera and Amaral, 2005).
 
-        z_i = (k_i - mean k) / s over the members of the region of i
+        z_i = (k_i - mean k) / s over the members of the region of i; k_i: sent and received
 
     Masked where all members of a region have the same.
     """

@@ -216,7 +216,7 @@ def configuration(network: RegionNetwork | ArrayLike) -> Configuration:
         E W_ab = o_a i_b / T,    var W_ab = o_a i_b (T - o_a) (T - i_b) / (T^2 (T - 1))
 
     W_ab is hypergeometric: o_a of T outgoing ends draw from i_b of T incoming ones. Every synapse counts for itself;
-    synapses of one pair of neurons come together, so that the true spread is larger (`highways` with a degree null).
+    synapses of one pair of neurons come together, so that the true spread is larger (`find_highways`).
 
     Arguments:
         network: (K, K) whole counts, or a block network of them.

@@ -97,7 +97,7 @@ def null_test(
         ValueError: for a statistic that the null fixes, which would always be found "as expected", and fewer than 20
             draws.
     """
-    called = name or getattr(statistic, "__name__", "statistic")
+    called = name or str(getattr(statistic, "__name__", "statistic"))
     refuse_fixed(called, null)
     if replicas < 20:
         raise ValueError(f"null test: {replicas} draws are too few for a spread; take 20 at least, 1000 for p-values")

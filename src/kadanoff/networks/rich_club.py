@@ -16,7 +16,7 @@ from kadanoff.networks.null_models import Edges, NullModel, degree_null, either_
 from kadanoff.networks.null_tests import judge_draws
 from kadanoff.parallel import map_ordered
 
-__all__ = ["RichClub", "rich_club"]
+__all__ = ["RichClub", "rich_club_curve"]
 
 Masked: TypeAlias = "np.ma.MaskedArray[Any, Any]"
 
@@ -69,7 +69,7 @@ class RichClub:
         return np.flatnonzero(self.degree > level)
 
 
-def rich_club(
+def rich_club_curve(
     network: Network,
     *,
     seed: int,

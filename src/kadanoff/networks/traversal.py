@@ -61,7 +61,7 @@ class Cascades:
 class _Wiring(NamedTuple):
     starts: NDArray[np.int64]
     target: NDArray[np.int32]
-    count: NDArray[np.int64]
+    synapses: NDArray[np.int64]
 
 
 def traversal_layers(
@@ -148,7 +148,7 @@ def signal_cascades(
     if stop.shape != (network.n,):
         raise ValueError(f"stops: a mask of {stop.shape} for {network.n} nodes")
     # log1p keeps small chances of few synapses; a synapse that never fails needs no logarithm
-    passes = -np.expm1(wiring.count * np.log1p(-chance)) if chance < 1 else np.ones(wiring.count.size)
+    passes = -np.expm1(wiring.synapses * np.log1p(-chance)) if chance < 1 else np.ones(wiring.synapses.size)
     one = partial(_cascaded, wiring, passes, stop, first, seed, hops)
     found = np.zeros((hops + 1, network.n), np.int64)
     for hop in _runs(one, runs, hops, executor):

@@ -6,6 +6,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from kadanoff.random import Integer
+
 __all__ = ["triad_codes"]
 
 
@@ -29,14 +31,15 @@ def triad_codes(starts: NDArray[np.int64], other: NDArray[np.int32], way: NDArra
                 a = np.int64(other[x]) if x < starts[v + 1] else n
                 b = np.int64(other[y]) if y < starts[u + 1] else n
                 w = min(a, b)
-                from_v = from_u = 0
+                from_v: Integer = 0
+                from_u: Integer = 0
                 if a == w:
                     from_v = np.int64(way[x])
                     x += 1
                 if b == w:
                     from_u = np.int64(way[y])
                     y += 1
-                if w == v or w == u:
+                if w in (u, v):
                     continue
                 joined += 1
                 # a triad is counted at the first of its connected pairs (v, u), v < u

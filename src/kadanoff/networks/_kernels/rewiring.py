@@ -2,10 +2,11 @@
 
 Edge e goes from source[e] to target[e] and edges stand sorted by source, so that those of node i are starts[i] ...
 starts[i + 1] - 1 for good: a move changes targets only. Attempt t of a run draws the four words of
-philox(item, t, t >> 32, stream, seed, seed >> 32); a move that is not allowed leaves the graph and counts as an attempt.
-Every move is proposed with the chance of its inverse, so that all graphs within reach come up equally often.
+philox(item, t, t >> 32, stream, seed, seed >> 32); a move that is not allowed leaves the graph and counts as one
+attempt. Every move is proposed with the chance of its inverse, so that all graphs within reach come up equally often.
 
-The edges that are there stand in `table`, an open hash of the keys source * n + target (linear probing, -1 is empty).
+The edges that are there, as keys source * n + target, stand in `table`: one bit for every pair of nodes (shift 0) or an
+open hash of the keys (linear probing, -1 is empty), whichever is smaller.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from kadanoff.random import philox
+from kadanoff.random import Integer, philox
 
 __all__ = ["edge_table", "rewire_blocks", "rewire_directed", "rewire_undirected"]
 
@@ -26,12 +27,14 @@ _ONE = np.uint64(1)
 
 
 @njit(cache=True, nogil=True)
-def _home(key: int, shift: int) -> int:
+def _home(key: Integer, shift: Integer) -> Integer:
     return np.int64((np.uint64(key) * _SPREAD) >> np.uint64(shift))
 
 
 @njit(cache=True, nogil=True)
-def _has(table: NDArray[np.int64], shift: int, key: int) -> bool:
+def _has(table: NDArray[np.int64], shift: Integer, key: Integer) -> bool:
+    if shift == 0:
+        return bool((table[key >> 6] >> (key & 63)) & 1)
     mask = len(table) - 1
     at = _home(key, shift)
     while table[at] != -1:
@@ -42,7 +45,10 @@ def _has(table: NDArray[np.int64], shift: int, key: int) -> bool:
 
 
 @njit(cache=True, nogil=True)
-def _insert(table: NDArray[np.int64], shift: int, key: int) -> None:
+def _insert(table: NDArray[np.int64], shift: Integer, key: Integer) -> None:
+    if shift == 0:
+        table[key >> 6] |= np.int64(1) << (key & 63)
+        return
     mask = len(table) - 1
     at = _home(key, shift)
     while table[at] != -1:
@@ -51,7 +57,10 @@ def _insert(table: NDArray[np.int64], shift: int, key: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _remove(table: NDArray[np.int64], shift: int, key: int) -> None:
+def _remove(table: NDArray[np.int64], shift: Integer, key: Integer) -> None:
+    if shift == 0:
+        table[key >> 6] &= ~(np.int64(1) << (key & 63))
+        return
     mask = len(table) - 1
     hole = _home(key, shift)
     while table[hole] != key:
@@ -68,33 +77,36 @@ def _remove(table: NDArray[np.int64], shift: int, key: int) -> None:
 
 
 @njit(cache=True, nogil=True)
-def _chosen(high: np.uint64, low: np.uint64, width: int) -> int:
+def _chosen(high: np.uint64, low: np.uint64, width: Integer) -> Integer:
     """One of 0 ... width - 1, with 53 random bits."""
     return np.int64(np.float64(((high << _HALF) | low) >> _LOW) * 2.0**-53 * width)
 
 
 @njit(cache=True, nogil=True)
-def edge_table(source: NDArray[np.int32], target: NDArray[np.int32], n: int) -> tuple[NDArray[np.int64], int]:
-    """The hash of all edges, at most half full, and the shift that its keys need."""
-    bits = 3
+def edge_table(source: NDArray[np.int32], target: NDArray[np.int32], n: Integer) -> tuple[NDArray[np.int64], int]:
+    """The table of all edges and its shift; a hash is at most half full."""
+    bits, pairs = 3, np.int64(n) * n
     while (1 << bits) < 2 * len(source):
         bits += 1
-    table = np.full(1 << bits, -1, np.int64)
+    if pairs >> 6 < 1 << bits:
+        table, shift = np.zeros((pairs >> 6) + 1, np.int64), 0
+    else:
+        table, shift = np.full(1 << bits, -1, np.int64), 64 - bits
     for e in range(len(source)):
-        _insert(table, 64 - bits, np.int64(source[e]) * n + target[e])
-    return table, 64 - bits
+        _insert(table, shift, np.int64(source[e]) * n + target[e])
+    return table, shift
 
 
 @njit(cache=True, nogil=True)
 def _triangle(
-    e: int,
+    e: Integer,
     word: np.uint64,
     source: NDArray[np.int32],
     target: NDArray[np.int32],
     starts: NDArray[np.int64],
     table: NDArray[np.int64],
-    shift: int,
-) -> tuple[int, int]:
+    shift: Integer,
+) -> tuple[Integer, Integer]:
     """The edges f, g that close i -> j (edge e) to a triangle i -> j -> k -> i that may be reversed, or (-1, -1).
 
     The three edges are found from any of them, with 1 / out_j, 1 / out_k or 1 / out_i: the same sum either way round.
@@ -118,14 +130,14 @@ def _triangle(
 
 @njit(cache=True, nogil=True)
 def _reverse(
-    e: int,
-    f: int,
-    g: int,
+    e: Integer,
+    f: Integer,
+    g: Integer,
     source: NDArray[np.int32],
     target: NDArray[np.int32],
-    n: int,
+    n: Integer,
     table: NDArray[np.int64],
-    shift: int,
+    shift: Integer,
 ) -> None:
     i, j, k = np.int64(source[e]), np.int64(source[f]), np.int64(source[g])
     _remove(table, shift, i * n + j)
@@ -139,13 +151,13 @@ def _reverse(
 
 @njit(cache=True, nogil=True)
 def _swap(
-    e: int,
-    f: int,
+    e: Integer,
+    f: Integer,
     source: NDArray[np.int32],
     target: NDArray[np.int32],
-    n: int,
+    n: Integer,
     table: NDArray[np.int64],
-    shift: int,
+    shift: Integer,
     free: bool,
 ) -> bool:
     """i -> j and k -> l become i -> l and k -> j, where neither is there yet (nor a loop, unless these are free)."""
@@ -220,36 +232,38 @@ def rewire_blocks(
         blocks = max(blocks, block[i] + 1)
     # the edges from a block, for good, and those into a block, kept up to date; how many there are never changes
     from_start, into_start = np.zeros(blocks + 1, np.int64), np.zeros(blocks + 1, np.int64)
-    for e in range(m):
-        from_start[block[source[e]] + 1] += 1
-        into_start[block[target[e]] + 1] += 1
+    for x in range(m):
+        from_start[block[source[x]] + 1] += 1
+        into_start[block[target[x]] + 1] += 1
     for k in range(blocks):
         from_start[k + 1] += from_start[k]
         into_start[k + 1] += into_start[k]
     outgoing, incoming, where = np.empty(m, np.int64), np.empty(m, np.int64), np.empty(m, np.int64)
     filled, used = from_start.copy(), into_start.copy()
-    for e in range(m):
-        k = block[source[e]]
-        outgoing[filled[k]] = e
+    for x in range(m):
+        k = block[source[x]]
+        outgoing[filled[k]] = x
         filled[k] += 1
-        k = block[target[e]]
-        incoming[used[k]], where[e] = e, used[k]
+        k = block[target[x]]
+        incoming[used[k]], where[x] = x, used[k]
         used[k] += 1
     table, shift = edge_table(source, target, n)
     for t in range(first, first + attempts):
         a, b, c, d = philox(item, t, t >> 32, stream, seed, seed >> 32)
         e = _chosen(a, d, m)
-        one = two = -1  # edges that exchange weights and places among the incoming
+        one: Integer = -1  # edges that exchange weights and places among the incoming
+        two: Integer = -1
+        f: Integer = -1
         if c < _TRIANGLES:
             f, g = _triangle(e, b, source, target, starts, table, shift)
             if f < 0:
                 continue
-            x, y, z = block[source[e]], block[source[f]], block[source[g]]
-            if x == y:
+            p, q, r = block[source[e]], block[source[f]], block[source[g]]
+            if p == q:
                 one, two = e, f
-            elif y == z:
+            elif q == r:
                 one, two = f, g
-            elif x == z:
+            elif p == r:
                 one, two = e, g
             else:
                 continue
@@ -281,7 +295,7 @@ def rewire_undirected(
     item: int,
     first: int,
     attempts: int,
-    n: int,
+    n: Integer,
     one: NDArray[np.int32],
     other: NDArray[np.int32],
 ) -> int:
@@ -296,7 +310,7 @@ def rewire_undirected(
         k, l = np.int64(one[f]), np.int64(other[f])  # noqa: E741
         if c & _ONE:
             k, l = l, k  # noqa: E741
-        if i == k or j == l or i == l or k == j:
+        if i in (k, l) or j in (k, l):
             continue
         first_key, second_key = min(i, l) * n + max(i, l), min(k, j) * n + max(k, j)
         if _has(table, shift, first_key) or _has(table, shift, second_key):
