@@ -115,7 +115,7 @@ def informative_regions(
         label = np.full(network.n, k, np.int64)
         label[there] = first
         one_hot = _one_hot(label, k + 1)
-        counts = np.asarray((one_hot.T @ a @ one_hot).toarray())
+        counts = np.ascontiguousarray((one_hot.T @ a @ one_hot).toarray())
         sent, got = counts.sum(axis=1), counts.sum(axis=0)
         size = np.bincount(label, minlength=k + 1).astype(np.int64)
         for _ in range(sweeps):
@@ -254,7 +254,7 @@ class _Search:
     def _sum(self) -> None:
         one_hot = _one_hot(self.label, self.k + 1)
         self.size = np.bincount(self.label, minlength=self.k + 1).astype(np.int64)
-        self.sums = np.asarray((one_hot.T @ self.b @ one_hot).toarray())
+        self.sums = np.ascontiguousarray((one_hot.T @ self.b @ one_hot).toarray())
         self.states = np.array([one_hot.T @ state for state in self.active])
         self.objective = kernels.following_objective(self.sums, self.size, self.states, self.clock, self.gain)
 

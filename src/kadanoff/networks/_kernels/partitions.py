@@ -40,7 +40,9 @@ def following_objective(
         steps = math.ceil(span / _STEP - 1e-9)
         step = span / steps
         for _ in range(steps):
-            term[:] = model
+            for i in range(k):
+                for s in range(stimuli):
+                    term[i, s] = model[i, s]
             for order in range(1, _ORDER + 1):
                 factor = step / order
                 for i in range(k):
@@ -52,8 +54,10 @@ def following_objective(
                             if weight != 0.0:
                                 for s in range(stimuli):
                                     following[i, s] += weight * term[j, s]
-                term[:] = following
-                model += term
+                for i in range(k):
+                    for s in range(stimuli):
+                        term[i, s] = following[i, s]
+                        model[i, s] += following[i, s]
         missed, there = 0.0, 0.0
         for i in range(k):
             if size[i] > 0:
@@ -78,6 +82,14 @@ def _shift(
         sums[i, b] += column[i]
     sums[a, a] -= own
     sums[b, b] += own
+
+
+@njit(cache=True, nogil=True)
+def _carry(states: NDArray[np.float64], activity: NDArray[np.float64], i: int, a: int, b: int) -> None:
+    for t in range(states.shape[0]):
+        for s in range(states.shape[2]):
+            states[t, a, s] -= activity[t, i, s]
+            states[t, b, s] += activity[t, i, s]
 
 
 @njit(cache=True, nogil=True)
@@ -110,7 +122,9 @@ def move_to_follow(
         a = label[i]
         if size[a] < 2:
             continue
-        row[:], column[:], own = 0.0, 0.0, 0.0
+        own = 0.0
+        for j in range(k):
+            row[j], column[j] = 0.0, 0.0
         for e in range(row_starts[i], row_starts[i + 1]):
             if row_nodes[e] == i:
                 own += row_values[e]
@@ -127,8 +141,7 @@ def move_to_follow(
             _shift(sums, here, b, row, column, own)
             size[here] -= 1
             size[b] += 1
-            states[:, here, :] -= activity[:, i, :]
-            states[:, b, :] += activity[:, i, :]
+            _carry(states, activity, i, here, b)
             found = following_objective(sums, size, states, times, gain)
             if found < best * (1 - 1e-9):
                 best, here = found, b
@@ -136,8 +149,7 @@ def move_to_follow(
                 _shift(sums, b, here, row, column, own)
                 size[here] += 1
                 size[b] -= 1
-                states[:, here, :] += activity[:, i, :]
-                states[:, b, :] -= activity[:, i, :]
+                _carry(states, activity, i, b, here)
         if here != a:
             label[i] = here
             moves += 1
@@ -175,7 +187,9 @@ def move_to_inform(
         a = label[i]
         if size[a] < 2 or a == k - 1:
             continue
-        out[:], into[:], own = 0.0, 0.0, 0.0
+        own = 0.0
+        for j in range(k):
+            out[j], into[j] = 0.0, 0.0
         for e in range(row_starts[i], row_starts[i + 1]):
             if row_nodes[e] == i:
                 own += row_values[e]
@@ -184,7 +198,10 @@ def move_to_inform(
         for e in range(column_starts[i], column_starts[i + 1]):
             if column_nodes[e] != i:
                 into[label[column_nodes[e]]] += column_values[e]
-        all_out, all_in = out.sum() + own, into.sum() + own
+        all_out, all_in = own, own
+        for j in range(k):
+            all_out += out[j]
+            all_in += into[j]
         best, there = 1e-9, a
         for b in range(k - 1):
             if b == a:
