@@ -202,7 +202,8 @@ def atlas(
 ) -> None:
     """Run every flagship study, compare with exact or published numbers, write one index page.
 
-    A study whose extra is not installed is left out, and the last lines say so with what installs it. Exit code 1 where a study stopped, a verdict is false, a number misses its reference or a theorem is broken.
+    A study whose extra is not installed is left out, and the last lines say so with what installs it. Exit code 1 where
+    a study stopped, a verdict is false, a number misses its reference or a theorem is broken.
     """
     from kadanoff.catalogue import STUDIES
     from kadanoff.report import build_index, failures, index_path, summary

@@ -4,14 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
 from scipy.special import entr
 
 from kadanoff.maps import Map
 from kadanoff.networks import divergence, outflow_defect, reconstruction, shared_information
-from kadanoff.networks.studies import Regions, regions
-from kadanoff.study import Run
-from kadanoff.study.configs import load
 
 
 def random_counts(seed: int, nodes: int) -> np.ndarray:
@@ -106,32 +102,3 @@ def test_bad_counts(counts, words):
 def test_an_excluded_connection_is_an_error():
     with pytest.raises(ValueError, match="infinite"):
         divergence(np.ones((2, 2)), np.eye(2))
-
-
-def test_the_study():
-    config = load("regions").config
-    result = regions(config, Run())
-    assert result.verdict.passed is True
-    assert all(loss.holds for loss in result.ledger)
-    total = sum(map(sum, config.counts))
-    assert total == 365
-    assert result.data["hard"].values.sum() == result.data["counts"].values.sum() == total
-    hard = np.array(config.counts)
-    assert result.data["hard"].sel(source="left", target="middle") == hard[:4, 4:8].sum() == 33
-    assert result.data["hard"].sel(source="none", target="left") == hard[11, :4].sum() == 5
-    assert set(result.data["soft"].source.values) == {"left", "middle", "right", "none"}
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"counts": [[1, 2]]}, "needs 1 numbers"),
-        ({"hard": [0, 1]}, "2 labels for 12 nodes"),
-        ({"hard": [7] * 12}, "labels run from -1"),
-        ({"soft": [[1.0] * 12]}, "3 rows of 12 shares"),
-    ],
-)
-def test_sizes_that_do_not_agree(change, words):
-    settings_ = load("regions").config.model_dump() | change
-    with pytest.raises(ValidationError, match=words):
-        Regions(**settings_)

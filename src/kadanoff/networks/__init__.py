@@ -12,17 +12,10 @@ from kadanoff.networks.activity import (
     region_operator,
 )
 from kadanoff.networks.aggregation import RegionNetwork, block, block_layers, projectome, soft_block
-from kadanoff.networks.density_test import (
-    BlockDensityTest,
-    DensityTest,
-    block_density_test,
-    compare_block_densities,
-    compare_densities,
-    density_test,
-)
+from kadanoff.networks.density_test import BlockDensityTest, DensityTest, compare_block_densities, compare_densities
 from kadanoff.networks.detection import Detected, Thresholds, above, detected, threshold_curve, without_background
-from kadanoff.networks.highways import Highways, find_highways, highways, matched_highways
-from kadanoff.networks.hubs import Hubs, betweenness, hub_statistics, hubs, participation, strength, within_region_z
+from kadanoff.networks.highways import Highways, find_highways, matched_highways
+from kadanoff.networks.hubs import Hubs, betweenness, hub_statistics, participation, strength, within_region_z
 from kadanoff.networks.indirect_flow import Flow, MaximumFlow, flow, max_flow
 from kadanoff.networks.layers import Netted, layer_blocks, netted, per_layer
 from kadanoff.networks.lost import (
@@ -55,7 +48,7 @@ from kadanoff.networks.out_of_core import Aggregated, block_of_dataset, soft_blo
 from kadanoff.networks.presets import PRESETS, Preset, read_preset, read_preset_nodes
 from kadanoff.networks.regions import Regions, Shares
 from kadanoff.networks.resampling import BlockErrors, block_errors, resampled
-from kadanoff.networks.rich_club import RichClub, rich_club, rich_club_curve
+from kadanoff.networks.rich_club import RichClub, rich_club_curve
 from kadanoff.networks.tables import NodeTable, read_matrix, read_network, read_nodes
 from kadanoff.networks.traversal import Cascades, Layers, signal_cascades, traversal_layers
 from kadanoff.networks.worm import varshney_worm, witvliet_nodes, witvliet_worm
@@ -98,7 +91,6 @@ __all__ = [
     "beside_random",
     "betweenness",
     "block",
-    "block_density_test",
     "block_errors",
     "block_layers",
     "block_null",
@@ -111,7 +103,6 @@ __all__ = [
     "corrected_information",
     "degree_null",
     "density",
-    "density_test",
     "detected",
     "divergence",
     "either_way",
@@ -120,10 +111,8 @@ __all__ = [
     "flow",
     "flow_error",
     "following",
-    "highways",
     "holm",
     "hub_statistics",
-    "hubs",
     "input_fraction",
     "input_fractions",
     "largest_of_all",
@@ -152,7 +141,6 @@ __all__ = [
     "region_operator",
     "require_disjoint",
     "resampled",
-    "rich_club",
     "rich_club_curve",
     "shared_information",
     "shares_of_amounts",

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from kadanoff.networks.aggregation import RegionNetwork, block, projectome, soft_block
 from kadanoff.networks.detection import Thresholds, threshold_curve
-from kadanoff.networks.highways import Highways, highways
+from kadanoff.networks.highways import Highways, find_highways
 from kadanoff.networks.indirect_flow import Flow, flow
 from kadanoff.networks.memberships import post_shares, pre_shares
 from kadanoff.networks.motifs import reciprocity
@@ -22,7 +22,7 @@ from kadanoff.networks.null_tests import NullTest, null_test
 from kadanoff.networks.presets import PRESETS
 from kadanoff.networks.regions import Regions, Shares
 from kadanoff.networks.resampling import BlockErrors, block_errors, resampled
-from kadanoff.networks.rich_club import RichClub, rich_club
+from kadanoff.networks.rich_club import RichClub, rich_club_curve
 from kadanoff.networks.studies.measures import HubErrors, Lost, hub_errors, lost
 from kadanoff.networks.tables import NodeTable, read_network, read_nodes
 from kadanoff.networks.traversal import Layers, traversal_layers
@@ -115,9 +115,12 @@ class RegionsConfig(BaseModel):
     )  # fmt: skip
     signs: dict[str, int] = Field({}, description="+1, -1 or 0 for each layer.", examples=[{"GABA": -1}])
     expected: InputFile | None = Field(
-        None, description="A table from,to,synapses of what is to be expected, where that is known.", examples=["expected.csv"]
+        None, description="A table from,to,synapses of what is to be expected, where that is known.",
+        examples=["expected.csv"],
     )  # fmt: skip
-    columns: Columns = Field(Columns(), description="Columns of the table of connections; found by their names if left out.")
+    columns: Columns = Field(
+        Columns(), description="Columns of the table of connections; found by their names if left out."
+    )
     shares: ShareColumns = Field(
         ShareColumns(), description="Shares of neurons in regions; taken from the sites if left out."
     )
@@ -181,8 +184,9 @@ def regions(config: RegionsConfig, run: Run) -> Result:
 
     found = _measure(config, run)
     estimates, ledger = results.estimates(found), results.ledger(found)
+    verdict = judge(estimates, ledger, results.in_words(found))
     return Result(
-        estimates, ledger, judge(estimates, ledger, results.in_words(found)), results.data(found), drawn.pictures(found),
+        estimates, ledger, verdict, results.data(found), drawn.pictures(found),
         files=results.files(found), cite=results.cite(found), tables=results.tables(found),
     )  # fmt: skip
 
@@ -196,16 +200,23 @@ def _measure(config: RegionsConfig, run: Run) -> Found:
     if network.site is not None:
         maps["projectome"] = projectome(network)
     if config.map not in maps:
-        raise ValueError(
-            f'map = "{config.map}" needs {"sites" if config.map == "projectome" else "sites or columns of shares"}, and '
-            f"these tables have none; they allow {', '.join(maps)}"
-        )
+        what = "sites" if config.map == "projectome" else "sites or columns of shares"
+        raise ValueError(f'map = "{config.map}" needs {what}, and these tables have none; they allow {", ".join(maps)}')
     seed, pool = run.seed, run.executor
     roads = run.stage(
-        "highways", highways, network, hard, seed=seed, replicas=config.rewirings, alternative="two-sided", executor=pool
+        "highways",
+        find_highways,
+        network,
+        hard,
+        seed=seed,
+        replicas=config.rewirings,
+        alternative="two-sided",
+        executor=pool,
     )
-    mutual = run.stage("reciprocity", _reciprocity, network, hard, seed, config.rewirings, pool)
-    club = run.stage("rich-club", rich_club, network, seed=seed, replicas=config.rewirings, directed=True, executor=pool)
+    mutual = run.stage("reciprocity", _reciprocity, network, hard, seed, draws, pool)
+    club = run.stage(
+        "rich-club", rich_club_curve, network, seed=seed, replicas=config.rewirings, directed=True, executor=pool
+    )
     redrawn = run.stage("redrawn", resampled, network, hard, unit="neuron", replicates=config.replicates, seed=seed)
     layers = run.stage("layers", traversal_layers, network, read.lit, seed=seed, runs=200, executor=pool)
     price = run.stage(
@@ -270,7 +281,9 @@ def _labels(columns: list[str], network: Network, table: NodeTable) -> Regions:
     """One column, or several joined; a neuron that lacks one of them is unassigned."""
     values = [table.along(table.column(name), network) for name in columns]
     joined = [
-        "" if any(part is None or part != part or part == "" for part in parts) else " ".join(str(part) for part in parts)
+        ""
+        if any(part is None or part != part or part == "" for part in parts)
+        else " ".join(str(part) for part in parts)
         for parts in zip(*values, strict=True)
     ]
     return Regions.from_labels(np.array(joined, dtype=object))
@@ -311,7 +324,9 @@ def _groups(config: RegionsConfig, network: Network, table: NodeTable | None, ha
     larger = Regions.from_labels(table.along(table.column(config.group), network))
     votes = np.zeros((hard.k, larger.k))
     np.add.at(votes, (hard.label, larger.label), 1)
-    return {name: larger.names[int(votes[k, :-1].argmax())] for k, name in enumerate(hard.names[:-1]) if votes[k, :-1].any()}
+    return {
+        name: larger.names[int(votes[k, :-1].argmax())] for k, name in enumerate(hard.names[:-1]) if votes[k, :-1].any()
+    }
 
 
 def _lit(config: RegionsConfig, network: Network, hard: Regions) -> tuple[NDArray[np.bool_], str]:

@@ -45,30 +45,31 @@ def pictures(found: Found) -> dict[str, Picture]:
                 counts[inside], names, groups=groups, apart=APART, z=found.roads.z.filled(np.nan)[inside],
                 marked=sure[inside], unit="synapses",
             ),
-            "The block network. Left: synapses from row to column, on a logarithmic scale; white is none, the strip at the "
-            f"edge holds neurons without a region. Right: standard deviations from {found.roads.replicas} networks in which "
-            "every neuron keeps its numbers of partners; dots mark p < 0.05 with all blocks tested at once.",
+            "The block network. Left: synapses from row to column, on a logarithmic scale; white is none, the strip at "
+            f"the edge holds neurons without a region. Right: standard deviations from {found.roads.replicas} networks "
+            "in which every neuron keeps its numbers of partners; dots mark p < 0.05 with all blocks tested at once.",
         )
     }  # fmt: skip
     if chosen is not made:
         out["chosen-map"] = Picture(
             draw.matrices(shown_counts, shown_names, groups=shown_groups, apart=APART, unit="synapses"),
-            f"The {chosen.kind} network, the map that was asked for. It answers another question than the block network "
-            "above and must not be compared with it entry by entry.",
+            f"The {chosen.kind} network, the map that was asked for. It answers another question than the block "
+            "network above and must not be compared with it entry by entry.",
         )
     out["flows"] = Picture(
         draw.chords(shown_counts, shown_names, groups=shown_groups, strongest=40),
         f"The strongest flows between regions, {chosen.kind} map. A ribbon has the colour of where it comes from"
-        f"{' (its group)' if shown_groups else ''}, touches the rim there and ends a step inside where it arrives; flows of "
-        "a region to itself are left out.",
+        f"{' (its group)' if shown_groups else ''}, touches the rim there and ends a step inside where it arrives; "
+        "flows of a region to itself are left out.",
     )
     through = counts.sum(axis=0) + counts.sum(axis=1) - np.diag(counts)
     out["layers"] = Picture(
         draw.layered(
             counts[inside], names, depth[order], through[order], groups=groups, axis_label="mean step of recruitment",
         ),
-        f"Regions by the mean step at which their neurons are recruited from {found.read.lit_as}, as large as what flows "
-        "through them. Flows to later regions curve above, flows back below and dashed; only the strongest are drawn.",
+        f"Regions by the mean step at which their neurons are recruited from {found.read.lit_as}, as large as what "
+        "flows through them. Flows to later regions curve above, flows back below and dashed; only the strongest are "
+        "drawn.",
     )  # fmt: skip
     named = [k for k in order if made.names[k] != UNASSIGNED]
     out["hubs"] = Picture(
@@ -81,7 +82,13 @@ def pictures(found: Found) -> dict[str, Picture]:
         "Regions by what flows through them and by how evenly it is spread over the others. Bars: one standard error, "
         "neurons redrawn within regions. Hubs stand at the upper right.",
     )  # fmt: skip
-    kinds = ("information kept", "lumpability defect", "dynamics error at t = 1", "dynamics error at t = 8", "flow error")
+    kinds = (
+        "information kept",
+        "lumpability defect",
+        "dynamics error at t = 1",
+        "dynamics error at t = 8",
+        "flow error",
+    )
     price = found.lost.measures
     bars = {
         kind: (np.array([price[kind].value]), np.array([price[kind].random.value]), np.array([price[kind].spread]))
@@ -89,8 +96,8 @@ def pictures(found: Found) -> dict[str, Picture]:
     }
     out["lost"] = Picture(
         draw.bars_of_loss(bars, [f"{len(named)} regions"], {}),
-        "What the regions keep and lose (bars), beside random regions of the same sizes (line, and band of two standard "
-        "deviations). More information kept is better; of the others less is better.",
+        "What the regions keep and lose (bars), beside random regions of the same sizes (line, and band of two "
+        "standard deviations). More information kept is better; of the others less is better.",
     )
     follow = found.lost.following
     most = [k for k in np.argsort(-follow.true.max(axis=0), kind="stable") if made.names[k] != UNASSIGNED][:5]
@@ -99,8 +106,9 @@ def pictures(found: Found) -> dict[str, Picture]:
             follow.times, follow.true[:, most], follow.model[:, most], [made.names[k] for k in most],
             {"these regions": follow.error, "random regions, ± 2 sd": found.lost.random_error},
         ),
-        f"{found.read.lit_as[:1].upper() + found.read.lit_as[1:]} are on at the start and activity spreads. Left: the mean "
-        "of a region's neurons, and the same from the region network. Right: the relative error of the latter against time.",
+        f"{found.read.lit_as[:1].upper() + found.read.lit_as[1:]} are on at the start and activity spreads. Left: the "
+        "mean of a region's neurons, and the same from the region network. Right: the relative error of the latter "
+        "against time.",
     )  # fmt: skip
     out["thresholds"] = _thresholds(found)
     return out
@@ -113,7 +121,7 @@ def depths(found: Found) -> Array:
     k = found.made.k
     number = np.bincount(label[there], minlength=k)
     total = np.bincount(label[there], layer.filled(0.0)[there], k)
-    return np.divide(total, number, out=np.full(k, np.nan), where=number > 0)
+    return np.asarray(np.divide(total, number, out=np.full(k, np.nan), where=number > 0))
 
 
 def _order(made: RegionNetwork, groups: dict[str, str], depth: Array | None) -> list[int]:
@@ -149,6 +157,6 @@ def _thresholds(found: Found) -> Picture:
     return Picture(
         draw.curves(x, panels, xlabel="pairs with at least so many synapses"),
         "What a threshold on pairs of neurons does. Left: what is kept. Right: the share of the strongest blocks among "
-        "what is kept, with the relative error of neurons redrawn at no threshold. Level lines say that the threshold takes "
-        "the same share everywhere.",
+        "what is kept, with the relative error of neurons redrawn at no threshold. Level lines say that the threshold "
+        "takes the same share everywhere.",
     )

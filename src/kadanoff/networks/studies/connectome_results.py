@@ -187,29 +187,31 @@ def in_words(found: Found) -> str:
         f"{mended.self_loops} neurons connect to themselves" if mended.self_loops else "",
         f"{mended.zeros} rows of no synapse are left out" if mended.zeros else "",
         f"{mended.silent} neurons have no connection" if mended.silent else "",
-        f"{mended.below} weak connections with {mended.below_count:g} synapses are left out, as asked" if mended.below else "",
+        f"{mended.below} weak connections with {mended.below_count:g} synapses are left out, as asked"
+        if mended.below else "",
     ]  # fmt: skip
     told = "; ".join(text for text in said if text)
     others = [name for name in found.maps if name != config.map]
     text = (
-        f"All {network.total:,} synapses of {network.n:,} neurons are in the {config.map} network of {len(named)} regions"
-        f"{unit}; {int(made.members[-1])} neurons are unassigned, and that is a region too. "
+        f"All {network.total:,} synapses of {network.n:,} neurons are in the {config.map} network of {len(named)} "
+        f"regions{unit}; {int(made.members[-1])} neurons are unassigned, and that is a region too. "
         + (f"In reading: {told}. " if told else "")
         + (
             f"The other map{'s' if len(others) > 1 else ''} that the tables allow ({', '.join(others)}) conserve"
-            f"{'' if len(others) > 1 else 's'} them as well and give other numbers: they answer other questions and are "
-            "never mixed. "
+            f"{'' if len(others) > 1 else 's'} them as well and give other numbers: they answer other questions and "
+            "are never mixed. "
             if others else ""
         )
         + "Errors, null models and losses below are those of the block map.\n\n"
         f"{made.names[hub]} is the first hub (in {100 * found.hubs.first[hub]:.0f} % of the replicates). "
-        f"{len(ways)} of {roads.tested} blocks are stronger than in {roads.replicas} networks in which every neuron keeps "
-        "its numbers of partners (p < 0.05 with all blocks tested at once)"
+        f"{len(ways)} of {roads.tested} blocks are stronger than in {roads.replicas} networks in which every neuron "
+        "keeps its numbers of partners (p < 0.05 with all blocks tested at once)"
         + (f", between regions above all {', '.join(between)}. " if between else ". ")
-        + f"Reciprocal pairs are {float(found.mutual.observed):.3f} of all, {float(found.mutual.z):+.1f} standard deviations "
-        "from networks with the same blocks: that much the region network does not know. "
+        + f"Reciprocal pairs are {float(found.mutual.observed):.3f} of all, {float(found.mutual.z):+.1f} standard "
+        "deviations from networks with the same blocks: that much the region network does not know. "
         f"{100 * found.flow.indirect_share:.0f} % of the flow is indirect at a gain of {config.gain:g}.\n\n"
-        f"With neurons redrawn within regions the median error of a block is {100 * np.median(found.neurons.relative):.0f} %"
+        "With neurons redrawn within regions the median error of a block is "
+        f"{100 * np.median(found.neurons.relative):.0f} %"
     )  # fmt: skip
     if found.synapses is not None:
         text += f", with synapses redrawn {100 * np.median(found.synapses.relative):.0f} %"
@@ -218,15 +220,15 @@ def in_words(found: Found) -> str:
         else "more than" if early.value > early.random.value + 2 * early.spread else "as much as"
     )  # fmt: skip
     return text + (
-        f".\n\nThe price. Knowing the sender's region tells {100 * kept.value:.0f} % of what the neuron tells of the receiver "
-        f"({100 * kept.random.value:.1f} % with random regions of the same sizes; plug-in values, the fine one biased "
-        f"upward by sparse counts). The members of a region listen alike to within {defect.value:.2f} "
+        f".\n\nThe price. Knowing the sender's region tells {100 * kept.value:.0f} % of what the neuron tells of the "
+        f"receiver ({100 * kept.random.value:.1f} % with random regions of the same sizes; plug-in values, the fine "
+        f"one biased upward by sparse counts). The members of a region listen alike to within {defect.value:.2f} "
         f"({defect.random.value:.2f}). With {found.read.lit_as} switched on, the region network errs by "
-        f"{100 * early.value:.0f} % after one time constant, {better} random regions ({100 * early.random.value:.0f} %), and "
-        f"by {100 * late.value:.0f} % after eight ({100 * late.random.value:.0f} %). Flow over all paths is off by "
-        f"{100 * flow.value:.0f} % ({100 * flow.random.value:.0f} %).\n\nLimits. One animal gives no error from one to the "
-        "next, whatever is redrawn. The rate model is linear and knows no signs. The null model keeps degrees, not "
-        "distances: what lies close together may stand out for that alone."
+        f"{100 * early.value:.0f} % after one time constant, {better} random regions ({100 * early.random.value:.0f} "
+        f"%), and by {100 * late.value:.0f} % after eight ({100 * late.random.value:.0f} %). Flow over all paths is "
+        f"off by {100 * flow.value:.0f} % ({100 * flow.random.value:.0f} %).\n\nLimits. One animal gives no error from "
+        "one to the next, whatever is redrawn. The rate model is linear and knows no signs. The null model keeps "
+        "degrees, not distances: what lies close together may stand out for that alone."
     )
 
 
@@ -237,11 +239,15 @@ def data(found: Found) -> xarray.Dataset:
     out = xarray.Dataset(
         {
             "synapses": (pair, made.counts, {"units": "1", "long_name": "block network"}),
-            "error_neurons": (pair, found.neurons.error, {"units": "1", "long_name": "standard error, neurons redrawn"}),
+            "error_neurons": (
+                pair, found.neurons.error, {"units": "1", "long_name": "standard error, neurons redrawn"}
+            ),
             "expected": (pair, found.roads.expected, {"units": "1", "long_name": "mean of rewired networks"}),
             "z": (pair, found.roads.z.filled(np.nan), {"units": "1", "long_name": "against rewired networks"}),
             "members": ("sender", made.members, {"units": "1", "long_name": "neurons"}),
-            "activity": (("time", "sender"), found.lost.following.true, {"units": "1", "long_name": "mean of the neurons"}),
+            "activity": (
+                ("time", "sender"), found.lost.following.true, {"units": "1", "long_name": "mean of the neurons"}
+            ),
             "activity_coarse": (
                 ("time", "sender"), found.lost.following.model, {"units": "1", "long_name": "of the region network"}
             ),
@@ -268,7 +274,8 @@ def data(found: Found) -> xarray.Dataset:
             other = found.maps[kind]
             axis = _name(kind)
             out[axis] = (
-                (f"{axis}_sender", f"{axis}_receiver"), other.counts.astype(np.float64), {"units": "1", "long_name": kind}
+                (f"{axis}_sender", f"{axis}_receiver"), other.counts.astype(np.float64),
+                {"units": "1", "long_name": kind},
             )  # fmt: skip
             out = out.assign_coords({f"{axis}_sender": list(other.names), f"{axis}_receiver": list(other.names)})
     return out
@@ -283,10 +290,10 @@ def tables(found: Found) -> dict[str, Table]:
     out = {
         "regions": region_table(
             made.names, made.members, counts, errors, found.hubs, shown,
-            "Regions: synapses sent and received (those within counted in both), the share that stays inside, how evenly "
-            "the rest is spread over the others, the share of shortest paths that pass through, the rank by strength and "
-            "the last two, and how often a region ranks first. Errors: neurons redrawn within regions; one animal gives "
-            "none from one to the next.",
+            "Regions: synapses sent and received (those within counted in both), the share that stays inside, how "
+            "evenly the rest is spread over the others, the share of shortest paths that pass through, the rank by "
+            "strength and the last two, and how often a region ranks first. Errors: neurons redrawn within regions; "
+            "one animal gives none from one to the next.",
             unit="synapses",
         ),
         "blocks": _blocks(found),
@@ -331,9 +338,9 @@ def _blocks(found: Found) -> Table:
             "z": [number(roads.z, a, b) for a, b in pairs],
             "adjusted p": [number(adjusted, a, b) for a, b in pairs],
         },
-        f"The {len(pairs)} strongest blocks: synapses with the error of neurons redrawn; mean and standard deviation of "
-        f"{roads.replicas} networks of the same degrees; p adjusted for all {roads.tested} blocks by the most extreme one "
-        "of every draw.",
+        f"The {len(pairs)} strongest blocks: synapses with the error of neurons redrawn; mean and standard deviation "
+        f"of {roads.replicas} networks of the same degrees; p adjusted for all {roads.tested} blocks by the most "
+        "extreme one of every draw.",
     )  # fmt: skip
 
 
@@ -349,7 +356,11 @@ def _long(made: RegionNetwork, found: Found | None) -> str:
     lines = ["from,to,synapses" + (",error (neurons),z,adjusted p" if found else "")]
     for a, b in np.argwhere(made.counts > 0):
         value = made.counts[a, b]
-        row = [_quoted(made.names[a]), _quoted(made.names[b]), f"{value}" if made.counts.dtype.kind in "iu" else f"{value:.10g}"]
+        row = [
+            _quoted(made.names[a]),
+            _quoted(made.names[b]),
+            f"{value}" if made.counts.dtype.kind in "iu" else f"{value:.10g}",
+        ]
         if found is not None:
             assert found.roads.p_largest is not None
             known = found.neurons.known[a, b]

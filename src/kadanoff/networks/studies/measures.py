@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,14 +22,11 @@ from kadanoff.networks.activity import (
 from kadanoff.networks.aggregation import block
 from kadanoff.networks.hubs import betweenness, participation
 from kadanoff.networks.lost import shared_information
-from kadanoff.networks.multiplicity import benjamini_yekutieli
 from kadanoff.networks.network import Network
-from kadanoff.networks.null_models import degree_null
-from kadanoff.networks.null_tests import null_test
 from kadanoff.networks.regions import Regions
 from kadanoff.study import Table
 
-__all__ = ["TIMES", "HubErrors", "Lost", "Roads", "find_roads", "hub_errors", "lost", "lost_estimates", "region_table"]
+__all__ = ["TIMES", "HubErrors", "Lost", "hub_errors", "lost", "lost_estimates", "region_table"]
 
 Array = NDArray[np.float64]
 TIMES = np.array([0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0])
@@ -173,22 +168,3 @@ def _entry(value: float, error: float) -> int | float | Estimate | None:
     if np.isfinite(error) and error > 0:
         return Estimate(value, error)
     return int(value) if value.is_integer() else value
-
-
-@dataclass(frozen=True, eq=False)
-class Roads:
-    """Blocks against networks of the same degrees: z (NaN where draws do not vary) and p adjusted for all blocks."""
-
-    z: Array
-    p: Array
-
-
-def find_roads(network: Network, regions: Regions, replicas: int, seed: int, executor: Executor | None) -> Roads:
-    test = null_test(
-        network, partial(_counts, regions), degree_null(network, seed=seed), replicas=replicas, name="blocks", executor=executor
-    )
-    return Roads(test.z.filled(np.nan), benjamini_yekutieli(test.p.ravel()).reshape(test.p.shape))
-
-
-def _counts(regions: Regions, network: Network) -> NDArray[Any]:
-    return block(network, regions).counts

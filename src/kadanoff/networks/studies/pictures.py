@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.colors import LogNorm, TwoSlopeNorm
-from matplotlib.patches import PathPatch, Rectangle, Wedge
+from matplotlib.patches import PathPatch, Wedge
 from matplotlib.path import Path as Outline
 from matplotlib.ticker import NullFormatter
 from numpy.typing import NDArray
@@ -101,7 +101,8 @@ def _regions_beside(axis: Axes, names: Sequence[str], groups: Sequence[str] | No
             linewidth=0.9,
         )  # fmt: skip
         axis.text(
-            (first + last) / 2, 1.035, group, transform=axis.get_xaxis_transform(), ha="center", va="bottom", fontsize=7.5
+            (first + last) / 2, 1.035, group, transform=axis.get_xaxis_transform(), ha="center", va="bottom",
+            fontsize=7.5,
         )  # fmt: skip
 
 
@@ -149,9 +150,9 @@ def chords(
     gap = 0.012 * 2 * np.pi if busy.size < 40 else 0.004 * 2 * np.pi
     scale = (2 * np.pi - gap * busy.size) / max(ends.sum(), 1e-300)
     place, angle = {}, np.pi / 2
-    for region in busy:
+    for region in busy.tolist():
         width = ends[region] * scale
-        place[int(region)] = angle
+        place[region] = angle
         axis.add_patch(
             Wedge((0, 0), 1.05, np.degrees(angle - width), np.degrees(angle), width=0.05, color=colours[region])
         )
@@ -169,7 +170,9 @@ def chords(
         leaves, place[a] = place[a], place[a] - width
         arrives, place[b] = place[b], place[b] - width
         axis.add_patch(
-            PathPatch(_ribbon(leaves, arrives, width), facecolor=colours[a], alpha=0.55, edgecolor="white", linewidth=0.3)
+            PathPatch(
+                _ribbon(leaves, arrives, width), facecolor=colours[a], alpha=0.55, edgecolor="white", linewidth=0.3
+            )
         )
     share = kept.sum() / max(flow.sum(), 1e-300)
     axis.set_title(f"{np.count_nonzero(kept)} strongest flows, {100 * share:.0f} % of all between regions{unit}")
@@ -216,7 +219,8 @@ def layered(
         forward = x1 >= x0
         bend = (0.12 if forward else -0.16) * (1 + abs(x1 - x0))
         curve = Outline(
-            [(x0, y0), ((x0 + x1) / 2, (y0 + y1) / 2 + bend), (x1, y1)], [Outline.MOVETO, Outline.CURVE3, Outline.CURVE3]
+            [(x0, y0), ((x0 + x1) / 2, (y0 + y1) / 2 + bend), (x1, y1)],
+            [Outline.MOVETO, Outline.CURVE3, Outline.CURVE3],
         )
         axis.add_patch(
             PathPatch(
@@ -225,10 +229,13 @@ def layered(
             )
         )  # fmt: skip
     for k, (x, y) in where.items():
-        axis.scatter(x, y, s=20 + 480 * size[k] / size.max(), color=colours[k], edgecolor="white", linewidth=0.8, zorder=3)
+        axis.scatter(
+            x, y, s=20 + 480 * size[k] / size.max(), color=colours[k], edgecolor="white", linewidth=0.8, zorder=3
+        )
         axis.annotate(
-            names[k], (x, y), (0, -5 - 11 * float(np.sqrt(size[k] / size.max()))), textcoords="offset points", ha="center",
-            va="top", fontsize=7, zorder=4, bbox={"boxstyle": "round,pad=0.1", "facecolor": "white", "alpha": 0.7, "linewidth": 0},
+            names[k], (x, y), (0, -5 - 11 * float(np.sqrt(size[k] / size.max()))), textcoords="offset points",
+            ha="center", va="top", fontsize=7, zorder=4,
+            bbox={"boxstyle": "round,pad=0.1", "facecolor": "white", "alpha": 0.7, "linewidth": 0},
         )  # fmt: skip
     span = np.ptp(position[shown]) if shown.size else 1.0
     axis.set(
@@ -305,7 +312,9 @@ def bars_of_loss(
             axis.plot([k - 0.42, k + 0.42], [chance[k]] * 2, color=plotting.BLACK, linewidth=1.4, zorder=3,
                       label="random ones, ± 2 sd" if k == 0 else None)  # fmt: skip
         axis.set(title=what, ylabel=plotting.label("", units.get(what, "")).strip() or None, ylim=(0, None))
-        axis.set_xticks(at, partitions, rotation=30 if len(partitions) > 2 else 0, ha="right" if len(partitions) > 2 else "center")
+        axis.set_xticks(
+            at, partitions, rotation=30 if len(partitions) > 2 else 0, ha="right" if len(partitions) > 2 else "center"
+        )
         axis.grid(visible=False, axis="x")
         axis.set_xlim(-0.7, len(partitions) - 0.3)
     handles, labels = axes[0].get_legend_handles_labels()
@@ -330,7 +339,11 @@ def activity(
         colour = plotting.COLOURS[k % 6]
         left.plot(time, fine[:, k], color=colour, label=name)
         left.plot(time, coarse[:, k], color=colour, linestyle=(0, (3, 1.5)))
-    left.set(xlabel="time (time constants)", ylabel=plotting.label("mean activity", unit), title="Fine (line), coarse (dashes)")
+    left.set(
+        xlabel="time (time constants)",
+        ylabel=plotting.label("mean activity", unit),
+        title="Fine (line), coarse (dashes)",
+    )
     left.legend(fontsize=7)
     for k, (name, curve) in enumerate(error.items()):
         if curve.ndim == 2:

@@ -12,15 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from kadanoff.estimates import Estimate
 from kadanoff.losses import Ledger, Loss
 from kadanoff.networks.aggregation import RegionNetwork, block
+from kadanoff.networks.highways import Highways, find_highways
 from kadanoff.networks.lost import corrected_information, ledger_of, shared_information
 from kadanoff.networks.resampling import BlockErrors, block_errors, resampled
-from kadanoff.networks.rich_club import RichClub, rich_club
+from kadanoff.networks.rich_club import RichClub, rich_club_curve
 from kadanoff.networks.studies import pictures
 from kadanoff.networks.studies.measures import (
     HubErrors,
     Lost,
-    Roads,
-    find_roads,
     hub_errors,
     lost,
     lost_estimates,
@@ -46,7 +45,9 @@ class WormConfig(BaseModel):
     """Settings of networks.worm."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    rewirings: int = Field(1000, ge=100, description="Rewired networks that the rich club and the ganglia are held against.")
+    rewirings: int = Field(
+        1000, ge=100, description="Rewired networks that the rich club and the ganglia are held against."
+    )
     replicates: int = Field(1000, ge=100, description="Replicates with neurons redrawn, for the errors of hubs.")
     random_partitions: int = Field(20, ge=2, description="Random partitions of the same sizes beside the ganglia.")
     gain: float = Field(0.9, ge=0, lt=1, description="Gain of the linear rate model.")
@@ -64,13 +65,13 @@ class Found:
     redrawn: Array
     hubs: HubErrors
     club: RichClub
-    roads: Roads
+    roads: Highways
     lost: Lost
     grown: NDArray[np.int64]
 
 
 def worm(config: WormConfig, run: Run) -> Result:
-    """C. elegans: every synapse accounted for from 279 neurons to ten ganglia; the rich club; eight stages of growth."""
+    """C. elegans from 279 neurons to ten ganglia, every synapse accounted for; the rich club; eight stages of growth."""
     found = _measure(config, run)
     estimates = _estimates(config, found)
     ledger = _ledger(found)
@@ -86,8 +87,19 @@ def _measure(config: WormConfig, run: Run) -> Found:
     regions = animal.ganglia
     made = block(animal.chemical, regions)
     start = (regions.label == regions.names.index("anterior")).astype(np.float64)
-    club = run.stage("rich-club", rich_club, animal.both, seed=run.seed, replicas=config.rewirings, executor=run.executor)
-    roads = run.stage("highways", find_roads, animal.chemical, regions, config.rewirings, run.seed, run.executor)
+    club = run.stage(
+        "rich-club", rich_club_curve, animal.both, seed=run.seed, replicas=config.rewirings, executor=run.executor
+    )
+    roads = run.stage(
+        "highways",
+        find_highways,
+        animal.chemical,
+        regions,
+        seed=run.seed,
+        replicas=config.rewirings,
+        alternative="two-sided",
+        executor=run.executor,
+    )
     redrawn = run.stage(
         "redrawn", resampled, animal.chemical, regions, unit="neuron", replicates=config.replicates, seed=run.seed
     )
@@ -148,7 +160,11 @@ def _estimates(config: WormConfig, found: Found) -> dict[str, Reported | Estimat
         "neurons_without_ganglion": counted(int(animal.ganglia.sizes[-1]), 0, "every neuron has one"),
         "synapses_between_ganglia": counted(made.total, animal.chemical.total, "no synapse is lost"),
     }  # fmt: skip
-    for a, b, number in (("lateral", "lateral", 1070), ("ventral cord", "ventral cord", 744), ("lateral", "ventral", 428)):
+    for a, b, number in (
+        ("lateral", "lateral", 1070),
+        ("ventral cord", "ventral cord", 744),
+        ("lateral", "ventral", 428),
+    ):
         i, j = made.names.index(a), made.names.index(b)
         name = f"{a}_to_{b}".replace(" ", "_")
         estimates[f"synapses.{name}"] = counted(int(made.counts[i, j]), number, "counted by an independent program")
@@ -200,24 +216,24 @@ def _in_words(config: WormConfig, found: Found) -> str:
         f"whose receiver's row is in lower case ({strange or 'none'}). Read in either case, sending and receiving "
         "rows agree in all pairs.\n\n"
         f"The {club.members[at]} neurons of degree above {CLUB_ABOVE}, {', '.join(names)}, are joined in "
-        f"{club.edges[at]} of {club.members[at] * (club.members[at] - 1) // 2} pairs, {club.normalised[at]:.2f} times as "
-        f"often as in {config.rewirings:,} networks of the same degrees (z = {club.z[at]:.1f}; p = {club.p_largest:.2g} "
-        "for the best level of all).\n\n"
-        f"Knowing the ganglion of the sender tells {100 * kept.value:.0f} % of what the neuron tells about the receiver, "
-        f"{100 * kept.random.value:.0f} % with random regions of the same sizes. Both shares are plug-in values, and "
-        "the fine one is biased upward by sparse counts. "
+        f"{club.edges[at]} of {club.members[at] * (club.members[at] - 1) // 2} pairs, {club.normalised[at]:.2f} times "
+        f"as often as in {config.rewirings:,} networks of the same degrees (z = {club.z[at]:.1f}; p = "
+        f"{club.p_largest:.2g} for the best level of all).\n\n"
+        f"Knowing the ganglion of the sender tells {100 * kept.value:.0f} % of what the neuron tells about the "
+        f"receiver, {100 * kept.random.value:.0f} % with random regions of the same sizes. Both shares are plug-in "
+        "values, and the fine one is biased upward by sparse counts. "
         f"Ganglia are {'more' if defect.value < defect.random.value else 'NOT more'} alike inside than random ones "
-        f"(lumpability defect {defect.value:.2f} against {defect.random.value:.2f}), and the network of ganglia is off by "
-        f"{100 * late.value:.0f} % of the mean activity after eight time constants ({100 * late.random.value:.0f} % for "
-        f"random ones). Flow over all paths is wrong by {100 * flow.value:.0f} %, for random regions by "
-        f"{100 * flow.random.value:.0f} %: their true flow is nearly the same everywhere, which is easy to get right.\n\n"
-        f"Limits. With neurons redrawn within ganglia the median error of a block is "
-        f"{100 * np.median(found.neurons.relative):.0f} %, with synapses redrawn {100 * np.median(found.synapses.relative):.0f} %: "
-        "which one is meant must be said. Ganglia have few neurons and each neuron a name, so a population they could be "
-        "drawn from is a fiction here; and one animal says nothing of the next. The first data are of one adult, put "
-        "together from several; "
-        "the eight stages are eight other animals, of their nerve rings alone, so that the ventral cord is nearly empty. "
-        "The linear rate model knows no signs, which the data do not have."
+        f"(lumpability defect {defect.value:.2f} against {defect.random.value:.2f}), and the network of ganglia is off "
+        f"by {100 * late.value:.0f} % of the mean activity after eight time constants ({100 * late.random.value:.0f} % "
+        f"for random ones). Flow over all paths is wrong by {100 * flow.value:.0f} %, for random regions by "
+        f"{100 * flow.random.value:.0f} %: their true flow is nearly the same everywhere, which is easy to get "
+        f"right.\n\nLimits. With neurons redrawn within ganglia the median error of a block is "
+        f"{100 * np.median(found.neurons.relative):.0f} %, with synapses redrawn "
+        f"{100 * np.median(found.synapses.relative):.0f} %: which one is meant must be said. Ganglia have few neurons "
+        "and each neuron a name, so a population they could be drawn from is a fiction here; and one animal says "
+        "nothing of the next. The first data are of one adult, put together from several; "
+        "the eight stages are eight other animals, of their nerve rings alone, so that the ventral cord is nearly "
+        "empty. The linear rate model knows no signs, which the data do not have."
     )
 
 
@@ -226,26 +242,29 @@ def _data(found: Found) -> xarray.Dataset:
     pair = ("sender", "receiver")
     stage = ("stage", "cell_sender", "cell_receiver")
     cells = list(found.stages.regions.names)
-    z = found.roads.z
+    z, adjusted = _scores(found)
     return xarray.Dataset(
         {
             "synapses": (pair, made.counts, {"units": "1", "long_name": "synapses between ganglia"}),
-            "error_neurons": (pair, found.neurons.error, {"units": "1", "long_name": "standard error, neurons redrawn"}),
+            "error_neurons": (
+                pair, found.neurons.error, {"units": "1", "long_name": "standard error, neurons redrawn"}
+            ),
             "error_synapses": (
                 pair, found.synapses.error, {"units": "1", "long_name": "standard error, synapses redrawn"}
             ),
             "z": (pair, z, {"units": "1", "long_name": "against networks of the same degrees"}),
-            "p_adjusted": (pair, found.roads.p, {"units": "1", "long_name": "p-value, adjusted for all blocks"}),
+            "p_adjusted": (pair, adjusted, {"units": "1", "long_name": "p-value, adjusted for all blocks"}),
             "grown": (stage, found.grown, {"units": "1", "long_name": "synapses between regions at eight stages"}),
-            "activity": (("time", "sender"), found.lost.following.true, {"units": "1", "long_name": "mean of the neurons"}),
+            "activity": (
+                ("time", "sender"), found.lost.following.true, {"units": "1", "long_name": "mean of the neurons"}
+            ),
             "activity_coarse": (
                 ("time", "sender"), found.lost.following.model, {"units": "1", "long_name": "of the network of ganglia"}
             ),
             "dynamics_error": ("time", found.lost.following.error, {"units": "1", "long_name": "relative error"}),
             "rich_club": (
                 ("degree", "what"),
-                np.stack([np.ma.filled(row.astype(float), np.nan) for row in (
-                    found.club.members, found.club.phi, found.club.phi_null, found.club.normalised, found.club.z)], axis=1),
+                np.stack([np.ma.filled(row.astype(float), np.nan) for row in _curves(found.club)], axis=1),
                 {"units": "1", "long_name": "members, phi, phi of rewired networks, their ratio, z; above each degree"},
             ),
         },
@@ -256,6 +275,16 @@ def _data(found: Found) -> xarray.Dataset:
             "what": ["members", "phi", "phi_null", "normalised", "z"],
         },
     )  # fmt: skip
+
+
+def _curves(club: RichClub) -> tuple[NDArray[np.generic], ...]:
+    return club.members, club.phi, club.phi_null, club.normalised, club.z
+
+
+def _scores(found: Found) -> tuple[Array, Array]:
+    """z and p adjusted for all blocks, NaN where the draws do not vary."""
+    assert found.roads.p_largest is not None
+    return found.roads.z.filled(np.nan), found.roads.p_largest.filled(np.nan)
 
 
 def _groups(names: tuple[str, ...]) -> list[str]:
@@ -269,7 +298,8 @@ def _pictures(found: Found) -> dict[str, Picture]:
     names = tuple(made.names[k] for k in filled)
     kept = counts[np.ix_(filled, filled)]
     groups = _groups(names)
-    scores, sure = found.roads.z[np.ix_(filled, filled)], found.roads.p[np.ix_(filled, filled)] < 0.05
+    z, adjusted = _scores(found)
+    scores, sure = z[np.ix_(filled, filled)], adjusted[np.ix_(filled, filled)] < 0.05
     follow = found.lost.following
     shown = np.argsort(-follow.true.max(axis=0) * (made.members > 0), kind="stable")[:5]
     price = found.lost.measures
@@ -280,7 +310,7 @@ def _pictures(found: Found) -> dict[str, Picture]:
         if what in ("information kept", "lumpability defect", "dynamics error at t = 4", "flow error")
     }  # fmt: skip
     level = club.members >= 3
-    x = club.level[level]
+    x = club.level[level].astype(np.float64)
     null_error = np.ma.filled(club.phi / np.ma.maximum(club.normalised, 1e-9) * club.normalised_error, np.nan)[level]
     ratio = {"φ / φ of rewired networks": (
         np.ma.filled(club.normalised, np.nan)[level], np.ma.filled(club.normalised_error, np.nan)[level])}  # fmt: skip
@@ -292,8 +322,8 @@ def _pictures(found: Found) -> dict[str, Picture]:
         "ganglia": Picture(
             pictures.matrices(kept, names, groups=groups, z=scores, marked=sure, unit="synapses"),
             "Synapses between ganglia, from head to tail. Left: counts; white is none. Right: standard deviations from "
-            "networks in which every neuron keeps its numbers of partners; dots mark p < 0.05 with all blocks tested at "
-            "once. The diagonal and its neighbours stand out: ganglia talk to themselves and to those nearby.",
+            "networks in which every neuron keeps its numbers of partners; dots mark p < 0.05 with all blocks tested "
+            "at once. The diagonal and its neighbours stand out: ganglia talk to themselves and to those nearby.",
         ),
         "growth": Picture(
             pictures.strips(
@@ -344,9 +374,9 @@ def _ganglia(found: Found) -> Table:
     drawn = found.redrawn
     errors = np.array([drawn.sum(axis=2).std(axis=0, ddof=1), drawn.sum(axis=1).std(axis=0, ddof=1)])
     caption = (
-        "Ganglia: synapses sent and received (those within counted in both), the share that stays inside, how evenly the "
-        "rest is spread, the share of shortest paths that pass through, the rank by the last three, and how often a "
-        "ganglion ranks first when neurons are redrawn within ganglia, as for all errors here. One animal gives no "
+        "Ganglia: synapses sent and received (those within counted in both), the share that stays inside, how evenly "
+        "the rest is spread, the share of shortest paths that pass through, the rank by the last three, and how often "
+        "a ganglion ranks first when neurons are redrawn within ganglia, as for all errors here. One animal gives no "
         "error from one to the next."
     )
     counts = made.counts.astype(np.float64)
@@ -373,13 +403,14 @@ def _club_table(found: Found) -> Table:
 
 def _matrix_table(found: Found) -> str:
     names = found.made.names
+    z, adjusted = _scores(found)
     lines = ["from,to,synapses,error (neurons),error (synapses),z,adjusted p"]
     for i, a in enumerate(names):
         for j, b in enumerate(names):
             known = found.neurons.known[i, j]
             lines.append(
                 f"{a},{b},{found.made.counts[i, j]},{found.neurons.error[i, j] if known else ''},"
-                f"{found.synapses.error[i, j]:.6g},{found.roads.z[i, j]:.6g},{found.roads.p[i, j]:.6g}"
+                f"{found.synapses.error[i, j]:.6g},{z[i, j]:.6g},{adjusted[i, j]:.6g}"
             )
     return "\n".join(lines) + "\n"
 

@@ -46,7 +46,7 @@ def expected_rates() -> np.ndarray:
                 rate[i, j] += (FORWARD | BACKWARD).get((a, b), 0.0) + (LATERAL[a] if a == b else 0.0)
             else:
                 rate[i, j] += CROSSED.get((a, b), 0.0)
-    return 0.36 * rate
+    return np.asarray(0.36 * rate)
 
 
 def _write(name: str, header: list[str], rows: list[list[object]]) -> None:
@@ -117,8 +117,8 @@ def make(seed: int = 20261125) -> None:
     able_to_send, able_to_take = np.zeros((9, 8)), np.zeros((9, 8))
     for i in range(n):
         row = region[i] if labelled[i] else 8
-        able_to_send[row, region[i]] += i not in silent
-        able_to_take[row, region[i]] += i not in silenced
+        able_to_send[row, region[i]] += bool(sends[i] > 0)
+        able_to_take[row, region[i]] += bool(takes[i] > 0)
     mean = able_to_send @ rate @ able_to_take.T
     both = np.array([[np.sum(labelled & (region == i) & (sends * takes > 0))] for i in range(8)]).ravel()
     mean[np.arange(8), np.arange(8)] -= both * np.diag(rate)  # no neuron meets itself but for the five loops
