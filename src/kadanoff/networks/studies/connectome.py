@@ -104,7 +104,9 @@ class RegionsConfig(BaseModel):
         None, gt=0, le=1, description="Share of detected synapses that are real.", examples=[0.9]
     )
     rewirings: int = Field(
-        200, ge=20, description="Rewired networks to compare with: about a second each per million connections."
+        100,
+        ge=20,
+        description="Rewired networks to compare with, three times: some seconds each per million connections.",
     )
     replicates: int = Field(500, ge=50, description="Replicates with neurons redrawn, for the errors of hubs.")
     random_partitions: int = Field(10, ge=2, description="Random regions of the same sizes to compare with.")
@@ -202,21 +204,12 @@ def _measure(config: RegionsConfig, run: Run) -> Found:
     if config.map not in maps:
         what = "sites" if config.map == "projectome" else "sites or columns of shares"
         raise ValueError(f'map = "{config.map}" needs {what}, and these tables have none; they allow {", ".join(maps)}')
-    seed, pool = run.seed, run.executor
+    seed, pool, draws = run.seed, run.executor, config.rewirings
     roads = run.stage(
-        "highways",
-        find_highways,
-        network,
-        hard,
-        seed=seed,
-        replicas=config.rewirings,
-        alternative="two-sided",
-        executor=pool,
+        "highways", find_highways, network, hard, seed=seed, replicas=draws, alternative="two-sided", executor=pool
     )
     mutual = run.stage("reciprocity", _reciprocity, network, hard, seed, draws, pool)
-    club = run.stage(
-        "rich-club", rich_club_curve, network, seed=seed, replicas=config.rewirings, directed=True, executor=pool
-    )
+    club = run.stage("rich-club", rich_club_curve, network, seed=seed, replicas=draws, directed=True, executor=pool)
     redrawn = run.stage("redrawn", resampled, network, hard, unit="neuron", replicates=config.replicates, seed=seed)
     layers = run.stage("layers", traversal_layers, network, read.lit, seed=seed, runs=200, executor=pool)
     price = run.stage(

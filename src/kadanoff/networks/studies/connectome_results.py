@@ -197,9 +197,8 @@ def in_words(found: Found) -> str:
         f"regions{unit}; {int(made.members[-1])} neurons are unassigned, and that is a region too. "
         + (f"In reading: {told}. " if told else "")
         + (
-            f"The other map{'s' if len(others) > 1 else ''} that the tables allow ({', '.join(others)}) conserve"
-            f"{'' if len(others) > 1 else 's'} them as well and give other numbers: they answer other questions and "
-            "are never mixed. "
+            f"{' and '.join(others)}, which the tables allow too, conserve them as well; they answer other questions, "
+            "give other numbers and are never mixed. "
             if others else ""
         )
         + "Errors, null models and losses below are those of the block map.\n\n"

@@ -102,7 +102,7 @@ def make(seed: int = 20261125) -> None:
 
     def shares(counts: np.ndarray) -> np.ndarray:
         total = counts.sum(axis=1, keepdims=True)
-        return np.divide(counts, total, out=np.zeros_like(counts), where=total > 0)
+        return np.asarray(np.divide(counts, total, out=np.zeros_like(counts), where=total > 0))
 
     neurons = []
     for i in np.argsort(ids):
@@ -127,7 +127,7 @@ def make(seed: int = 20261125) -> None:
         "expected.csv", ["from", "to", "synapses"],
         [[names[i], names[j], f"{mean[i, j]:.6g}"] for i in range(8) for j in range(8)],
     )  # fmt: skip
-    made = {"synapses": int(sum(row[4] for row in rows)), "rows": len(rows), "pairs": int(np.count_nonzero(count))}
+    made = {"synapses": sum(int(str(row[4])) for row in rows), "rows": len(rows), "pairs": int(np.count_nonzero(count))}
     print(made, f"expected {mean.sum():.0f}")
 
 
