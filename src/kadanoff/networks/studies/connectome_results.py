@@ -197,8 +197,8 @@ def in_words(found: Found) -> str:
         f"regions{unit}; {int(made.members[-1])} neurons are unassigned, and that is a region too. "
         + (f"In reading: {told}. " if told else "")
         + (
-            f"{' and '.join(others)}, which the tables allow too, conserve them as well; they answer other questions, "
-            "give other numbers and are never mixed. "
+            f"The tables allow the {' and the '.join(others)} too, with every synapse in it; that is another question "
+            "with other numbers, never to be mixed with this one. "
             if others else ""
         )
         + "Errors, null models and losses below are those of the block map.\n\n"

@@ -71,7 +71,7 @@ class Found:
 
 
 def worm(config: WormConfig, run: Run) -> Result:
-    """C. elegans from 279 neurons to ten ganglia, every synapse accounted for; its rich club; eight stages of growth."""
+    """C. elegans from 279 neurons to ten ganglia, every synapse accounted for; rich club; eight stages of growth."""
     found = _measure(config, run)
     estimates = _estimates(config, found)
     ledger = _ledger(found)
