@@ -329,13 +329,13 @@ def _draw(memory: InMemory, files: OutOfCore) -> dict[str, Picture]:
     took = memory.seconds | files.seconds
     order = np.argsort(-memory.sizes, kind="stable")
     order = order[memory.sizes[order] > 0]
-    matrices, axes = plotting.figure(2, width=9.0, height=4.2)
+    matrices, axes = plotting.figure(2, width=9.0, height=5.0)
     soft = memory.soft.astype(np.float64) / QUANTUM**2
     shown = [matrix[np.ix_(order, order)] for matrix in (memory.hard.astype(np.float64), soft)]
     top = max(matrix.max() for matrix in shown)
     for axis, matrix, title in zip(axes, shown, ("Hard regions", "Soft regions"), strict=True):
         image = axis.imshow(np.log10(np.maximum(matrix, 1)), cmap="cividis", vmin=1, vmax=np.log10(top))
-        axis.set(title=title, xlabel="to region, largest first", ylabel="from region")
+        axis.set(title=title, xlabel="to region, largest first", ylabel="from region, largest first")
         axis.grid(visible=False)
     matrices.colorbar(image, ax=axes, shrink=0.85, pad=0.01).set_label("log10 of synapses")
     rates, (bars, tails) = plotting.figure(2, width=9.0, height=3.6)
