@@ -28,6 +28,7 @@ __all__ = ["EXTERNAL", "ExactSum", "RegionNetwork", "block", "block_layers", "pr
 EXTERNAL = "external"
 _EDGES = 1 << 22  # of a task and _NODES of a carriers' task: the same whatever the number of workers
 _NODES = 1 << 12
+_FEW = 64  # regions, below which the same bin is met again so soon that two sets of bins are faster
 _FITS = 1 << 31  # counts whose soft sums fit into 63 bits
 _WORD = 1 << 32
 _SOFT_REGIONS = 1 << (32 - share_kernels.SHARE_BITS)
@@ -208,9 +209,9 @@ def _tasks(network: Network, shared: tuple[Any, ...], *more: NDArray[Any]) -> It
 
 def _hard_part(task: tuple[Any, ...]) -> NDArray[Any]:
     first, starts, target, count, (label, k) = task
-    out = np.zeros((2, k, k), _sums(count))
+    out = np.zeros((2 if k < _FEW else 1, k, k), _sums(count))
     blocks.add_rows(starts, target, count, label, first, out)
-    return np.asarray(out[0] + out[1])
+    return np.asarray(out.sum(axis=0))
 
 
 def _layered_part(task: tuple[Any, ...]) -> NDArray[Any]:

@@ -134,7 +134,7 @@ def _degrees(weight: NDArray[np.float64], edges: int, most: int) -> NDArray[np.i
 
 
 def _spread_out(random: Any, region: NDArray[np.int64], k: int, each: int, names: tuple[str, ...]) -> Shares:
-    """Each neuron in its own region and others, with Dirichlet shares."""
+    """Each neuron in its own region, half of it on average, and in others by chance: Dirichlet shares."""
     n = region.size
     step = (
         np.sort(np.argpartition(random.random((n, k - 1)), each - 2, axis=1)[:, : each - 1], axis=1)
@@ -143,6 +143,6 @@ def _spread_out(random: Any, region: NDArray[np.int64], k: int, each: int, names
     )
     others = np.zeros((n, 0), np.int64) if step is None else (region[:, None] + 1 + step) % k
     column = np.concatenate([region[:, None], others], axis=1)
-    amounts = random.dirichlet(np.ones(each), n)
+    amounts = random.dirichlet(np.append(max(each - 1.0, 1.0), np.ones(each - 1)), n)
     rows = np.repeat(np.arange(n), each)
     return shares_of_amounts(scipy.sparse.csr_array((amounts.ravel(), (rows, column.ravel())), shape=(n, k)), names)

@@ -1,9 +1,9 @@
 """Connections added up by region, one pass over the edges.
 
 Letters: e edge, a region of its source, b of its target. An addition to a bin waits for the one before it to the same
-bin (store-to-load forwarding, some five cycles), hence two sets of bins taken in turn; the region of the source is the
-same over a row, so that only the label of the target is looked up. Unsigned positions keep the compiler from testing
-for negative ones. What is left is the look-up itself: the labels do not fit into the first cache.
+bin (store-to-load forwarding, some five cycles), hence two sets of bins taken in turn where regions are few; the region
+of the source is the same over a row, so that only the label of the target is looked up. Unsigned positions keep the
+compiler from testing for negative ones. What is left is the look-up itself: the labels do not fit into the first cache.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def add_rows(
     first: int,
     out: NDArray[Any],
 ) -> None:
-    """Add rows sorted by source to out (2, K, K), whose two halves are to be added afterwards.
+    """Add rows sorted by source to out (sets, K, K), one or two sets of bins, which are to be added afterwards.
 
     Arguments:
         starts: (rows + 1,) where rows begin in `target`, counted from starts[0].
@@ -40,7 +40,7 @@ def add_rows(
     begin = np.uint64(starts[0])
     for row in range(starts.size - 1):
         a = label[first + row]
-        even, odd = out[0, a], out[1, a]
+        even, odd = out[0, a], out[-1, a]
         e, end = np.uint64(starts[row]) - begin, np.uint64(starts[row + 1]) - begin
         while e + _4 <= end:
             b0, b1 = label[np.uint32(target[e])], label[np.uint32(target[e + _1])]
