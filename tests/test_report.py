@@ -235,6 +235,7 @@ def test_a_table_is_in_its_folder_and_in_the_page(tabled):
     assert '<th scope="col">name &lt;a&gt;</th><th scope="col" class="n">size</th>' in text
     assert '<td>a10</td><td class="n" data-value="123456789">123,456,789</td>' in text
     assert "0.50(10)" in text
+    assert '<td class="n" data-value="-1e-09">−1 × 10<sup>−9</sup></td>' in text
     (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
     assert f"script-src 'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" in text
 

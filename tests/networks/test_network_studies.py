@@ -74,9 +74,9 @@ def test_the_ganglia_have_the_members_that_their_names_say():
     label = {
         str(node): animal.ganglia.names[k] for node, k in zip(animal.chemical.nodes, animal.ganglia.label, strict=True)
     }
-    known = {"IL1L": "anterior", "ALA": "dorsal", "AVAL": "lateral", "ASER": "lateral", "AIYL": "ventral", "RIH": "ventral",
-             "AVG": "retrovesicular", "PVDL": "posterolateral", "DA04": "ventral cord", "PVT": "preanal",
-             "DVA": "dorsorectal", "PVCL": "lumbar", "PLML": "lumbar"}  # fmt: skip
+    known = {"IL1L": "anterior", "ALA": "dorsal", "AVAL": "lateral", "ASER": "lateral", "AIYL": "ventral",
+             "RIH": "ventral", "AVG": "retrovesicular", "PVDL": "posterolateral", "DA04": "ventral cord",
+             "PVT": "preanal", "DVA": "dorsorectal", "PVCL": "lumbar", "PLML": "lumbar"}  # fmt: skip
     assert {name: label[name] for name in known} == known
 
 

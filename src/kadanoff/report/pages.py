@@ -27,6 +27,13 @@ def _pretty(value: float | None, error: float | None = None) -> Markup:
     return escape(text) + (Markup("<sup>") + power + Markup("</sup>") if power else "")
 
 
+def _cell(value: float | None, error: float | None) -> Markup:
+    """A number of a table: whole ones in full, others to four digits, or as far as the error goes."""
+    if isinstance(value, int) and not error:
+        return escape(f"{value:,}".replace("-", "−"))
+    return _pretty(value if value is None or error or abs(value) >= 1e4 else float(f"{value:.4g}"), error)
+
+
 def _unit(unit: str) -> Markup:
     """``g/cm^3`` with its powers raised; a pure number has no unit."""
     if unit in ("", "1"):
@@ -86,6 +93,7 @@ def _templates() -> jinja2.Environment:
     )
     environment.filters |= {
         "number": _pretty,
+        "cell": _cell,
         "unit": _unit,
         "prose": _prose,
         "breakable": _breakable,
