@@ -308,7 +308,7 @@ def test_p_values_are_valid_even_for_draws_that_have_not_forgotten():
     source = degree_null(base, seed=2, sweeps=40)
     rng = np.random.default_rng(0)
     ranks = []
-    for k in range(400):
+    for k in range(250):
         data = source.draw(k)
         model = degree_null(data, seed=1000 + k, sweeps=1)
         values = np.array([triad_census(x)[8] for x in (data, *(model.draw(r) for r in range(9)))])
