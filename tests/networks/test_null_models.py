@@ -118,6 +118,22 @@ def test_all_undirected_graphs_come_up_equally_often():
     assert chi_square(seen, states) > 1e-5
 
 
+def test_all_graphs_of_so_many_edges_come_up_equally_often():
+    pairs = [(i, j) for i in range(3) for j in range(3) if i != j]
+    states = {frozenset(chosen) for chosen in combinations(pairs, 2)}
+    model = random_null(network_of(3, [(0, 1), (1, 2)]), seed=9)
+    assert chi_square(visits(model, 900), states) > 1e-5
+
+
+def test_rigid_graphs_are_told():
+    """A star is the only graph of its degrees: no move is made, and a test of it is refused."""
+    star = network_of(6, [(0, k) for k in range(1, 6)])
+    model = undirected_degree_null(star, seed=1)
+    assert model.acceptance == 0
+    with pytest.raises(ValueError, match="constant under this null"):
+        null_test(star, lambda x: x.outflow * np.arange(6), model, replicas=20)
+
+
 def test_all_digraphs_of_degrees_and_blocks_come_up_equally_often():
     edges = [(0, 1), (1, 3), (3, 2), (2, 4), (4, 0), (0, 3), (2, 0)]
     label = [0, 0, 1, 1, 1]

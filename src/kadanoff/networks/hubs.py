@@ -94,8 +94,8 @@ def betweenness(graph: Graph, *, lengths: Lengths = "inverse") -> NDArray[np.flo
 
     Arguments:
         graph: counts w; loops play no part.
-        lengths: of an edge: "inverse" 1/w, so that many synapses are a short way; "logarithm" ln(T/w) with T all counts between different nodes, so that the
-            shortest path is the one of the largest product of shares; "hops" 1.
+        lengths: of an edge: "inverse" 1/w, so that many synapses are a short way; "logarithm" ln(T/w) with T all counts
+            between different nodes, so that the shortest path is the one of the largest product of shares; "hops" 1.
 
     Returns:
         (n,) from 0 to 1; zero where there are fewer than three nodes.
