@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from itertools import combinations, permutations
 
 import numpy as np
@@ -313,7 +314,7 @@ def test_sweeps_are_enough_to_forget():
         first = set(zip(network.source.tolist(), network.target.tolist(), strict=True))
         shared = []
         for sweeps in (model.sweeps, 8 * model.sweeps):
-            longer = type(model)(**{**vars(model), "sweeps": sweeps})
+            longer = replace(model, sweeps=sweeps)
             draws = [set(zip(*(x.tolist() for x in longer.edges(r)[:2]), strict=True)) for r in range(60)]
             shared.append([len(first & draw) / model.m for draw in draws])
         (a, b) = (np.array(x) for x in shared)
