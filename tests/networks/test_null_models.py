@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from itertools import combinations, permutations
 
 import numpy as np
@@ -38,14 +39,16 @@ def made(seed: int, n: int = 30, m: int = 150, loops: bool = True) -> Network:
 
 
 def digraphs(n: int, edges: list[tuple[int, int]]) -> set[frozenset[tuple[int, int]]]:
-    """All simple digraphs without loops of the degrees of these edges."""
-    pairs = [(i, j) for i in range(n) for j in range(n) if i != j]
-    want = Counter(i for i, _ in edges), Counter(j for _, j in edges)
-    return {
-        frozenset(chosen)
-        for chosen in combinations(pairs, len(edges))
-        if (Counter(i for i, _ in chosen), Counter(j for _, j in chosen)) == want
-    }
+    """All simple digraphs without loops of the degrees of these edges, source by source."""
+    out, into = Counter(i for i, _ in edges), Counter(j for _, j in edges)
+    found = [(frozenset(), into)]
+    for i in range(n):
+        found = [
+            (graph | {(i, j) for j in targets}, left - Counter(targets))
+            for graph, left in found
+            for targets in combinations([j for j in range(n) if j != i and left[j] > 0], out[i])
+        ]
+    return {graph for graph, _ in found}
 
 
 def network_of(n: int, edges) -> Network:
@@ -116,6 +119,22 @@ def test_all_undirected_graphs_come_up_equally_often():
         one, other, _ = model.edges(replica)
         seen[frozenset((min(a, b), max(a, b)) for a, b in zip(one.tolist(), other.tolist(), strict=True))] += 1
     assert chi_square(seen, states) > 1e-5
+
+
+def test_all_graphs_of_so_many_edges_come_up_equally_often():
+    pairs = [(i, j) for i in range(3) for j in range(3) if i != j]
+    states = {frozenset(chosen) for chosen in combinations(pairs, 2)}
+    model = random_null(network_of(3, [(0, 1), (1, 2)]), seed=9)
+    assert chi_square(visits(model, 900), states) > 1e-5
+
+
+def test_rigid_graphs_are_told():
+    """A star is the only graph of its degrees: no move is made, and a test of it is refused."""
+    star = network_of(6, [(0, k) for k in range(1, 6)])
+    model = undirected_degree_null(star, seed=1)
+    assert model.acceptance == 0
+    with pytest.raises(ValueError, match="constant under this null"):
+        null_test(star, lambda x: x.outflow * np.arange(6), model, replicas=20)
 
 
 def test_all_digraphs_of_degrees_and_blocks_come_up_equally_often():
@@ -295,7 +314,7 @@ def test_sweeps_are_enough_to_forget():
         first = set(zip(network.source.tolist(), network.target.tolist(), strict=True))
         shared = []
         for sweeps in (model.sweeps, 8 * model.sweeps):
-            longer = type(model)(**{**vars(model), "sweeps": sweeps})
+            longer = replace(model, sweeps=sweeps)
             draws = [set(zip(*(x.tolist() for x in longer.edges(r)[:2]), strict=True)) for r in range(60)]
             shared.append([len(first & draw) / model.m for draw in draws])
         (a, b) = (np.array(x) for x in shared)
@@ -308,7 +327,7 @@ def test_p_values_are_valid_even_for_draws_that_have_not_forgotten():
     source = degree_null(base, seed=2, sweeps=40)
     rng = np.random.default_rng(0)
     ranks = []
-    for k in range(400):
+    for k in range(160):
         data = source.draw(k)
         model = degree_null(data, seed=1000 + k, sweeps=1)
         values = np.array([triad_census(x)[8] for x in (data, *(model.draw(r) for r in range(9)))])

@@ -38,10 +38,10 @@ def test_the_curve_equals_plain_counting():
 
 @pytest.mark.parametrize("directed", [False, True])
 def test_random_graphs_have_no_rich_club(directed: bool):
-    for seed in range(3):
-        found = rich_club_curve(erdos_renyi(seed, 120, 1500), seed=seed, replicas=300, directed=directed)
+    for seed in range(2):
+        found = rich_club_curve(erdos_renyi(seed, 120, 1500), seed=seed, replicas=100, directed=directed)
         assert np.abs(found.z).max() < 4
-        assert found.p_largest > 0.005
+        assert found.p_largest > 0.01  # the smallest there can be is 0.0099
 
 
 def test_a_planted_club_is_found_and_workers_change_no_bit():
@@ -50,14 +50,14 @@ def test_a_planted_club_is_found_and_workers_change_no_bit():
     matrix[:20] |= np.random.default_rng(0).random((20, 120)) < 0.35
     matrix[:20, :20] = ~np.eye(20, dtype=bool)
     network = Network.from_matrix(matrix)
-    found = rich_club_curve(network, seed=2, replicas=300)
+    found = rich_club_curve(network, seed=2, replicas=100)
     best = int(np.argmax(found.z.filled(-np.inf)))
     assert found.z[best] > 5
-    assert found.p_largest == pytest.approx(1 / 301)
+    assert found.p_largest == pytest.approx(1 / 101)
     club = set(found.club(int(found.level[best])).tolist())
     assert len(club & set(range(20))) > 0.8 * len(club)
     with executor(2) as pool:
-        other = rich_club_curve(network, seed=2, replicas=300, executor=pool)
+        other = rich_club_curve(network, seed=2, replicas=100, executor=pool)
     assert np.array_equal(found.phi_null.filled(0), other.phi_null.filled(0))
     regions = Regions.from_labels(np.arange(120) % 3)
     blocks = rich_club_curve(network, seed=1, replicas=50, directed=True, null=block_null(network, regions, seed=1))
@@ -92,7 +92,7 @@ def test_the_worm_has_the_published_club():
     """Towlson et al. (2013): the eleven neurons of degree above 43."""
     network = worm()
     assert (network.n, either_way(network).m) == (279, 2 * 2287)
-    found = rich_club_curve(network, seed=1, replicas=400)
+    found = rich_club_curve(network, seed=1, replicas=200)
     at = found.at(43)
     assert found.members[at] == 11
     assert found.edges[at] == 46
@@ -100,7 +100,7 @@ def test_the_worm_has_the_published_club():
         "AVAL", "AVAR", "AVBL", "AVBR", "AVDL", "AVDR", "AVEL", "AVER", "DVA", "PVCL", "PVCR",
     ]  # fmt: skip
     assert found.phi[at] == pytest.approx(0.836, abs=5e-4)
-    assert found.p[at] == pytest.approx(1 / 401, abs=2 / 401)
+    assert found.p[at] == pytest.approx(1 / 201, abs=2 / 201)
     # regression: four runs of 1,000 draws, of 10 and of 100 attempts an edge, give 1.359(2) and z = 3.59(5)
     assert found.normalised[at] == pytest.approx(1.359, abs=4.5 * np.hypot(found.normalised_error[at], 0.002))
     assert found.z[at] == pytest.approx(3.59, abs=4.5 * np.hypot(found.z_error[at], 0.05))

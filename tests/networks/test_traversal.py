@@ -59,24 +59,35 @@ def made(seed: int) -> Network:
     )
 
 
-def test_the_kernels_equal_plain_loops():
+def test_dice_for_every_edge():
+    """Two edges of 3 out of 20 each recruit with 1/2: together for certain by inputs, with 3/4 by edges."""
+    network = Network.from_edges([0, 1, 3], [2, 2, 2], [3, 3, 14], nodes=[0, 1, 2, 3])
+    assert traversal_layers(network, [0, 1], seed=1, runs=100).layer[2] == 1
+    found = traversal_layers(network, [0, 1], seed=1, runs=4000, dice="edges")
+    assert found.layer[2] == pytest.approx(4 / 3, abs=4.5 * found.error[2])
+    assert found.error[2] == pytest.approx(np.sqrt((1 / 4) / (3 / 4) ** 2 / 4000), rel=0.15)
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_the_kernels_equal_plain_loops(alone: bool):
     network = made(1)
     matrix = network.matrix()
     starts, target = matrix.indptr.astype(np.int64), matrix.indices.astype(np.int32)
     count, inputs = matrix.data.astype(np.int64), network.inflow
     seeds, most, runs = np.array([3, 7]), 12, 6
     layer = np.empty((runs, 40), np.int16)
-    kernels.traverse(9, 2, 5, most, 0.3, starts, target, count, inputs, seeds, layer)
+    kernels.traverse(9, 2, 5, most, 0.3, alone, starts, target, count, inputs, seeds, layer)
     dense = matrix.toarray()
     for r in range(runs):
         when = np.full(40, -1)
         when[seeds] = 0
         for t in range(1, most + 1):
-            heard = dense[when >= 0].sum(axis=0)
+            share = dense[when >= 0] / np.maximum(inputs, 1) / 0.3
+            chance = 1 - np.prod(1 - np.minimum(share, 1), axis=0) if alone else share.sum(axis=0)
             new = [
                 j
-                for j in np.flatnonzero((when < 0) & (heard > 0))
-                if uniform(9, 2, (5 + r) * most + t - 1, j)[0] * 0.3 * inputs[j] < heard[j]
+                for j in np.flatnonzero((when < 0) & (chance > 0))
+                if uniform(9, 2, (5 + r) * most + t - 1, j)[0] < chance[j]
             ]
             when[new] = t
         assert when.tolist() == layer[r].tolist()

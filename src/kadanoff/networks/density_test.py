@@ -94,7 +94,7 @@ def compare_block_densities(
         one, other: (n,) masks of nodes, as left and right.
         regions: that occur in both parts, as cell types; of one label a node.
         common: hold the blocks against the odds ratio of the two whole parts in place of one: does more differ than
-            the density overall (Pedigo et al., 2023)?
+            the density overall (Pedigo et al., 2023)? The ratio is taken as known, though it comes from the same data.
 
     Raises:
         ValueError: as `compare_densities`, or where no block has pairs of nodes in both parts.

@@ -94,11 +94,14 @@ def betweenness(graph: Graph, *, lengths: Lengths = "inverse") -> NDArray[np.flo
 
     Arguments:
         graph: counts w; loops play no part.
-        lengths: of an edge: "inverse" 1/w; "logarithm" ln(T/w) with T all counts between different nodes, so that the
-            shortest path is the one of the largest product of shares; "hops" 1.
+        lengths: of an edge: "inverse" 1/w, so that many synapses are a short way; "logarithm" ln(T/w) with T all counts
+            between different nodes, so that the shortest path is the one of the largest product of shares; "hops" 1.
 
     Returns:
         (n,) from 0 to 1; zero where there are fewer than three nodes.
+
+    Raises:
+        ValueError: for negative counts, and lengths that differ by more than 10^12.
     """
     matrix = _without_loops(counts_of(graph)).astype(np.float64)
     n = matrix.shape[0]
@@ -113,6 +116,8 @@ def betweenness(graph: Graph, *, lengths: Lengths = "inverse") -> NDArray[np.flo
         matrix.data = np.ones(matrix.nnz)
     else:
         raise ValueError(f"lengths: 'inverse', 'logarithm' or 'hops', not {lengths!r}")
+    if matrix.data.min() < 1e-12 * matrix.data.max():
+        raise ValueError("betweenness: lengths of edges differ by more than 10^12, beyond what sums of them can tell")
     back = scipy.sparse.csr_array(matrix.T)
     for start in range(n):
         distance = dijkstra(matrix, indices=start)
@@ -123,7 +128,7 @@ def betweenness(graph: Graph, *, lengths: Lengths = "inverse") -> NDArray[np.flo
         for v in order[1:]:
             come = slice(back.indptr[v], back.indptr[v + 1])
             u = back.indices[come]
-            near = u[distance[u] + back.data[come] <= distance[v] * (1 + 1e-12)]
+            near = u[(distance[u] < distance[v]) & (distance[u] + back.data[come] <= distance[v] * (1 + 1e-12))]
             paths[v] = paths[near].sum()
             before[v] = near
         dependent = np.zeros(n)

@@ -23,6 +23,7 @@ __all__ = ["Flow", "MaximumFlow", "flow", "max_flow", "normalised_by", "spectral
 Normalisation = Literal["input", "output", "none"]
 
 _DENSE = 1500  # nodes, up to which the resolvent is solved densely
+_NODES = 10_000  # up to which flow from node to node is given
 _EIGENVALUES = 1000  # nodes, up to which all eigenvalues are found
 _HOPS = 4000  # hops, up to which the series is summed
 
@@ -123,7 +124,8 @@ def flow(
         tolerance: relative, of sums over hops that go on for ever.
 
     Raises:
-        ValueError: for a spectral radius of one or more, where the sum over hops does not converge.
+        ValueError: for a spectral radius of one or more, where the sum over hops does not converge; more than 10,000
+            nodes without regions; negative counts; no connection at all.
     """
     if not gain > 0 or (hops is not None and hops < 1):
         raise ValueError(f"flow: gain {gain} must be positive and hops {hops} at least one")
@@ -131,6 +133,8 @@ def flow(
     n = step.shape[0]
     if regions is not None and regions.label.size != n:
         raise ValueError(f"regions: {regions.label.size} labels for {n} nodes")
+    if regions is None and n > _NODES:
+        raise ValueError(f"flow: {n} x {n} numbers are too many; give the regions to sum the flow over")
     into = np.eye(n) if regions is None else _one_hot(regions)
     no_input = int((np.asarray(step.sum(axis=0)) == 0).sum())
     # the factor by which all flow shrinks at least from hop to hop, in the norm of columns or of rows

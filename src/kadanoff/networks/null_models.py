@@ -15,7 +15,7 @@ is never too small.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -58,12 +58,12 @@ class NullModel:
         nodes: (n,) ids.
         source, target, count: (m,) the hub that draws start from; of an undirected graph every edge once.
         loops: (source, count) of connections of nodes with themselves that stay as they are.
+        seed: of all random numbers.
         label: (n,) int32 regions that are kept, or None.
         weights: "travel" (a count stays with its source; where only the sources' region is shared it goes with its
             target) or "permute" (counts are dealt out afresh, within pairs of regions where these are kept).
         sweeps: attempts per edge of a draw.
         acceptance: share of the attempts towards the hub that moved edges.
-        seed: of all random numbers.
     """
 
     kind: Literal["degree", "degree and loops", "undirected degree", "degree and blocks", "random"]
@@ -73,11 +73,11 @@ class NullModel:
     target: NDArray[np.int32]
     count: NDArray[np.int64]
     loops: tuple[NDArray[np.int32], NDArray[np.int64]]
-    label: NDArray[np.int32] | None
-    weights: Weights
-    sweeps: int
-    acceptance: float
     seed: int
+    label: NDArray[np.int32] | None = None
+    weights: Weights = "travel"
+    sweeps: int = 1
+    acceptance: float = 1.0
 
     @property
     def n(self) -> int:
@@ -150,7 +150,7 @@ def degree_null(
     kind: Literal["degree", "degree and loops"] = "degree" if loops == "fixed" else "degree and loops"
     kept = ["nodes", "edges", "degrees", "total count"]
     kept += ["counts sent"] * (weights == "travel") + ["loops"] * (loops == "fixed")
-    made = NullModel(kind, tuple(kept), network.nodes, source, target, count, own, None, weights, 0, 0.0, seed)
+    made = NullModel(kind, tuple(kept), network.nodes, source, target, count, own, seed, weights=weights)
     return _hub(made, sweeps)
 
 
@@ -166,7 +166,7 @@ def undirected_degree_null(network: Network, *, seed: int, sweeps: int | None = 
     one, other, summed = _joined(network)
     none = (np.empty(0, np.int32), np.empty(0, np.int64))
     kept = ("nodes", "edges", "degrees", "total count")
-    made = NullModel("undirected degree", kept, network.nodes, one, other, summed, none, None, "travel", 0, 0.0, seed)
+    made = NullModel("undirected degree", kept, network.nodes, one, other, summed, none, seed)
     return _hub(made, sweeps)
 
 
@@ -189,7 +189,7 @@ def block_null(
     source, target, count, own = _simple(network, keep_loops=False)
     kept = ("nodes", "edges", "degrees", "total count", "loops", "blocks")
     label = regions.label.astype(np.int32)
-    made = NullModel("degree and blocks", kept, network.nodes, source, target, count, own, label, weights, 0, 0.0, seed)
+    made = NullModel("degree and blocks", kept, network.nodes, source, target, count, own, seed, label, weights)
     return _hub(made, sweeps)
 
 
@@ -200,7 +200,7 @@ def random_null(network: Network, *, seed: int) -> NullModel:
     """
     source, target, count, own = _simple(network, keep_loops=False)
     kept = ("nodes", "edges", "total count", "loops")
-    return NullModel("random", kept, network.nodes, source, target, count, own, None, "travel", 1, 1.0, seed)
+    return NullModel("random", kept, network.nodes, source, target, count, own, seed)
 
 
 class Configuration(NamedTuple):
@@ -320,14 +320,12 @@ def _advance(
 
 def _hub(model: NullModel, sweeps: int | None) -> NullModel:
     """The null model with the hub and the length of its runs filled in."""
-    fields = dict(vars(model))
-    fields["sweeps"] = _sweeps_to_forget(model) if sweeps is None else sweeps
-    if fields["sweeps"] < 1:
-        raise ValueError(f"sweeps: at least one attempt per edge, not {sweeps}")
-    source, target, count, made = _run(model, _TO_HUB, 0, fields["sweeps"])
-    fields |= {"source": source, "target": target, "count": count}
-    fields["acceptance"] = made / (fields["sweeps"] * model.m)
-    return NullModel(**fields)
+    length = _sweeps_to_forget(model) if sweeps is None else sweeps
+    if length < 1:
+        raise ValueError(f"sweeps: at least one attempt per edge, not {length}")
+    source, target, count, made = _run(model, _TO_HUB, 0, length)
+    acceptance = made / (length * model.m)
+    return replace(model, source=source, target=target, count=count, sweeps=length, acceptance=acceptance)
 
 
 def _sweeps_to_forget(model: NullModel) -> int:

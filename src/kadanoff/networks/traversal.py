@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -71,6 +71,7 @@ def traversal_layers(
     seed: int,
     runs: int = 1000,
     saturation: float = 0.3,
+    dice: Literal["inputs", "edges"] = "inputs",
     steps: int = 50,
     executor: Executor | None = None,
 ) -> Layers:
@@ -79,6 +80,11 @@ def traversal_layers(
         P(recruited at step t) = min(1, f / saturation)
 
     with f the share of a node's input synapses that come from nodes recruited before t; what is recruited stays so.
+    The authors' program (navis, where seeds are of layer 1) throws dice for every edge by itself instead,
+
+        P = 1 - prod_e (1 - min(1, f_e / saturation))
+
+    with f_e the share of edge e from a recruited node, which recruits more slowly where inputs are strong.
 
     Arguments:
         network: whole counts; synapses of a node with itself count among its inputs.
@@ -86,17 +92,20 @@ def traversal_layers(
         seed: of the random numbers.
         runs: how many to average.
         saturation: the share of inputs that recruits for certain.
+        dice: "inputs", one throw for all of a node's inputs, or "edges".
         steps: the longest a run may be; nodes not recruited by then are not reached.
         executor: of `kadanoff.parallel`; the numbers do not depend on it.
 
     Raises:
         ValueError: without seeds, for fewer than two runs, a saturation outside (0, 1].
     """
+    if dice not in ("inputs", "edges"):
+        raise ValueError(f"traversal: dice for 'inputs' or 'edges', not {dice!r}")
     if not 0 < saturation <= 1:
         raise ValueError(f"traversal: saturation {saturation} must be above 0 and at most 1")
     wiring, first = _wiring(network), _positions(network, seeds)
     inputs = np.asarray(network.inflow, dtype=np.int64)
-    one = partial(_traversed, wiring, inputs, first, seed, saturation, steps)
+    one = partial(_traversed, wiring, inputs, first, seed, saturation, dice == "edges", steps)
     n = network.n
     number, summed, squared = np.zeros(n, np.int64), np.zeros(n, np.int64), np.zeros(n, np.int64)
     for layer in _runs(one, runs, steps, executor):
@@ -173,11 +182,12 @@ def _traversed(
     first: NDArray[np.int64],
     seed: int,
     saturation: float,
+    alone: bool,
     steps: int,
     chunk: range,
 ) -> NDArray[np.int16]:
     layer = np.empty((len(chunk), inputs.size), np.int16)
-    kernels.traverse(seed, _TRAVERSAL, chunk.start, steps, saturation, *wiring, inputs, first, layer)
+    kernels.traverse(seed, _TRAVERSAL, chunk.start, steps, saturation, alone, *wiring, inputs, first, layer)
     return layer
 
 

@@ -22,6 +22,7 @@ def traverse(
     first: int,
     most: int,
     saturation: float,
+    alone: bool,
     starts: NDArray[np.int64],
     target: NDArray[np.int32],
     count: NDArray[np.int64],
@@ -32,13 +33,16 @@ def traverse(
     """Fill layer (runs, n) with the step at which a node is recruited, 0 for seeds, -1 for never.
 
     A node is recruited at step t with the chance min(1, f / saturation), f the share of its ``inputs`` (n,) that comes
-    from nodes of steps before t.
+    from nodes of steps before t; ``alone``: with the chance 1 - prod_e (1 - min(1, f_e / saturation)) over the edges e
+    from those nodes.
     """
     runs, n = layer.shape
     heard = np.empty(n, np.int64)
+    missed = np.empty(n)
     waiting, new = np.empty(n, np.int64), np.empty(n, np.int64)
     for r in range(runs):
         heard[:] = 0
+        missed[:] = 1.0
         layer[r, :] = -1
         fresh, listening = 0, 0
         for s in seeds:
@@ -53,11 +57,12 @@ def traverse(
                         waiting[listening] = j
                         listening += 1
                     heard[j] += count[e]
+                    missed[j] *= max(0.0, 1.0 - count[e] / (saturation * inputs[j]))
             fresh, left = 0, 0
             for p in range(listening):
                 j = waiting[p]
                 draw, _ = uniform(seed, stream, np.int64(first + r) * most + t - 1, j)
-                if draw * saturation * inputs[j] < heard[j]:
+                if draw < (1.0 - missed[j] if alone else heard[j] / (saturation * inputs[j])):
                     layer[r, j] = t
                     new[fresh] = j
                     fresh += 1
