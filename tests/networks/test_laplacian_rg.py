@@ -91,10 +91,10 @@ def test_plateau_of_a_lattice_is_half_its_dimension(spectrum, dimension):
     assert excess[:-1] / excess[1:] == pytest.approx(2, rel=0.1)
 
 
-def test_torus_through_the_network():
-    found = entropic_susceptibility(torus(24), [4.0, 8.0])
-    assert found.value == pytest.approx(1.0, abs=0.06)
-    assert found.components == 1
+def test_a_product_of_graphs_adds_its_entropies():
+    found, one = entropic_susceptibility(torus(24), TAU), entropic_susceptibility(ring(24), TAU)
+    assert found.value == pytest.approx(2 * one.value, abs=1e-9)
+    assert found.entropy == pytest.approx(2 * one.entropy, abs=1e-9)
 
 
 def test_long_times_leave_the_components():
@@ -118,22 +118,22 @@ def test_random_vectors_are_within_their_errors():
 
 
 def test_errors_of_random_vectors_are_calibrated_and_fall_as_their_root():
-    network, _ = cliques(2)
+    network, _ = cliques(2, members=12, bridges=2)
     tau = np.array([0.03, 0.3, 3.0])
     exact = entropic_susceptibility(network, tau).value
     scaled, roots = [], []
     for vectors in (16, 64):
         runs = [
             entropic_susceptibility(network, tau, method="random vectors", vectors=vectors, seed=seed)
-            for seed in range(60)
+            for seed in range(40)
         ]
         missed = np.array([run.value - exact for run in runs])
         scaled.append(np.array([run.error for run in runs]).mean(axis=0))
         roots.append(np.sqrt((missed**2).mean(axis=0)))
     ratio = np.array(roots) / np.array(scaled)
-    assert np.all(np.abs(ratio - 1) < 4.5 / math.sqrt(2 * 60) + 0.05)  # errors are what they say
+    assert np.all(np.abs(ratio - 1) < 4.5 / math.sqrt(2 * 40) + 0.05)  # errors are what they say
     fall = np.array(roots)[0] / np.array(roots)[1]
-    assert np.all(np.abs(fall / 2 - 1) < 4.5 * math.sqrt(2 / (2 * 60)))  # four times the vectors, half the error
+    assert np.all(np.abs(fall / 2 - 1) < 4.5 * math.sqrt(2 / (2 * 40)))  # four times the vectors, half the error
 
 
 def test_scales_of_nested_groups_and_no_false_ones():
@@ -148,9 +148,11 @@ def test_scales_of_nested_groups_and_no_false_ones():
         assert abs(math.log(one.tau.value / other.tau.value)) < 4.5 * other.tau.error / other.tau.value + 1e-9
         assert abs(one.height.value - other.height.value) < 4.5 * other.height.error + 1e-9
     complete = Network.from_matrix(np.ones((50, 50), int))
+    fine = np.linspace(0.05, 0.2, 3001)
+    place = fine[np.argmax(of_spectrum(np.append(np.full(49, 50.0), 0.0), fine)[1])]
     for method in ("eigenvalues", "random vectors"):
         (one,) = peaks(entropic_susceptibility(complete, method=method))
-        assert one.tau.value == pytest.approx(0.13, abs=0.03)
+        assert one.tau.value == pytest.approx(place, rel=1e-2)
 
 
 def test_groups_of_diffusion(monkeypatch):

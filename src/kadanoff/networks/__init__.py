@@ -13,6 +13,7 @@ from kadanoff.networks.activity import (
 )
 from kadanoff.networks.aggregation import RegionNetwork, block, projectome, soft_block
 from kadanoff.networks.detection import Detected, Thresholds, above, detected, threshold_curve, without_background
+from kadanoff.networks.laplacian_rg import Peak, Susceptibility, diffusion_regions, entropic_susceptibility, peaks
 from kadanoff.networks.lost import (
     corrected_information,
     divergence,
@@ -23,6 +24,13 @@ from kadanoff.networks.lost import (
     wiring_forgotten,
 )
 from kadanoff.networks.network import Mended, Network
+from kadanoff.networks.partitions import (
+    equitable_regions,
+    following_regions,
+    informative_regions,
+    modular_regions,
+    spectral_regions,
+)
 from kadanoff.networks.regions import Regions, Shares
 from kadanoff.networks.resampling import BlockErrors, block_errors, resampled
 
@@ -33,9 +41,11 @@ __all__ = [
     "Following",
     "Mended",
     "Network",
+    "Peak",
     "RegionNetwork",
     "Regions",
     "Shares",
+    "Susceptibility",
     "Thresholds",
     "above",
     "activity",
@@ -44,19 +54,27 @@ __all__ = [
     "block_errors",
     "corrected_information",
     "detected",
+    "diffusion_regions",
     "divergence",
+    "entropic_susceptibility",
+    "equitable_regions",
     "flow_error",
     "following",
+    "following_regions",
+    "informative_regions",
     "input_fractions",
     "ledger_of",
     "lumpability_defect",
+    "modular_regions",
     "outflow_defect",
+    "peaks",
     "projectome",
     "reconstruction",
     "region_operator",
     "resampled",
     "shared_information",
     "soft_block",
+    "spectral_regions",
     "threshold_curve",
     "wiring_forgotten",
     "without_background",

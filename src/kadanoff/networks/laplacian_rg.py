@@ -127,7 +127,8 @@ def entropic_susceptibility(
     three quarters of the steps to all of them; they fall as 1 / sqrt(vectors).
 
     Arguments:
-        tau: (T,) positive, increasing; None: 50 a decade, from 0.01 / the largest to 100 / the smallest degree.
+        tau: (T,) positive, increasing; None: 50 a decade, from 0.01 / the largest to 10 / the smallest
+            eigenvalue but zero (as the random vectors have it, where they are used).
         weighted: as `laplacian`.
         method: all eigenvalues (n^3), random vectors, or by the number of nodes (`EXACT_UP_TO`).
         vectors: how many random vectors, at least 4.
@@ -139,17 +140,24 @@ def entropic_susceptibility(
     """
     operator, _ = _laplacian(network, weighted)
     n = operator.shape[0]
-    at = _default_times(operator) if tau is None else _times(tau)
+    given = None if tau is None else _times(tau)
     components, member = connected_components(operator, directed=False)
     if method not in ("auto", "eigenvalues", "random vectors"):
         raise ValueError(f"method: expected 'auto', 'eigenvalues' or 'random vectors', got {method!r}")
     if method == "eigenvalues" or (method == "auto" and n <= EXACT_UP_TO):
-        entropy, value = of_spectrum(scipy.linalg.eigvalsh(operator.toarray(), overwrite_a=True), at)
+        spectrum = scipy.linalg.eigvalsh(operator.toarray(), overwrite_a=True)
+        spectrum[:components] = 0.0  # what rounding left of the zero modes
+        at = _default_times(spectrum[components], spectrum[-1]) if given is None else given
+        entropy, value = of_spectrum(spectrum, at)
         none = np.zeros(at.size)
         return Susceptibility(at, entropy, none, value, none, n, components, "eigenvalues")
     if vectors < 4:
         raise ValueError(f"vectors: at least 4 give an error, got {vectors}")
     rules, shorter = _quadrature(operator, member, components, vectors, steps, seed)
+    if given is None:
+        at = _default_times(min(nodes.min() for nodes, _ in rules), max(nodes.max() for nodes, _ in rules))
+    else:
+        at = given
     full = _moments(rules, at)
     left_out = (full.sum(axis=0) - full) / (vectors - 1)
     entropy, value = _from_moments(full.mean(axis=0), at, components)
@@ -207,7 +215,8 @@ def diffusion_regions(network: Network, tau: float, *, weighted: bool = False) -
     for then rho_ij < rho_ii. Nodes without a connection stay unassigned.
 
     Up to `EXACT_UP_TO` nodes exp(-tau L) is made from the eigenvectors; beyond, 256 columns of it at a time, which are
-    looked at and forgotten: memory stays flat, time grows as n times the connections times tau times the largest degree.
+    looked at and forgotten: memory stays flat, time grows as n times the connections times tau times the largest
+    degree.
     """
     if not (np.isfinite(tau) and tau > 0):
         raise ValueError(f"tau: expected a positive diffusion time, got {tau}")
@@ -265,10 +274,9 @@ def _laplacian(network: Network, weighted: bool) -> tuple[scipy.sparse.csr_array
     return scipy.sparse.csr_array(scipy.sparse.diags_array(degree[there]) - kept), there
 
 
-def _default_times(operator: scipy.sparse.csr_array) -> NDArray[np.float64]:
-    """From before diffusion starts to long after."""
-    degree = operator.diagonal()
-    low, high = np.log10(0.01 / degree.max()), np.log10(100.0 / degree.min())
+def _default_times(smallest: float, largest: float) -> NDArray[np.float64]:
+    """From before diffusion starts to long after, by the eigenvalues but zero."""
+    low, high = np.log10(0.01 / largest), np.log10(10.0 / smallest)
     return np.logspace(low, high, int(np.ceil(50 * (high - low))) + 1)
 
 
