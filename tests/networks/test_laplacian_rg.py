@@ -117,6 +117,7 @@ def test_random_vectors_are_within_their_errors():
     assert np.all(np.abs(found.entropy - exact.entropy) < 4.5 * found.entropy_error + 1e-9)
 
 
+@pytest.mark.slow
 def test_errors_of_random_vectors_are_calibrated_and_fall_as_their_root():
     network, _ = cliques(2, members=12, bridges=2)
     tau = np.array([0.03, 0.3, 3.0])
