@@ -109,6 +109,7 @@ def test_block_models_become_lumpable_at_their_rate():
     assert slope == pytest.approx(-0.5, abs=0.03)
 
 
+@pytest.mark.slow
 def test_block_models_are_followed_at_their_rate():
     """Started evenly, the error is sum_j w_j R_j: w_j, of j's outputs, and R_j, of its inputs, vary by members^-1/2
     each and independently, R_j sums to zero, and the mean over members takes another -1/2: a rate of -3/2."""

@@ -17,6 +17,7 @@ from kadanoff.networks.detection import Detected, Thresholds, above, detected, t
 from kadanoff.networks.highways import Highways, find_highways, matched_highways
 from kadanoff.networks.hubs import Hubs, betweenness, hub_statistics, participation, strength, within_region_z
 from kadanoff.networks.indirect_flow import Flow, MaximumFlow, flow, max_flow
+from kadanoff.networks.laplacian_rg import Peak, Susceptibility, diffusion_regions, entropic_susceptibility, peaks
 from kadanoff.networks.layers import Netted, layer_blocks, netted, per_layer
 from kadanoff.networks.lost import (
     corrected_information,
@@ -45,6 +46,13 @@ from kadanoff.networks.null_models import (
 )
 from kadanoff.networks.null_tests import NullTest, null_test
 from kadanoff.networks.out_of_core import Aggregated, block_of_dataset, soft_block_of_dataset
+from kadanoff.networks.partitions import (
+    equitable_regions,
+    following_regions,
+    informative_regions,
+    modular_regions,
+    spectral_regions,
+)
 from kadanoff.networks.presets import PRESETS, Preset, read_preset, read_preset_nodes
 from kadanoff.networks.regions import Regions, Shares
 from kadanoff.networks.resampling import BlockErrors, block_errors, resampled
@@ -54,8 +62,6 @@ from kadanoff.networks.traversal import Cascades, Layers, signal_cascades, trave
 from kadanoff.networks.worm import varshney_worm, witvliet_nodes, witvliet_worm
 
 __all__ = [
-    "PRESETS",
-    "TRIADS",
     "Aggregated",
     "BesideRandom",
     "BlockDensityTest",
@@ -78,11 +84,15 @@ __all__ = [
     "Normalised",
     "NullModel",
     "NullTest",
+    "PRESETS",
+    "Peak",
     "Preset",
     "RegionNetwork",
     "Regions",
     "RichClub",
     "Shares",
+    "Susceptibility",
+    "TRIADS",
     "Thresholds",
     "above",
     "activity",
@@ -104,15 +114,20 @@ __all__ = [
     "degree_null",
     "density",
     "detected",
+    "diffusion_regions",
     "divergence",
     "either_way",
     "enrichment",
+    "entropic_susceptibility",
+    "equitable_regions",
     "find_highways",
     "flow",
     "flow_error",
     "following",
+    "following_regions",
     "holm",
     "hub_statistics",
+    "informative_regions",
     "input_fraction",
     "input_fractions",
     "largest_of_all",
@@ -121,11 +136,13 @@ __all__ = [
     "lumpability_defect",
     "matched_highways",
     "max_flow",
+    "modular_regions",
     "netted",
     "null_test",
     "outflow_defect",
     "output_fraction",
     "participation",
+    "peaks",
     "per_layer",
     "post_shares",
     "pre_shares",
@@ -147,6 +164,7 @@ __all__ = [
     "signal_cascades",
     "soft_block",
     "soft_block_of_dataset",
+    "spectral_regions",
     "strength",
     "threshold_curve",
     "transitivity",

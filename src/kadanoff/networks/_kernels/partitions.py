@@ -157,8 +157,12 @@ def move_to_follow(
 
 
 @njit(cache=True, nogil=True)
-def _xlogx(x: float) -> float:
-    return x * math.log(x) if x > 0 else 0.0
+def _grown(x: float, by: float) -> float:
+    """By how much x ln x grows when x does; counts are whole or weights, and 0 ln 0 = 0."""
+    if by == 0.0:
+        return 0.0
+    y = x + by
+    return (y * math.log(y) if y > 0.0 else 0.0) - (x * math.log(x) if x > 0.0 else 0.0)
 
 
 @njit(cache=True, nogil=True)
@@ -210,16 +214,12 @@ def move_to_inform(
             for j in range(k):
                 if j in (a, b):
                     continue
-                change += _xlogx(counts[a, j] - out[j]) - _xlogx(counts[a, j])
-                change += _xlogx(counts[b, j] + out[j]) - _xlogx(counts[b, j])
-                change += _xlogx(counts[j, a] - into[j]) - _xlogx(counts[j, a])
-                change += _xlogx(counts[j, b] + into[j]) - _xlogx(counts[j, b])
-            change += _xlogx(counts[a, a] - out[a] - into[a] - own) - _xlogx(counts[a, a])
-            change += _xlogx(counts[a, b] + into[a] - out[b]) - _xlogx(counts[a, b])
-            change += _xlogx(counts[b, a] + out[a] - into[b]) - _xlogx(counts[b, a])
-            change += _xlogx(counts[b, b] + out[b] + into[b] + own) - _xlogx(counts[b, b])
-            change -= _xlogx(sent[a] - all_out) - _xlogx(sent[a]) + _xlogx(sent[b] + all_out) - _xlogx(sent[b])
-            change -= _xlogx(got[a] - all_in) - _xlogx(got[a]) + _xlogx(got[b] + all_in) - _xlogx(got[b])
+                change += _grown(counts[a, j], -out[j]) + _grown(counts[b, j], out[j])
+                change += _grown(counts[j, a], -into[j]) + _grown(counts[j, b], into[j])
+            change += _grown(counts[a, a], -out[a] - into[a] - own) + _grown(counts[a, b], into[a] - out[b])
+            change += _grown(counts[b, a], out[a] - into[b]) + _grown(counts[b, b], out[b] + into[b] + own)
+            change -= _grown(sent[a], -all_out) + _grown(sent[b], all_out)
+            change -= _grown(got[a], -all_in) + _grown(got[b], all_in)
             if change > best:
                 best, there = change, b
         if there != a:
