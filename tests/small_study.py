@@ -83,6 +83,7 @@ def small(config: Small, run: Run) -> Result:
     columns = {
         "name <a>": ["b", "a10", "a9", "c"],
         "size": [9, 123456789, 20, None],
+        "count": [1, Estimate(12345.0, 678.0), 2, 3],
         "share": [Estimate(0.5, 0.1), 0.25, None, -1e-9],
     }
     tables = {"sizes": Table(columns, "Sizes. Of things.")} if config.table else {}

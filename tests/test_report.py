@@ -228,13 +228,14 @@ def tabled(tmp_path_factory):
 
 def test_a_table_is_in_its_folder_and_in_the_page(tabled):
     told = json.loads((tabled.parent / "tables" / "sizes.json").read_text())
-    assert [column["name"] for column in told["columns"]] == ["name <a>", "size", "share"]
-    assert told["columns"][2]["values"] == [0.5, 0.25, None, -1e-9]
-    assert told["columns"][2]["errors"] == [0.1, None, None, None]
+    assert [column["name"] for column in told["columns"]] == ["name <a>", "size", "count", "share"]
+    assert told["columns"][3]["values"] == [0.5, 0.25, None, -1e-9]
+    assert told["columns"][3]["errors"] == [0.1, None, None, None]
     text = tabled.read_text()
     assert '<th scope="col">name &lt;a&gt;</th><th scope="col" class="n">size</th>' in text
     assert '<td>a10</td><td class="n" data-value="123456789">123,456,789</td>' in text
     assert "0.50(10)" in text
+    assert "12,345 ± 680" in text
     assert '<td class="n" data-value="-1e-09">−1 × 10<sup>−9</sup></td>' in text
     (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
     assert f"script-src 'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" in text
@@ -402,7 +403,7 @@ SORT = """<script nonce="probe">addEventListener("load", () => setTimeout(() => 
   const rows = () => seen.push([...document.querySelectorAll(".sortable tbody tr")]
     .map(row => row.cells[0].textContent).join(" "));
   rows();
-  for (const column of [1, 1, 2, 0, 0]) { heads[column].querySelector("button")?.click(); rows(); }
+  for (const column of [1, 1, 3, 0, 0]) { heads[column].querySelector("button")?.click(); rows(); }
   const sorted = heads.map(head => head.getAttribute("aria-sort"));
   document.body.textContent = "PROBE" + JSON.stringify({seen, sorted}) + "END";
 }, 50));</script>"""
@@ -413,7 +414,7 @@ def test_a_table_is_sorted_by_its_headings(browser, tabled, tmp_path):
     found = probed(browser, tabled, tmp_path, probe=SORT, own=True)
     by_size, by_share = ["a10 a9 b c", "b a9 a10 c"], ["b a10 c a9"]
     assert found["seen"] == ["b a10 a9 c", *by_size, *by_share, "a9 a10 b c", "c b a10 a9"]
-    assert found["sorted"] == ["descending", None, None]
+    assert found["sorted"] == ["descending", None, None, None]
     assert browse(browser, tabled, tmp_path / "profile")[1] == ""
 
 

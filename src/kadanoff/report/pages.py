@@ -28,9 +28,11 @@ def _pretty(value: float | None, error: float | None = None) -> Markup:
 
 
 def _cell(value: float | None, error: float | None) -> Markup:
-    """A number of a table: whole ones in full, others to four digits, or as far as the error goes."""
-    if isinstance(value, int) and not error:
-        return escape(f"{value:,}".replace("-", "−"))
+    """A number of a table: whole ones in full (a count stays exact beside its error), others to four digits or as far
+    as the error goes."""
+    if value is not None and (isinstance(value, int) or (error and value.is_integer() and abs(value) >= 1)):
+        spread = f" ± {number(float(f'{error:.2g}'))}" if error else ""
+        return escape(f"{value:,.0f}".replace("-", "−") + spread)
     return _pretty(value if value is None or error or abs(value) >= 1e4 else float(f"{value:.4g}"), error)
 
 

@@ -293,7 +293,6 @@ def tables(found: Found) -> dict[str, Table]:
             "evenly the rest is spread over the others, the share of shortest paths that pass through, the rank by "
             "strength and the last two, and how often a region ranks first. Errors: neurons redrawn within regions; "
             "one animal gives none from one to the next.",
-            unit="synapses",
         ),
         "blocks": _blocks(found),
     }  # fmt: skip

@@ -132,7 +132,7 @@ def lost_estimates(found: Lost, partitions: int) -> dict[str, Estimate]:
 
 def region_table(
     names: Sequence[str], members: Array, counts: Array, errors: Array, hub: HubErrors, shown: NDArray[np.int64],
-    caption: str, *, unit: str,
+    caption: str,
 ) -> Table:  # fmt: skip
     """The table of regions for the report.
 
@@ -150,8 +150,8 @@ def region_table(
         {
             "region": [names[k] for k in shown],
             "neurons": column(members),
-            f"{unit} sent": column(sent, errors[0]),
-            f"{unit} received": column(got, errors[1]),
+            "sent": column(sent, errors[0]),
+            "received": column(got, errors[1]),
             "self share": column(np.divide(own, through, out=np.full(len(own), np.nan), where=through > 0)),
             "participation": column(hub.participation, hub.participation_error),
             "betweenness": column(hub.betweenness, hub.betweenness_error),

@@ -381,7 +381,7 @@ def _ganglia(found: Found) -> Table:
     )
     counts = made.counts.astype(np.float64)
     filled = np.flatnonzero(made.members > 0)
-    return region_table(made.names, made.members, counts, errors, found.hubs, filled, caption, unit="synapses")
+    return region_table(made.names, made.members, counts, errors, found.hubs, filled, caption)
 
 
 def _club_table(found: Found) -> Table:
