@@ -62,6 +62,8 @@ from kadanoff.networks.traversal import Cascades, Layers, signal_cascades, trave
 from kadanoff.networks.worm import varshney_worm, witvliet_nodes, witvliet_worm
 
 __all__ = [
+    "PRESETS",
+    "TRIADS",
     "Aggregated",
     "BesideRandom",
     "BlockDensityTest",
@@ -84,7 +86,6 @@ __all__ = [
     "Normalised",
     "NullModel",
     "NullTest",
-    "PRESETS",
     "Peak",
     "Preset",
     "RegionNetwork",
@@ -92,7 +93,6 @@ __all__ = [
     "RichClub",
     "Shares",
     "Susceptibility",
-    "TRIADS",
     "Thresholds",
     "above",
     "activity",
