@@ -14,6 +14,7 @@ from kadanoff.networks.aggregation import RegionNetwork, block, projectome, soft
 from kadanoff.networks.detection import Thresholds, threshold_curve
 from kadanoff.networks.highways import Highways, find_highways
 from kadanoff.networks.indirect_flow import Flow, flow
+from kadanoff.networks.laplacian_rg import Susceptibility, entropic_susceptibility
 from kadanoff.networks.memberships import post_shares, pre_shares
 from kadanoff.networks.motifs import reciprocity
 from kadanoff.networks.network import Network
@@ -23,7 +24,7 @@ from kadanoff.networks.presets import PRESETS
 from kadanoff.networks.regions import Regions, Shares
 from kadanoff.networks.resampling import BlockErrors, block_errors, resampled
 from kadanoff.networks.rich_club import RichClub, rich_club_curve
-from kadanoff.networks.studies.measures import HubErrors, Lost, hub_errors, lost
+from kadanoff.networks.studies.measures import HubErrors, Lost, hub_errors, lost, other_regions
 from kadanoff.networks.tables import NodeTable, read_network, read_nodes
 from kadanoff.networks.traversal import Layers, traversal_layers
 from kadanoff.study import InputFile, Result, Run, judge
@@ -110,6 +111,11 @@ class RegionsConfig(BaseModel):
     )
     replicates: int = Field(500, ge=50, description="Replicates with neurons redrawn, for the errors of hubs.")
     random_partitions: int = Field(10, ge=2, description="Random regions of the same sizes to compare with.")
+    others: list[Literal["spectral", "informative", "following"]] = Field(
+        ["spectral", "informative"], description="Groups made from the connections alone, as many as regions, to compare with: "
+        '"spectral", "informative" (most information kept), "following" (least dynamics error; slow beyond some '
+        "thousand neurons).",
+    )  # fmt: skip
     gain: float = Field(0.9, gt=0, lt=1, description="What one step passes on, in flows and in the rate model.")
     stimulus: list[str] = Field(
         [], description="Regions that are switched on; empty: the neurons without input, or else the tenth that sends "
@@ -167,6 +173,7 @@ class Found:
     layers: Layers
     thresholds: Thresholds
     lost: Lost
+    scales: Susceptibility
 
     @property
     def made(self) -> RegionNetwork:
@@ -212,8 +219,9 @@ def _measure(config: RegionsConfig, run: Run) -> Found:
     club = run.stage("rich-club", rich_club_curve, network, seed=seed, replicas=draws, directed=True, executor=pool)
     redrawn = run.stage("redrawn", resampled, network, hard, unit="neuron", replicates=config.replicates, seed=seed)
     layers = run.stage("layers", traversal_layers, network, read.lit, seed=seed, runs=200, executor=pool)
+    others = run.stage("others", other_regions, network, hard, config.others, seed)
     price = run.stage(
-        "lost", lost, network, hard, read.lit.astype(np.float64), gain=config.gain, seed=seed,
+        "lost", lost, network, hard, read.lit.astype(np.float64), others, gain=config.gain, seed=seed,
         partitions=config.random_partitions,
     )  # fmt: skip
     return Found(
@@ -222,7 +230,13 @@ def _measure(config: RegionsConfig, run: Run) -> Found:
         redrawn, run.stage("hubs", hub_errors, maps["block"].counts.astype(np.float64), redrawn),
         roads, mutual, club, run.stage("flow", flow, network, gain=config.gain, regions=hard), layers,
         threshold_curve(network, hard, _within(config.thresholds, network)), price,
+        run.stage("scales", _scales, network, seed),
     )  # fmt: skip
+
+
+def _scales(network: Network, seed: int) -> Susceptibility:
+    few = network.n <= 1000  # all eigenvalues take n^3
+    return entropic_susceptibility(network, method="eigenvalues" if few else "random vectors", vectors=16, seed=seed)
 
 
 def _within(thresholds: list[int], network: Network) -> list[int]:

@@ -11,6 +11,7 @@ from kadanoff.networks.aggregation import EXTERNAL, RegionNetwork
 from kadanoff.networks.regions import UNASSIGNED
 from kadanoff.networks.studies import pictures as draw
 from kadanoff.networks.studies.connectome_results import strongest
+from kadanoff.networks.studies.measures import bars
 from kadanoff.study import Picture
 
 if TYPE_CHECKING:
@@ -89,28 +90,35 @@ def pictures(found: Found) -> dict[str, Picture]:
         "dynamics error at t = 8",
         "flow error",
     )
-    price = found.lost.measures
-    bars = {
-        kind: (np.array([price[kind].value]), np.array([price[kind].random.value]), np.array([price[kind].spread]))
-        for kind in kinds
-    }
     out["lost"] = Picture(
-        draw.bars_of_loss(bars, [f"{len(named)} regions"], {}),
+        draw.bars_of_loss(*bars(found.lost, kinds, f"{len(named)} regions"), {}),
         "What the regions keep and lose (bars), beside random regions of the same sizes (line, and band of two "
-        "standard deviations). More information kept is better; of the others less is better.",
+        "standard deviations) and as many groups made from the connections alone. More information kept is better; of "
+        "the others less is better.",
     )
     follow = found.lost.following
     most = [k for k in np.argsort(-follow.true.max(axis=0), kind="stable") if made.names[k] != UNASSIGNED][:5]
     out["activity"] = Picture(
         draw.activity(
             follow.times, follow.true[:, most], follow.model[:, most], [made.names[k] for k in most],
-            {"these regions": follow.error, "random regions, ± 2 sd": found.lost.random_error},
+            {"these regions": follow.error, "random regions, ± 2 sd": found.lost.random_error}
+            | {name: error for name, (_, error) in found.lost.others.items()},
         ),
         f"{found.read.lit_as[:1].upper() + found.read.lit_as[1:]} are on at the start and activity spreads. Left: the "
         "mean of a region's neurons, and the same from the region network. Right: the relative error of the latter "
         "against time.",
     )  # fmt: skip
     out["thresholds"] = _thresholds(found)
+    scales = found.scales
+    susceptibility = {"": (scales.value, scales.error if scales.method == "random vectors" else None)}
+    out["scales"] = Picture(
+        draw.curves(
+            scales.tau, {"entropic susceptibility (nat)": susceptibility},
+            xlabel="diffusion time (1 / a connection)", log=True,
+        ),
+        f"Scales of the network by diffusion on it ({scales.method}): a peak is a time over which groups of nodes "
+        "become one; a network without a scale between its nodes and the whole has one peak alone.",
+    )  # fmt: skip
     return out
 
 

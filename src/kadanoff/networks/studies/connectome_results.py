@@ -14,6 +14,7 @@ from kadanoff.estimates import Estimate
 from kadanoff.losses import Ledger, Loss
 from kadanoff.networks.aggregation import RegionNetwork
 from kadanoff.networks.detection import without_background
+from kadanoff.networks.laplacian_rg import peaks
 from kadanoff.networks.layers import layer_blocks, netted
 from kadanoff.networks.lost import corrected_information, ledger_of, shared_information
 from kadanoff.networks.normalise import density, enrichment, input_fraction, output_fraction
@@ -142,6 +143,11 @@ def estimates(found: Found) -> dict[str, Reported | Estimate]:
         if level > 1:
             out[f"threshold_{level}.synapses_kept"] = exact(float(total / network.total))
             out[f"threshold_{level}.moved"] = exact(float(moved))
+    tops = peaks(found.scales)
+    out["scales"] = exact(len(tops))
+    for number, top in enumerate(sorted(tops, key=lambda one: -one.height.value)[:3], start=1):
+        out[f"scale_{number}.diffusion_time"] = top.tau
+        out[f"scale_{number}.susceptibility"] = top.height
     out["information"] = exact(shared_information(network), "nat")
     out["information.bias_corrected"] = corrected_information(network)
     return out | lost_estimates(found.lost, config.random_partitions)
@@ -208,7 +214,7 @@ def in_words(found: Found) -> str:
         + (f", between regions above all {', '.join(between)}. " if between else ". ")
         + f"Reciprocal pairs are {float(found.mutual.observed):.3f} of all, {float(found.mutual.z):+.1f} standard "
         "deviations from networks with the same blocks: that much the region network does not know. "
-        f"{100 * found.flow.indirect_share:.0f} % of the flow is indirect at a gain of {config.gain:g}.\n\n"
+        f"{_paths(found)}\n\n"
         "With neurons redrawn within regions the median error of a block is "
         f"{100 * np.median(found.neurons.relative):.0f} %"
     )  # fmt: skip
@@ -225,9 +231,43 @@ def in_words(found: Found) -> str:
         f"({defect.random.value:.2f}). With {found.read.lit_as} switched on, the region network errs by "
         f"{100 * early.value:.0f} % after one time constant, {better} random regions ({100 * early.random.value:.0f} "
         f"%), and by {100 * late.value:.0f} % after eight ({100 * late.random.value:.0f} %). Flow over all paths is "
-        f"off by {100 * flow.value:.0f} % ({100 * flow.random.value:.0f} %).\n\nLimits. One animal gives no error from "
-        "one to the next, whatever is redrawn. The rate model is linear and knows no signs. The null model keeps "
-        "degrees, not distances: what lies close together may stand out for that alone."
+        f"off by {100 * flow.value:.0f} % ({100 * flow.random.value:.0f} %).{_best(found)}\n\nLimits. One animal gives "
+        "no error from one to the next, whatever is redrawn. The rate model is linear and knows no signs. The null "
+        "model keeps degrees, not distances: what lies close together may stand out for that alone."
+    )
+
+
+def _paths(found: Found) -> str:
+    """Where flow over several steps goes; its share of all flow says nothing but the gain."""
+    over = found.flow.total - found.flow.direct
+    over = over.copy()
+    np.fill_diagonal(over, -1)
+    over[-1] = over[:, -1] = -1
+    a, b = (int(at) for at in np.unravel_index(int(np.argmax(over)), over.shape))
+    if over[a, b] <= 0:
+        return "No flow takes more than one step between regions."
+    return (
+        f"Over paths of several steps most flow runs from {found.made.names[a]} to {found.made.names[b]} (that "
+        f"{100 * found.flow.indirect_share:.0f} % of all flow is indirect is the gain of {found.config.gain:g}, less "
+        "what ends at neurons without input, whatever the wiring)."
+    )
+
+
+def _best(found: Found) -> str:
+    """How groups made from the connections alone compare."""
+    what = "dynamics error at t = 8"
+    if not found.lost.others:
+        return ""
+    name, (values, _) = min(found.lost.others.items(), key=lambda item: item[1][0][what])
+    own = found.lost.measures[what].value
+    most, (kept, _) = max(found.lost.others.items(), key=lambda item: item[1][0]["information kept"])
+    more = (
+        "and they keep" if most == name else f"and the {most} ones keep"
+    ) + f" most information, {100 * kept['information kept']:.0f} %"
+    return (
+        f" Of as many groups made from the connections alone the {name} ones follow best, with "
+        f"{100 * values[what]:.0f} % after eight time constants ({'less' if values[what] < own else 'not less'} than "
+        f"these regions), {more}; such groups were fitted to these data."
     )
 
 

@@ -23,10 +23,21 @@ from kadanoff.networks.aggregation import block
 from kadanoff.networks.hubs import betweenness, participation
 from kadanoff.networks.lost import shared_information
 from kadanoff.networks.network import Network
+from kadanoff.networks.partitions import following_regions, informative_regions, spectral_regions
 from kadanoff.networks.regions import Regions
 from kadanoff.study import Table
 
-__all__ = ["TIMES", "HubErrors", "Lost", "hub_errors", "lost", "lost_estimates", "region_table"]
+__all__ = [
+    "TIMES",
+    "HubErrors",
+    "Lost",
+    "bars",
+    "hub_errors",
+    "lost",
+    "lost_estimates",
+    "other_regions",
+    "region_table",
+]
 
 Array = NDArray[np.float64]
 TIMES = np.array([0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0])
@@ -82,26 +93,39 @@ class Lost:
         measures: {"information kept", "lumpability defect", "dynamics error at t = ...", "flow error"}.
         following: of these regions.
         random_error: (T, 2) mean and standard deviation of the dynamics error of the random ones.
+        others: {other regions of the same number: (measures by name, (T,) dynamics error)}.
     """
 
     measures: dict[str, BesideRandom]
     following: Following
     random_error: Array
+    others: dict[str, tuple[dict[str, float], Array]]
 
 
-def lost(network: Network, regions: Regions, start: Array, *, gain: float, seed: int, partitions: int) -> Lost:
-    """Information, lumpability, dynamics and flow of regions and of ``partitions`` random ones."""
+def lost(
+    network: Network, regions: Regions, start: Array, others: dict[str, Regions], *, gain: float, seed: int,
+    partitions: int,
+) -> Lost:  # fmt: skip
+    """Information, lumpability, dynamics and flow of regions, of ``partitions`` random ones, and of ``others``."""
     fine = activity(network, start, TIMES, gain=gain)
-    told = shared_information(network)
-    found = beside_random(
-        partial(_measured, network, start, fine, told, gain), regions, seed=seed, partitions=partitions
-    )
-    names = ["information kept", "lumpability defect", "flow error"]
+    measure = partial(_measured, network, start, fine, shared_information(network), gain)
+    found = beside_random(measure, regions, seed=seed, partitions=partitions)
+    at = {"information kept": 0, "lumpability defect": 1, "flow error": 2}
+    at |= {f"dynamics error at t = {time:g}": 3 + int(np.flatnonzero(time == TIMES)[0]) for time in LOOKS}
+    curve = np.array([[one.random.value, one.spread] for one in found[3:]])
+    beside: dict[str, tuple[dict[str, float], Array]] = {}
+    for name, other in others.items():
+        values = measure(other)
+        beside[name] = ({what: float(values[place]) for what, place in at.items()}, values[3:])
     own = following(network, regions, start, TIMES, gain=gain, fine=fine)
-    late = found[3:]
-    looks = {f"dynamics error at t = {time:g}": late[int(np.flatnonzero(time == TIMES)[0])] for time in LOOKS}
-    curve = np.array([[one.random.value, one.spread] for one in late])
-    return Lost(dict(zip(names, found[:3], strict=True)) | looks, own, curve)
+    return Lost({what: found[place] for what, place in at.items()}, own, curve, beside)
+
+
+def other_regions(network: Network, regions: Regions, kinds: Sequence[str], seed: int) -> dict[str, Regions]:
+    """As many groups as there are regions with neurons, from the connections alone."""
+    k = int((regions.sizes[:-1] > 0).sum())
+    make = {"spectral": spectral_regions, "informative": informative_regions, "following": following_regions}
+    return {kind: make[kind](network, k, seed=seed) for kind in kinds} if k > 1 else {}
 
 
 def _measured(
@@ -127,6 +151,8 @@ def lost_estimates(found: Lost, partitions: int) -> dict[str, Estimate]:
         estimates[f"{names[what]}.random"] = Estimate(
             measure.random.value, measure.random.error, partitions, "", "random regions of the same sizes"
         )
+        for other, (values, _) in found.others.items():
+            estimates[f"{names[what]}.{other}"] = Estimate.exact(values[what])
     return estimates
 
 
@@ -168,3 +194,17 @@ def _entry(value: float, error: float) -> int | float | Estimate | None:
     if np.isfinite(error) and error > 0:
         return Estimate(value, error)
     return int(value) if value.is_integer() else value
+
+
+def bars(found: Lost, kinds: Sequence[str], own: str) -> tuple[dict[str, tuple[Array, Array, Array]], list[str]]:
+    """What `pictures.bars_of_loss` takes: the named measures, and the names of the partitions, ``own`` first."""
+    nothing = [np.nan] * len(found.others)
+    drawn = {
+        kind: (
+            np.array([found.measures[kind].value, *(values[kind] for values, _ in found.others.values())]),
+            np.array([found.measures[kind].random.value, *nothing]),
+            np.array([found.measures[kind].spread, *nothing]),
+        )
+        for kind in kinds
+    }
+    return drawn, [own, *found.others]

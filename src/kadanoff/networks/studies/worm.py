@@ -20,9 +20,11 @@ from kadanoff.networks.studies import pictures
 from kadanoff.networks.studies.measures import (
     HubErrors,
     Lost,
+    bars,
     hub_errors,
     lost,
     lost_estimates,
+    other_regions,
     region_table,
 )
 from kadanoff.networks.studies.worm_records import Stages, Worm, read_stages, read_worm
@@ -32,6 +34,7 @@ __all__ = ["WormConfig", "worm"]
 
 Array = NDArray[np.float64]
 
+LOSSES = ("information kept", "lumpability defect", "dynamics error at t = 4", "flow error")
 CLUB_ABOVE = 43  # Towlson et al. (2013)
 GROUPS = {"head": ("anterior", "dorsal", "lateral", "ventral", "retrovesicular"),
           "body": ("ventral cord", "posterolateral"), "tail": ("preanal", "dorsorectal", "lumbar")}  # fmt: skip
@@ -103,8 +106,10 @@ def _measure(config: WormConfig, run: Run) -> Found:
     redrawn = run.stage(
         "redrawn", resampled, animal.chemical, regions, unit="neuron", replicates=config.replicates, seed=run.seed
     )
+    kinds = ("spectral", "informative", "following")
+    others = run.stage("others", other_regions, animal.chemical, regions, kinds, run.seed)
     price = run.stage(
-        "lost", lost, animal.chemical, regions, start, gain=config.gain, seed=run.seed,
+        "lost", lost, animal.chemical, regions, start, others, gain=config.gain, seed=run.seed,
         partitions=config.random_partitions,
     )  # fmt: skip
     return Found(
@@ -302,13 +307,8 @@ def _pictures(found: Found) -> dict[str, Picture]:
     scores, sure = z[np.ix_(filled, filled)], adjusted[np.ix_(filled, filled)] < 0.05
     follow = found.lost.following
     shown = np.argsort(-follow.true.max(axis=0) * (made.members > 0), kind="stable")[:5]
-    price = found.lost.measures
     club = found.club
     hub = found.hubs
-    bars = {
-        what: (np.array([m.value]), np.array([m.random.value]), np.array([m.spread])) for what, m in price.items()
-        if what in ("information kept", "lumpability defect", "dynamics error at t = 4", "flow error")
-    }  # fmt: skip
     level = club.members >= 3
     x = club.level[level].astype(np.float64)
     null_error = np.ma.filled(club.phi / np.ma.maximum(club.normalised, 1e-9) * club.normalised_error, np.nan)[level]
@@ -354,14 +354,15 @@ def _pictures(found: Found) -> dict[str, Picture]:
             "neurons redrawn within ganglia. The lateral ganglion is the hub.",
         ),
         "lost": Picture(
-            pictures.bars_of_loss(bars, ["ganglia"], {}),
-            "What ten ganglia keep and lose (bars), beside random regions of the same sizes (line and band). More "
-            "information kept is better; of the others less is better.",
+            pictures.bars_of_loss(*bars(found.lost, LOSSES, "ganglia"), {}),
+            "What ten ganglia keep and lose, beside random regions of the same sizes (line and band) and ten groups "
+            "made from the connections alone. More information kept is better; of the others less is better.",
         ),
         "activity": Picture(
             pictures.activity(
                 follow.times, follow.true[:, shown], follow.model[:, shown], [made.names[k] for k in shown],
-                {"ganglia": follow.error, "random regions, ± 2 sd": found.lost.random_error},
+                {"ganglia": follow.error, "random regions, ± 2 sd": found.lost.random_error}
+                | {name: error for name, (_, error) in found.lost.others.items()},
             ),
             "The anterior ganglion is switched on and the activity spreads. Left: mean activity of ganglia, from all "
             "neurons and from the network of ganglia. Right: the relative error of the latter.",
