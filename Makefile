@@ -11,6 +11,9 @@ OUT     ?= out/water
 BIN     := $(VENV)/bin
 INSTALL := -m pip install --quiet --disable-pip-version-check --editable
 
+# The worm's connections: read as files, never imported, so none of what these packages depend on is needed.
+WORM    := 'cect>=0.3.5' 'connectome-utilities>=0.4.16'
+
 # Numba's file cache misses an edit in a function that a cached kernel calls from another file: a folder for each state
 # of the sources is always right.
 SOURCES := $(shell find src -name '*.py' -exec cksum {} + | LC_ALL=C sort | cksum | cut -d ' ' -f 1)
@@ -41,6 +44,7 @@ $(VENV)/core.stamp: pyproject.toml | $(BIN)/python
 $(VENV)/test.stamp: pyproject.toml | $(BIN)/python
 	@echo 'installing into $(VENV), with the other engines and the tools: some minutes'
 	$(BIN)/python $(INSTALL) '.[test,docs]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps $(WORM)
 	@touch $@ $(VENV)/core.stamp
 
 $(VENV)/bench.stamp: pyproject.toml | $(BIN)/python

@@ -1,22 +1,55 @@
-"""Six nodes become two regions and a rest: every connection is still there, who talks to whom inside is not."""
+"""From a table of connections to a network of regions: every synapse accounted for, error bars, and the price."""
 
 # --8<-- [start:body]
-import numpy as np
+from importlib.resources import files
 
-from kadanoff.maps import Map
-from kadanoff.networks import divergence, reconstruction
+from kadanoff.networks import (
+    Network,
+    Regions,
+    block,
+    block_errors,
+    find_highways,
+    ledger_of,
+    lumpability_defect,
+    post_shares,
+    pre_shares,
+    projectome,
+    shared_information,
+    soft_block,
+)  # fmt: skip
+from kadanoff.networks.tables import read_network, read_nodes
 
-synapses = np.array([
-    [0, 9, 1, 0, 1, 0],
-    [7, 0, 2, 1, 0, 0],
-    [1, 3, 0, 8, 0, 1],
-    [0, 1, 6, 0, 2, 0],
-    [0, 1, 0, 3, 0, 1],
-    [1, 0, 0, 0, 1, 0],
-])  # fmt: skip
-regions = Map.groups([0, 0, 1, 1, 1, -1], unassigned="keep")  # the last node is in no region
+data = files("kadanoff.networks") / "data" / "connectome"  # your own: two paths
+neurons = read_nodes(data / "neurons.csv.gz", "id")
+network: Network = read_network(data / "edges.csv.gz", nodes=neurons)  # columns are found by their names, or named
+regions: Regions = neurons.regions("region", network)  # neurons without a label are unassigned, never dropped
+print(network, network.mended)
 
-print(regions.flow(synapses))  # between the two regions, and the rest
-print(f"connections: {synapses.sum()} before, {regions.flow(synapses).sum():.0f} after")
-print(f"forgotten: {divergence(synapses, reconstruction(synapses, regions)):.3f} nats for each connection")
+made = block(network, regions)  # map one: each neuron in one region
+print(f"{made.total} of {network.total} synapses in {made.k - 1} regions and {made.names[-1]}")
+
+errors = block_errors(
+    network, regions, unit="neuron"
+)  # other neurons of the same regions; "synapse": the same ones again
+a, b = regions.names.index("relay L"), regions.names.index("hub L")
+print(f"relay L to hub L: {made.counts[a, b]} +- {errors.error[a, b]:.0f}; {errors.meaning}")
+print("stronger than chance:", find_highways(network, regions, seed=1, replicas=100).found()[:3])
+
+for kind, coarse, shares in (  # the two other maps: other questions, the same synapses
+    ("soft block", soft_block(network, pre_shares(network), post_shares(network)), pre_shares(network)),
+    ("projectome", projectome(network), None),
+):
+    post = None if shares is None else post_shares(network)
+    ledger_of(network, shares, coarse, post=post).verify()  # raises where a synapse were lost
+    print(f"{kind}: {coarse.total:.0f} synapses")
+
+ledger = ledger_of(network, regions, made)  # what was lost
+ledger.verify()
+print(f"wiring forgotten: {ledger['wiring'].lost.value:.2f} nats for each synapse")
+chance = regions.shuffled(seed=1)  # always beside random regions of the same sizes
+for name, one in (("these regions", regions), ("random ones", chance)):
+    kept = shared_information(block(network, one).counts) / shared_information(network)
+    print(
+        f"{name}: {100 * kept:.1f} % of the information kept, lumpability defect {lumpability_defect(network, one):.2f}"
+    )
 # --8<-- [end:body]

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 from kadanoff import plotting
 from kadanoff.estimates import Estimate
 from kadanoff.losses import Ledger, Loss
-from kadanoff.study import Picture, Reported, Result, Run, Slides, execute, judge, stages
+from kadanoff.study import Picture, Reported, Result, Run, Slides, Table, execute, judge, stages
 from kadanoff.study.configs import Loaded
 
 
@@ -22,6 +22,7 @@ class Small(BaseModel):
     fail_at: int = -1
     draw: bool = True
     slides: int = 0
+    table: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,7 +80,14 @@ def small(config: Small, run: Run) -> Result:
     verdict = judge(estimates, ledger, "A walk.\n\n- one limit\n- another")
     boards = {f"step <{k}>": plotting.pixels(np.eye(8 * (k + 1)), ["white", "black"]) for k in range(config.slides)}
     slides = {"boards": Slides(boards, "Boards. One after the other.")} if boards else {}
-    return Result(estimates, ledger, verdict, data, pictures, files, ["Nobody, Nowhere (1900)."], slides)
+    columns = {
+        "name <a>": ["b", "a10", "a9", "c"],
+        "size": [9, 123456789, 20, None],
+        "count": [1, Estimate(12345.0, 678.0), 2, 3],
+        "share": [Estimate(0.5, 0.1), 0.25, None, -1e-9],
+    }
+    tables = {"sizes": Table(columns, "Sizes. Of things.")} if config.table else {}
+    return Result(estimates, ledger, verdict, data, pictures, files, ["Nobody, Nowhere (1900)."], slides, tables)
 
 
 def loaded(**settings: object) -> Loaded:

@@ -34,6 +34,7 @@ OWN_FILES = (  # ask for a file of the user's
     "dynamics.markov",
     "dynamics.entropy-production",
     "lattices.mcrg",
+    "networks.regions",
 )
 INSTALLED = [kind for kind in KINDS if not kind.startswith("molecules") and kind not in OWN_FILES]
 
@@ -113,9 +114,9 @@ def test_every_study_has_a_known_kind_and_the_reference_is_not_in_the_atlas():
         (["new", "networks.region"], ["unknown kind", "did you mean 'networks.regions'"]),
         (["report", "."], ["no result.json"]),
         (["run", "."], [". is a folder", "kadanoff list"]),
-        (["run", "regions", "--out", "."], ["not of a kadanoff run", "--out"]),
-        (["run", "regions", "--out", "a-file/x"], ["cannot write to a-file/x", "--out"]),
-        (["run", "regions", "--out", "a-file"], ["a-file is a file"]),
+        (["run", "block-spins", "--out", "."], ["not of a kadanoff run", "--out"]),
+        (["run", "block-spins", "--out", "a-file/x"], ["cannot write to a-file/x", "--out"]),
+        (["run", "block-spins", "--out", "a-file"], ["a-file is a file"]),
         (["new", "networks.regions", "--out", "none/x.toml"], ["cannot write none/x.toml", "No such file"]),
         (["new", "networks.regions", "--out", "a-file/x.toml"], ["cannot write a-file/x.toml"]),
         (["atlas", "--out", "site"], ["index.html is not a page of kadanoff's", "--out"]),
@@ -225,7 +226,7 @@ def test_a_folder_where_a_file_is_needed(tmp_path, monkeypatch):
 def test_values_of_set():
     config = load("hidden-cycle", ["forward=3 1/s", "backward=0.5", "ring = 6"]).config.model_dump()
     assert {key: config[key] for key in ("forward", "backward", "ring")} == {"forward": 3.0, "backward": 0.5, "ring": 6}
-    assert load("regions", ['regions=["a", "b", "c"]']).config.regions == ["a", "b", "c"]
+    assert load("connectome", ['region=["a", "b", "c"]']).config.region == ["a", "b", "c"]
 
 
 # --- templates ------------------------------------------------------------------
@@ -263,7 +264,7 @@ def two_studies(tmp_path_factory):
     return folder, result
 
 
-_TWO = tuple(study for study in STUDIES if study.name in ("block-spins", "regions"))
+_TWO = tuple(study for study in STUDIES if study.name in ("block-spins", "markov"))
 
 
 def test_atlas(two_studies):
@@ -275,6 +276,18 @@ def test_atlas(two_studies):
     assert "entropy_<wbr>critical" in index
 
 
+def test_atlas_leaves_out_what_is_not_installed_and_says_so(two_studies, tmp_path, monkeypatch):
+    spins, other = _TWO
+    lacking = other._replace(needs=("numpy", "no-such-package"), install="pip install no-such-package")
+    monkeypatch.setattr("kadanoff.catalogue.STUDIES", (spins, lacking))
+    monkeypatch.setattr(kadanoff.study, "execute", lambda *_, **__: None)
+    shutil.copytree(two_studies[0], tmp_path, dirs_exist_ok=True)
+    called = call("atlas", "--out", tmp_path, "--workers", 1)
+    assert called.exit_code == 0, called.output
+    assert "Left out: markov needs no-such-package: pip install no-such-package" in called.output
+    assert "All 1 studies passed" in (tmp_path / "index.html").read_text()
+
+
 @pytest.mark.parametrize("harm", ["verdict", "reference", "theorem", "lost"])
 def test_atlas_fails_on_any_false(two_studies, tmp_path, monkeypatch, harm):
     monkeypatch.setattr("kadanoff.catalogue.STUDIES", _TWO)
@@ -282,20 +295,20 @@ def test_atlas_fails_on_any_false(two_studies, tmp_path, monkeypatch, harm):
         kadanoff.study, "execute", lambda *_, **__: None
     )  # the results are there, one of them is harmed
     shutil.copytree(two_studies[0], tmp_path, dirs_exist_ok=True)
-    path = tmp_path / "regions" / "result.json"
+    path = tmp_path / "markov" / "result.json"
     result = json.loads(path.read_text())
-    total = result["estimates"]["total_hard"]
+    produced = result["estimates"]["entropy_production"]
     match harm:
         case "verdict":
             result["verdict"]["passed"] = False
         case "reference":
-            total["value"] = 364.0
+            produced["value"] = 364.0
         case "theorem":
             result["ledger"][0]["holds"] = False
         case "lost":
-            total |= {"value": None, "reason": "lost on the way"}
+            produced |= {"value": None, "reason": "lost on the way"}
     path.write_text(json.dumps(result))
     called = call("atlas", "--out", tmp_path, "--workers", 1)
     assert called.exit_code == 1
-    assert "regions:" in called.stderr
+    assert "markov:" in called.stderr
     assert "1 of 2 studies not passed" in (tmp_path / "index.html").read_text()

@@ -15,7 +15,7 @@ import pytest
 from kadanoff.report import build, build_index, failures, summary
 from kadanoff.report.pages import _prose, _unit
 from kadanoff.report.reading import number
-from kadanoff.study import execute
+from kadanoff.study import Table, execute
 from small_study import loaded
 
 
@@ -219,6 +219,50 @@ def test_slides_with_a_lost_image_are_left_out(shown, tmp_path):
         assert "script-src" not in text
 
 
+@pytest.fixture(scope="module")
+def tabled(tmp_path_factory):
+    path = tmp_path_factory.mktemp("tables")
+    execute(loaded(table=True), path, seed=3)
+    return build(path)
+
+
+def test_a_table_is_in_its_folder_and_in_the_page(tabled):
+    told = json.loads((tabled.parent / "tables" / "sizes.json").read_text())
+    assert [column["name"] for column in told["columns"]] == ["name <a>", "size", "count", "share"]
+    assert told["columns"][3]["values"] == [0.5, 0.25, None, -1e-9]
+    assert told["columns"][3]["errors"] == [0.1, None, None, None]
+    text = tabled.read_text()
+    assert '<th scope="col">name &lt;a&gt;</th><th scope="col" class="n">size</th>' in text
+    assert '<td>a10</td><td class="n" data-value="123456789">123,456,789</td>' in text
+    assert "0.50(10)" in text
+    assert "12,345 ± 680" in text
+    assert '<td class="n" data-value="-1e-09">−1 × 10<sup>−9</sup></td>' in text
+    (script,) = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+    assert f"script-src 'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'" in text
+
+
+def test_a_table_that_was_removed_is_left_out(tabled, tmp_path):
+    shutil.copytree(tabled.parent, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "tables" / "sizes.json").unlink()
+    text = build(tmp_path).read_text()
+    assert "<script>" not in text
+    assert 'id="tables"' not in text
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ({"a": [1, 2], "b": [1]}, "a: 2, b: 1"),
+        ({}, "got none"),
+        ({"a": [1.0, float("nan")]}, "a is nan in row 1"),
+        ({"a": [float("-inf")]}, "a is -inf in row 0"),
+    ],
+)
+def test_a_table_needs_whole_columns_of_finite_numbers(columns, words):
+    with pytest.raises(ValueError, match=words):
+        Table(columns, "")
+
+
 # --- in a browser ---------------------------------------------------------------
 
 PROBE = """<script nonce="probe">addEventListener("load", () => setTimeout(() => {
@@ -352,3 +396,29 @@ def test_without_javascript_all_slides_are_seen(browser, shown, tmp_path):
     found = probed(browser, shown, tmp_path, probe=TURN)  # the page's own script may not run
     every = [f"step <{k}> {8 * (k + 1)}" for k in range(4)]
     assert found == {"slider": False, "seen": [every] * 3}
+
+
+SORT = """<script nonce="probe">addEventListener("load", () => setTimeout(() => {
+  const heads = [...document.querySelectorAll(".sortable th")], seen = [];
+  const rows = () => seen.push([...document.querySelectorAll(".sortable tbody tr")]
+    .map(row => row.cells[0].textContent).join(" "));
+  rows();
+  for (const column of [1, 1, 3, 0, 0]) { heads[column].querySelector("button")?.click(); rows(); }
+  const sorted = heads.map(head => head.getAttribute("aria-sort"));
+  document.body.textContent = "PROBE" + JSON.stringify({seen, sorted}) + "END";
+}, 50));</script>"""
+
+
+def test_a_table_is_sorted_by_its_headings(browser, tabled, tmp_path):
+    """Numbers the largest first, by value and not by digits; what is missing last; texts by the numbers in them."""
+    found = probed(browser, tabled, tmp_path, probe=SORT, own=True)
+    by_size, by_share = ["a10 a9 b c", "b a9 a10 c"], ["b a10 c a9"]
+    assert found["seen"] == ["b a10 a9 c", *by_size, *by_share, "a9 a10 b c", "c b a10 a9"]
+    assert found["sorted"] == ["descending", None, None, None]
+    assert browse(browser, tabled, tmp_path / "profile")[1] == ""
+
+
+def test_without_javascript_a_table_is_still_a_table(browser, tabled, tmp_path):
+    assert set(probed(browser, tabled, tmp_path, probe=SORT)["seen"]) == {"b a10 a9 c"}
+    seen = probed(browser, tabled, tmp_path, "--window-size=500,900")
+    assert seen["overflow"] <= 0

@@ -8,14 +8,16 @@ __all__ = ["KINDS", "OWN_DATA", "STUDIES", "Study"]
 
 
 class Study(NamedTuple):
-    """A shipped study: its name, its kind, one line on what it shows, seconds on two cores, and whether the atlas runs
-    it."""
+    """A shipped study: its name, its kind, one line on what it shows, seconds on two cores, whether the atlas runs it,
+    and what it needs beyond the core, with the line that installs that."""
 
     name: str
     kind: str
     line: str
     seconds: int
     flagship: bool = True
+    needs: tuple[str, ...] = ()
+    install: str = ""
 
     @property
     def field(self) -> str:
@@ -48,7 +50,9 @@ KINDS: dict[str, str] = {
     "dynamics.markov": "kadanoff.dynamics.studies.markov:markov",
     "dynamics.entropy-production": "kadanoff.dynamics.studies.entropy_production:entropy_production_of_data",
     "dynamics.arrow-of-time": "kadanoff.dynamics.studies.arrow_of_time:arrow_of_time",
-    "networks.regions": "kadanoff.networks.studies:regions",
+    "networks.regions": "kadanoff.networks.studies.connectome:regions",
+    "networks.worm": "kadanoff.networks.studies.worm:worm",
+    "networks.fly-scale": "kadanoff.networks.studies.fly_scale:fly_scale",
 }
 """Kind -> ``module:function``; the function takes ``(config, run)`` and returns a Result."""
 
@@ -166,7 +170,30 @@ STUDIES: tuple[Study, ...] = (
     ),
     Study("lumping", "dynamics.lumping", "driven networks lumped: what is hidden, and what memory brings back", 40),
     Study("markov", "dynamics.markov", "a Markov model of your states: driven or not, how slow, what lumps lose", 5),
-    Study("regions", "networks.regions", "a network to regions, hard and soft: flow conserved, wiring forgotten", 2),
+    Study(
+        "connectome",
+        "networks.regions",
+        "a synthetic connectome to regions by three maps: flow conserved, hubs, highways, errors, what was lost",
+        25,
+        needs=("pyarrow",),
+        install="pip install 'kadanoff[networks]'",
+    ),
+    Study(
+        "worm",
+        "networks.worm",
+        "C. elegans to ten ganglia: every synapse accounted for, the rich club, eight stages, what ganglia forget",
+        15,
+        needs=("pyarrow", "xlrd", "cect", "connectome-utilities"),
+        install="pip install 'kadanoff[networks]' && pip install --no-deps cect connectome-utilities",
+    ),
+    Study(
+        "fly-scale",
+        "networks.fly-scale",
+        "25.6 million edges of a made-up fly to 100 regions at the speed of reading, the same bits by every road",
+        45,
+        needs=("pyarrow",),
+        install="pip install 'kadanoff[networks]'",
+    ),
     Study(
         "spce-reference",
         "molecules.water-reference",

@@ -202,12 +202,14 @@ def atlas(
 ) -> None:
     """Run every flagship study, compare with exact or published numbers, write one index page.
 
-    Exit code 1 where a study stopped, a verdict is false, a number misses its reference or a theorem is broken.
+    A study whose extra is not installed is left out, and the last lines say so with what installs it. Exit code 1 where
+    a study stopped, a verdict is false, a number misses its reference or a theorem is broken.
     """
     from kadanoff.catalogue import STUDIES
     from kadanoff.report import build_index, failures, index_path, summary
 
-    names = [study.name for study in STUDIES if study.flagship]
+    asked = [study for study in STUDIES if study.flagship]
+    names = [study.name for study in asked if not _missing(study.needs)]
     try:
         index_path(out)
         for name in names:
@@ -215,6 +217,9 @@ def atlas(
             if _execute(name, out / name, seed=seed, workers=workers, resume=resume, force=force):
                 print(summary(out / name), end="\n\n", flush=True)
         print(f"Index: {build_index(out, names)}")
+        for study in asked:
+            if missing := _missing(study.needs):
+                print(f"Left out: {study.name} needs {', '.join(missing)}: {study.install}")
     except (ValueError, OSError) as error:
         _fail(error)
     wrong = {name: failures(out / name) for name in names}
@@ -223,6 +228,20 @@ def atlas(
             print(f"  {name}: {reason}", file=sys.stderr)
     if any(wrong.values()):
         raise typer.Exit(1)
+
+
+def _missing(needs: tuple[str, ...]) -> list[str]:
+    """Of the packages that a study needs, those that are not installed."""
+    from importlib import metadata
+
+    def has(name: str) -> bool:
+        try:
+            metadata.distribution(name)
+        except metadata.PackageNotFoundError:
+            return False
+        return True
+
+    return [name for name in needs if not has(name)]
 
 
 def _command() -> str:

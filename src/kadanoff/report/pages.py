@@ -18,13 +18,22 @@ from kadanoff.study.stages import write_atomically
 
 __all__ = ["build", "build_index", "index_path"]
 
-_SLIDES = (Path(__file__).parent / "slides.js").read_text(encoding="utf-8")
+_SCRIPTS = {name: (Path(__file__).parent / f"{name}.js").read_text(encoding="utf-8") for name in ("slides", "tables")}
 _GENERATOR = '<meta name="generator" content="kadanoff">'
 
 
 def _pretty(value: float | None, error: float | None = None) -> Markup:
     text, _, power = number(value, error).partition("^")
     return escape(text) + (Markup("<sup>") + power + Markup("</sup>") if power else "")
+
+
+def _cell(value: float | None, error: float | None) -> Markup:
+    """A number of a table: whole ones in full (a count stays exact beside its error), others to four digits or as far
+    as the error goes."""
+    if value is not None and (isinstance(value, int) or (error and value.is_integer() and abs(value) >= 1)):
+        spread = f" ± {number(float(f'{error:.2g}'))}" if error else ""
+        return escape(f"{value:,.0f}".replace("-", "−") + spread)
+    return _pretty(value if value is None or error or abs(value) >= 1e4 else float(f"{value:.4g}"), error)
 
 
 def _unit(unit: str) -> Markup:
@@ -86,14 +95,13 @@ def _templates() -> jinja2.Environment:
     )
     environment.filters |= {
         "number": _pretty,
+        "cell": _cell,
         "unit": _unit,
         "prose": _prose,
         "breakable": _breakable,
         "theorem": _theorem,
         "bytes": _bytes,
     }
-    digest = base64.b64encode(hashlib.sha256(_SLIDES.encode()).digest()).decode()
-    environment.globals |= {"slides_script": Markup(_SLIDES), "slides_digest": digest}  # the one script let run
     environment.globals["style"] = Markup((Path(__file__).parent / "style.css").read_text(encoding="utf-8"))
     return environment
 
@@ -129,6 +137,24 @@ def _slides(folder: Folder) -> list[dict[str, Any]]:
     ]
 
 
+def _scripts(shown: dict[str, list[dict[str, Any]]]) -> dict[str, Markup]:
+    """{hash: text} of the scripts that what is shown needs, the only ones the page lets run."""
+    texts = [_SCRIPTS[name] for name, what in shown.items() if what]
+    return {base64.b64encode(hashlib.sha256(text.encode()).digest()).decode(): Markup(text) for text in texts}
+
+
+def _tables(folder: Folder) -> list[dict[str, Any]]:
+    """Each table by rows; a column is one of numbers where no value of it is a text."""
+    made = []
+    for told in folder.tables:
+        columns = told["columns"]
+        numbers = [not any(isinstance(value, str) for value in column["values"]) for column in columns]
+        cells = [zip(column["values"], column["errors"], strict=True) for column in columns]
+        heads = [{"name": column["name"], "number": one} for column, one in zip(columns, numbers, strict=True)]
+        made.append({"caption": told["caption"], "heads": heads, "rows": list(zip(*cells, strict=True))})
+    return made
+
+
 def _arrays(path: Path) -> list[dict[str, str]]:
     """What data.nc holds: name, dimensions, unit and meaning of each array."""
     if not path.is_file():
@@ -158,6 +184,7 @@ def build(folder: str | Path) -> Path:
     """
     found = read(Path(folder))
     result, provenance = found.result, found.provenance
+    shown = {"slides": _slides(found), "tables": _tables(found)}
     page = (
         _templates()
         .get_template("report.html.j2")
@@ -166,7 +193,8 @@ def build(folder: str | Path) -> Path:
             line=_study_line(result["study"], provenance.get("kind", "")),
             estimates=[entry | {"name": name, "agrees": agrees(entry)} for name, entry in result["estimates"].items()],
             figures=_figures(found),
-            slides=_slides(found),
+            **shown,
+            scripts=_scripts(shown),
             files=[
                 {"name": name, "bytes": (found.path / name).stat().st_size}
                 for name in provenance.get("files", [])

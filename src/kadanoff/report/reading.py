@@ -19,13 +19,14 @@ _NAMES = {True: "passed", False: "NOT PASSED", None: "nothing to compare with"}
 
 @dataclass(frozen=True)
 class Folder:
-    """What a study left: result.json, provenance.json, captions by figure, captions and images of slides."""
+    """What a study left: result.json, provenance.json, captions by figure, captions and images of slides, tables."""
 
     path: Path
     result: dict[str, Any]
     provenance: dict[str, Any]
     captions: dict[str, str]
     slides: dict[str, Any]
+    tables: list[dict[str, Any]]
 
 
 def _json(path: Path, *, needed: bool) -> dict[str, Any]:
@@ -52,7 +53,10 @@ def read(folder: Path) -> Folder:
         raise ValueError(f"{folder / 'result.json'} is damaged: {', '.join(sorted(missing))} missing")
     captions = _json(folder / "figures" / "captions.json", needed=False)
     slides = _json(folder / "figures" / "slides.json", needed=False)
-    return Folder(folder, result, _json(folder / "provenance.json", needed=False), captions, slides)
+    provenance = _json(folder / "provenance.json", needed=False)
+    places = [folder / "tables" / f"{name}.json" for name in provenance.get("tables", []) if Path(name).name == name]
+    tables = [table for place in places if (table := _json(place, needed=False))]
+    return Folder(folder, result, provenance, captions, slides, tables)
 
 
 def agrees(entry: dict[str, Any]) -> bool | None:

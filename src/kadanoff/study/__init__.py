@@ -6,7 +6,7 @@ folder. `Run.stage` is the unit of caching: a killed study goes on with ``resume
 
 from kadanoff.study.configs import ConfigError, InputFile, template
 from kadanoff.study.execute import InUse, Stopped, execute
-from kadanoff.study.result import Picture, Reported, Result, Slides, Verdict, judge
+from kadanoff.study.result import Picture, Reported, Result, Slides, Table, Verdict, judge
 from kadanoff.study.run import Run
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Run",
     "Slides",
     "Stopped",
+    "Table",
     "Verdict",
     "execute",
     "judge",

@@ -98,13 +98,15 @@ def execute(
             figures = [f"figures/{name}.svg" for name in result.pictures]
             figures += [_slide(name, k) for name, slides in result.slides.items() for k in range(len(slides.images))]
             places = {name: free_place(folder, name, figure=True) for name in figures}
-            places |= {name: free_place(folder, name) for name in result.files}
+            if taken := [name for name in result.tables if _table(name) in result.files]:
+                raise ValueError(f"a table and a file are both called {_table(taken[0])}")
+            places |= {name: free_place(folder, name) for name in (*result.files, *map(_table, result.tables))}
             record["written"] = [*RESERVED, *places]
             write_json(folder / "provenance.json", record)  # listed before they are there: a kill loses no name
             entries = _entries(loaded.study, result, _cost(started, run))
             _write_parts(folder, result, places)
             record |= {"finished": _now(), "stages": run.stages, "warnings": len(caught)}
-            record |= {"files": list(result.files), "cite": list(result.cite)}
+            record |= {"files": list(result.files), "tables": list(result.tables), "cite": list(result.cite)}
             write_json(folder / "provenance.json", record)
             write_json(folder / "result.json", entries)
         except Exception as error:  # whatever stopped the study is written down here, then raised on
@@ -221,12 +223,18 @@ def _write_parts(folder: Path, result: Result, places: Mapping[str, Path]) -> No
             for name, slides in result.slides.items()
         }
         write_json(folder / "figures" / "slides.json", told)
+    for name, table in result.tables.items():
+        write_json(places[_table(name)], table.content())
     for name, content in result.files.items():
         write_atomically(places[name], content.encode() if isinstance(content, str) else content)
 
 
 def _slide(name: str, number: int) -> str:
     return f"figures/{name}-{number}.png"
+
+
+def _table(name: str) -> str:
+    return f"tables/{name}.json"
 
 
 def _write_dataset(path: Path, data: xarray.Dataset) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kadanoff.estimates import Estimate
 from kadanoff.losses import Ledger
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import xarray
     from matplotlib.figure import Figure
 
-__all__ = ["Picture", "Reported", "Result", "Slides", "Verdict", "judge"]
+__all__ = ["Picture", "Reported", "Result", "Slides", "Table", "Verdict", "judge"]
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,41 @@ class Slides:
     caption: str
 
 
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A table of the report whose rows the reader can sort: {heading, with its unit: one value a row}, and a caption.
+
+    A value is a text, a number, an `Estimate` (shown with its error) or None. Raises ValueError for columns of
+    different lengths and numbers that are not finite.
+    """
+
+    columns: Mapping[str, Sequence[str | int | float | Estimate | None]]
+    caption: str
+
+    def __post_init__(self) -> None:
+        if len({len(values) for values in self.columns.values()}) != 1:
+            lengths = ", ".join(f"{name}: {len(values)}" for name, values in self.columns.items())
+            raise ValueError(f"table: columns of one length are needed, got {lengths or 'none'}")
+        for name, values in self.columns.items():
+            for row, value in enumerate(values):
+                if isinstance(value, float) and not math.isfinite(value):
+                    raise ValueError(f"table: {name} is {value} in row {row}; give None where there is no number")
+
+    def content(self) -> dict[str, Any]:
+        """What tables/NAME.json holds: the caption, and for each column its values and standard errors."""
+        return {
+            "caption": self.caption,
+            "columns": [
+                {
+                    "name": name,
+                    "values": [value.value if isinstance(value, Estimate) else value for value in values],
+                    "errors": [value.error if isinstance(value, Estimate) else None for value in values],
+                }
+                for name, values in self.columns.items()
+            ],
+        }
+
+
 @dataclass(frozen=True)
 class Verdict:
     """One look: did it pass (None: nothing to compare with), and in words what holds and where it stops holding."""
@@ -108,7 +143,7 @@ class Result:
 
     ``estimates`` {stable name: number}; ``data`` an xarray Dataset whose variables all carry the attribute ``units``
     ("1" for pure numbers); ``pictures`` {file stem: Picture}; ``files`` {relative path: text or bytes}, tables for
-    other programs; ``cite`` the works to cite; ``slides`` {file stem: Slides}.
+    other programs; ``cite`` the works to cite; ``slides`` {file stem: Slides}; ``tables`` {file stem: Table}.
     """
 
     estimates: Mapping[str, Reported | Estimate]
@@ -119,6 +154,7 @@ class Result:
     files: Mapping[str, str | bytes] = field(default_factory=dict)
     cite: Sequence[str] = ()
     slides: Mapping[str, Slides] = field(default_factory=dict)
+    tables: Mapping[str, Table] = field(default_factory=dict)
 
     @property
     def reported(self) -> dict[str, Reported]:

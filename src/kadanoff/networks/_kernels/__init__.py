@@ -1,0 +1,1 @@
+"""Fast loops of networks: arrays in, arrays out."""

@@ -1,0 +1,1 @@
+"""The studies of networks, one file a recipe."""
