@@ -36,6 +36,19 @@ def test_paths_stars_and_complete_graphs():
     assert np.allclose(betweenness(ring), 0.5, rtol=1e-13)  # of n - 1 - d nodes between, the mean over d
 
 
+def test_a_bridge_between_two_cliques_carries_all_that_crosses():
+    a, b = 4, 6
+    n = a + b + 1
+    counts = np.zeros((n, n), int)
+    counts[:a, :a] = counts[a:-1, a:-1] = 2
+    counts[-1, :] = counts[:, -1] = 2
+    for lengths in ("inverse", "logarithm", "hops"):
+        want = [0.0] * (a + b) + [2 * a * b / ((n - 1) * (n - 2))]
+        assert np.allclose(betweenness(counts, lengths=lengths), want, atol=1e-14)
+    regions = Regions.from_labels([0] * a + [1] * b + [0])
+    assert participation(counts, regions)[-1] == pytest.approx(1 - (a**2 + b**2) / (a + b) ** 2, rel=1e-14)
+
+
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from(["inverse", "logarithm", "hops"]))
 def test_betweenness_equals_all_paths_tried(seed: int, lengths: str):
