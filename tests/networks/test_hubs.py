@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -111,6 +112,13 @@ def test_participation_and_z_in_closed_form():
     own = np.array([2 + 4 + 9, 9 + 2 + 5, 5 + 4])
     assert z[1] == pytest.approx((16 - own.mean()) / own.std())
     assert np.allclose(z[:3].sum(), 0, atol=1e-13)
+
+
+def test_what_is_given_stays_as_it_is():
+    given = scipy.sparse.csr_array(([1, 0, 2], [1, 2, 0], [0, 2, 3, 3]), shape=(3, 3))
+    betweenness(given)
+    strength(given)
+    assert given.data.tolist() == [1, 0, 2]
 
 
 def test_one_call_on_networks_and_regions():
