@@ -239,7 +239,8 @@ def _text(config: MCRG, found: MonteCarloRG, fitted: Fitted) -> str:
     known = critical_coupling(config.lattice, config.potts if config.spins == "potts" else 2)
     if config.temperature is not None and known is not None and config.spins != "real":
         off = (1.0 / config.temperature / known - 1.0) * 100
-        leaving = "" if abs(off) < 0.005 else " Exponents near but not at it are those of a flow that is leaving."
+        shown = abs(off) >= 0.005 and found.fate == "critical"
+        leaving = " Exponents near but not at it are those of a flow that is leaving." if shown else ""
         text.append(
             f"With nearest neighbours alone the critical coupling is {known:.6g}; yours, "
             f"{1 / config.temperature:.6g}, is {off:+.2f} % off.{leaving}"
@@ -264,7 +265,8 @@ def _text(config: MCRG, found: MonteCarloRG, fitted: Fitted) -> str:
             + ", ".join(f"{name} {value}" for name, value in first.estimates().items())
             + f"{given}. Where nn is not what you put in, or others are not zero, the model has further "
             "interactions, the "
-            "sites are not in the order this lattice expects, or the samples are not in equilibrium."
+            "sites are not in the order this lattice expects, its edges are not periodic, or the samples are not in "
+            "equilibrium."
         )
     text.append(
         "Limits: error bars are statistical; what more operators, another blocking or a larger lattice would change is "
