@@ -213,6 +213,25 @@ def test_own_real_fields_have_their_couplings_and_the_exponents_of_their_signs(t
     signs = mcrg(MCRG(configurations=tmp_path / "signs.npy", spins="real"), Run(seed=2)).reported
     assert signs["field.K_nn"].value is None
     assert "leave a coupling open" in signs["field.K_nn"].reason
+
+
+def test_rows_out_of_order_and_open_edges_are_named(tmp_path):
+    """Rows shuffled alike in all samples had y_t = 1.51(2), and passed."""
+    spins = sample(square(64), CRITICAL, samples=1200, algorithm="swendsen-wang", every=4, seed=3).configurations
+    rows = np.random.default_rng(1).permutation(64)
+    for name, given in (("good", spins), ("rows", spins[:, rows]), ("window", spins[:, :32, :32])):
+        np.save(tmp_path / f"{name}.npy", np.ascontiguousarray(given))
+    found = {
+        name: mcrg(MCRG(configurations=tmp_path / f"{name}.npy", temperature=1 / CRITICAL), Run()).verdict
+        for name in ("good", "rows", "window")
+    }
+    assert found["good"].passed
+    assert "errors off" not in found["good"].text
+    assert not found["rows"].passed
+    assert "rows are not in the order" in found["rows"].text
+    assert "plaquette" in found["window"].text.partition("errors off")[2]
+
+
 def test_a_field_is_found_and_named(tmp_path):
     found = {}
     for name, field in (("with", 0.02), ("without", 0.0)):

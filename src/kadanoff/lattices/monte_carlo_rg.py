@@ -187,7 +187,7 @@ class MonteCarloRG:
                 if moved is None:
                     said.append(f"without the last {what} it is not real")
                 elif abs(moved.value) <= _SIGMAS / 2 * (moved.error or 0.0):
-                    said.append(f"the last {what} changed it by {moved}, which is nothing")
+                    said.append(f"the last {what} changed it by {moved}, which is within its error")
                 else:
                     said.append(f"the last {what} still changed it by {moved}: not converged in {what}s")
             parts.append("; ".join(said) + ".")

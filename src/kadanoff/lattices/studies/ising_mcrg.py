@@ -431,7 +431,8 @@ def draw_exponents(results: dict[str, MonteCarloRG], known: Known | None) -> Pic
     return Picture(
         drawing,
         "Exponents blocking by blocking, from wide to narrow, with all operators; bands are one standard "
-        "error, dashed: "
-        + ("the exact value. " if known is not None and known.y_t_error is None else "the best known value. ")
+        "error"
+        + ("" if known is None else f", dashed: the {'exact' if known.y_t_error is None else 'best known'} value")
+        + ". "
         + "The first blocking still feels the microscopic lattice; the later ones settle.",
     )
