@@ -72,9 +72,23 @@ def plain_projectome(network: Network) -> tuple[np.ndarray, np.ndarray]:
 
 
 @settings(max_examples=25, deadline=None)
-@given(SEEDS, st.sampled_from([3, 200, 70_000]), st.booleans())
+@given(SEEDS, st.sampled_from([3, 70_000]), st.booleans())
 def test_the_maps_equal_the_plain_ones(seed: int, top: int, wide: bool):
-    """Counts of 8, 16 and 32 bits, labels of 8 and 16."""
+    """One set of bins and two."""
+    equal_the_plain_ones(seed, top, wide)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("top", [3, 300, 70_000])
+@pytest.mark.parametrize("wide", [False, True])
+def test_narrow_types_equal_the_plain_ones(top: int, wide: bool, monkeypatch):
+    """Counts of 8, 16 and 32 bits, labels of 8 and 16, as large networks have them."""
+    monkeypatch.setattr(aggregation, "_SMALL", 0)
+    for seed in range(10):
+        equal_the_plain_ones(seed, top, wide)
+
+
+def equal_the_plain_ones(seed: int, top: int, wide: bool) -> None:
     network = made(seed, top=top)
     names = tuple(f"r{k:03}" for k in range(300 if wide else 6))
     regions = Regions.from_labels(np.random.default_rng(seed).integers(-1, len(names), network.n), names)

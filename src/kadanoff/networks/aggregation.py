@@ -28,6 +28,7 @@ __all__ = ["EXTERNAL", "ExactSum", "RegionNetwork", "block", "block_layers", "pr
 EXTERNAL = "external"
 _EDGES = 1 << 22  # of a task and _NODES of a carriers' task: the same whatever the number of workers
 _NODES = 1 << 12
+_SMALL = 1 << 20  # edges, below which one type of counts and labels will do: each type more is compiled once more
 _FEW = 64  # regions, below which the same bin is met again so soon that two sets of bins are faster
 _FITS = 1 << 31  # counts whose soft sums fit into 63 bits
 _WORD = 1 << 32
@@ -75,7 +76,7 @@ def block(network: Network, regions: Regions, executor: Executor | None = None) 
     """
     _same_nodes(network, regions.label.size)
     counts = _zeros(network, (regions.k, regions.k))
-    for part in map_ordered(_hard_part, _tasks(network, (regions.label, regions.k)), executor):
+    for part in map_ordered(_hard_part, _tasks(network, (_plain_label(network, regions), regions.k)), executor):
         counts += part
     return RegionNetwork("block", regions.names, counts, regions.sizes.astype(np.float64))
 
@@ -91,7 +92,7 @@ def block_layers(network: Network, regions: Regions, executor: Executor | None =
         raise ValueError("layers: this network has none; name the column that holds them when it is read")
     k, layers = regions.k, len(network.layer_names)
     counts = _zeros(network, (k, layers, k))
-    shared = (regions.label, k, layers)
+    shared = (_plain_label(network, regions), k, layers)
     for part in map_ordered(_layered_part, _tasks(network, shared, network.layer), executor):
         counts += part
     sizes = regions.sizes.astype(np.float64)
@@ -294,7 +295,13 @@ def _rows(starts: NDArray[np.int64], site: NDArray[Any], count: NDArray[Any], ro
 
 def _plain(count: NDArray[Any]) -> NDArray[Any]:
     """Counts as the kernels take them: unsigned 64 bits would turn sums with integers into floats."""
-    return count.astype(np.int64) if count.dtype == np.uint64 else count
+    if count.dtype == np.uint64 or (count.size < _SMALL and np.issubdtype(count.dtype, np.integer)):
+        return count.astype(np.int64)
+    return count
+
+
+def _plain_label(network: Network, regions: Regions) -> NDArray[Any]:
+    return regions.label if network.m >= _SMALL else regions.label.astype(np.uint16)
 
 
 def _sums(count: NDArray[Any]) -> Any:

@@ -53,25 +53,30 @@ def fill_rows(
         member_starts: (K + 1,) where the members of a region begin in `members`.
         target, count: (m,) written to.
     """
+    words = (region.size + 63) // 64
+    seen = np.zeros(words, np.uint64)  # a bit for every node: a target drawn twice is known, and none need be sorted
     for i in range(first, last):
         begin, size = starts[i], starts[i + 1] - starts[i]
         have, item = 0, 0
-        row = target[begin : begin + size]
         while have < size:
-            for place in range(have, size):
-                u, v = uniform(seed, _TARGETS, i, item)
-                item += 1
-                if u < local:
-                    r = region[i]
-                else:
-                    r = _below((u - local) / (1.0 - local), region_weight, 0, region_weight.size)
-                row[place] = members[_below(v, member_weight, member_starts[r], member_starts[r + 1])]
-            row.sort()
-            have = 1
-            for place in range(1, size):
-                if row[place] != row[have - 1]:
-                    row[have] = row[place]
-                    have += 1
+            u, v = uniform(seed, _TARGETS, i, item)
+            item += 1
+            r = region[i] if u < local else _below((u - local) / (1.0 - local), region_weight, 0, region_weight.size)
+            t = members[_below(v, member_weight, member_starts[r], member_starts[r + 1])]
+            bit = np.uint64(1) << np.uint64(t & 63)
+            if seen[t >> 6] & bit == 0:
+                seen[t >> 6] |= bit
+                have += 1
+        place = begin
+        for w in range(words):
+            word, t = seen[w], 64 * w
+            while word:
+                if word & np.uint64(1):
+                    target[place] = t
+                    place += 1
+                word >>= np.uint64(1)
+                t += 1
+            seen[w] = 0
         for place in range(0, size, 2):
             u, v = uniform(seed, _COUNTS, i, place)
             count[begin + place] = np.uint16(min(u ** (-1.0 / tail), top))
