@@ -132,6 +132,23 @@ def test_synapses_of_a_pair_come_together():
     assert find_highways(network, LABELS, seed=1, replicas=200).found() == []
 
 
+def test_a_block_that_no_draw_fills_is_not_left_out():
+    """Two nodes of few connections that only talk to each other: all draws are empty there and z has no value."""
+    network = made(2)
+    ends = np.concatenate([network.source, [100]]), np.concatenate([network.target, [101]])
+    network = Network.from_edges(*ends, np.append(network.count, 40), nodes=np.arange(102))
+    labels = Regions.from_labels(np.append(np.arange(100) % 5, [5, 6]))
+    found = find_highways(network, labels, seed=1, replicas=60)
+    if found.expected[5, 6] == 0:
+        assert found.z.mask[5, 6]
+        assert found.ratio.mask[5, 6]
+    assert found.p[5, 6] <= 2 / 61
+    assert found.p_largest[5, 6] <= 2 / 61
+    assert ("5", "6") in found.found()
+    assert found.z.mask[7].all()
+    assert found.p.mask[7].all()
+
+
 def test_nulls_that_fix_the_blocks_are_refused():
     network = made(0)
     with pytest.raises(ValueError, match="keeps blocks"):
@@ -204,7 +221,8 @@ def test_sides_that_differ_are_told_apart_and_others_are_not():
 
 
 def test_the_density_test_holds_its_level():
-    found = [
-        compare_densities(*(lambda a: (a[0], a[1], ~a[1]))(two_sides(s, 0.1, 0.1, 1.0))).p < 0.05 for s in range(250)
-    ]
-    assert 0.01 < np.mean(found) < 0.05 + 4.5 * np.sqrt(0.05 * 0.95 / 250)
+    found = []
+    for seed in range(250):
+        network, side, _ = two_sides(seed, 0.1, 0.1, 1.0)
+        found.append(compare_densities(network, side, ~side).p < 0.05)
+    assert 0.01 < np.mean(found) < 0.05 + 4.5 * np.sqrt(0.05 * 0.95 / 250)  # exact tests of counts are cautious

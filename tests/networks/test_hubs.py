@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -34,6 +35,19 @@ def test_paths_stars_and_complete_graphs():
     assert np.array_equal(betweenness(np.ones((n, n), int)), np.zeros(n))
     ring = np.roll(np.eye(n, dtype=int), 1, axis=1)
     assert np.allclose(betweenness(ring), 0.5, rtol=1e-13)  # of n - 1 - d nodes between, the mean over d
+
+
+def test_a_bridge_between_two_cliques_carries_all_that_crosses():
+    a, b = 4, 6
+    n = a + b + 1
+    counts = np.zeros((n, n), int)
+    counts[:a, :a] = counts[a:-1, a:-1] = 2
+    counts[-1, :] = counts[:, -1] = 2
+    for lengths in ("inverse", "logarithm", "hops"):
+        want = [0.0] * (a + b) + [2 * a * b / ((n - 1) * (n - 2))]
+        assert np.allclose(betweenness(counts, lengths=lengths), want, atol=1e-14)
+    regions = Regions.from_labels([0] * a + [1] * b + [0])
+    assert participation(counts, regions)[-1] == pytest.approx(1 - (a**2 + b**2) / (a + b) ** 2, rel=1e-14)
 
 
 @settings(max_examples=20, deadline=None)
@@ -98,6 +112,13 @@ def test_participation_and_z_in_closed_form():
     own = np.array([2 + 4 + 9, 9 + 2 + 5, 5 + 4])
     assert z[1] == pytest.approx((16 - own.mean()) / own.std())
     assert np.allclose(z[:3].sum(), 0, atol=1e-13)
+
+
+def test_what_is_given_stays_as_it_is():
+    given = scipy.sparse.csr_array(([1, 0, 2], [1, 2, 0], [0, 2, 3, 3]), shape=(3, 3))
+    betweenness(given)
+    strength(given)
+    assert given.data.tolist() == [1, 0, 2]
 
 
 def test_one_call_on_networks_and_regions():

@@ -63,6 +63,24 @@ def test_enrichment_is_one_for_a_network_of_random_matching():
     assert np.allclose(found.values.compressed(), 1, rtol=1e-13)
 
 
+def test_a_two_block_model_has_its_densities():
+    rng = np.random.default_rng(3)
+    p, q, n = 0.12, 0.03, 400
+    label = np.arange(n) % 2
+    there = rng.random((n, n)) < np.where(label[:, None] == label, p, q)
+    np.fill_diagonal(there, False)
+    coarse = block(Network.from_matrix(there.astype(int)), Regions.from_labels(label))
+    pairs = np.array([[n / 2 * (n / 2 - 1), n * n / 4], [n * n / 4, n / 2 * (n / 2 - 1)]])
+    want = np.array([[p, q], [q, p]])
+    error = np.sqrt(want * (1 - want) / pairs)
+    assert np.all(np.abs(density(coarse).values[:2, :2] - want) < 4.5 * error)
+    expected = want * pairs
+    ratio = expected * expected.sum() / np.outer(expected.sum(axis=1), expected.sum(axis=0))
+    assert np.allclose(ratio, 2 * want / (p + q), rtol=0.01)
+    spread = ratio * np.sqrt((1 / expected).sum())  # of all four counts, more than that of one
+    assert np.all(np.abs(enrichment(coarse).values[:2, :2] - ratio) < 4.5 * spread)
+
+
 def test_counts_compose_and_fractions_do_not(network: Network):
     small, parent = Regions.from_labels(np.minimum(np.arange(40) // 4, 3)), np.array([0, 0, 1, 1, 2])
     large = small.coarser({"0": "a", "1": "a", "2": "b", "3": "b"})

@@ -85,6 +85,19 @@ def test_the_error_of_z_is_the_spread_of_z():
     assert len(set(p)) == 20
 
 
+def test_extremes_take_the_side_that_was_asked_for():
+    drawn = np.array([[0.0, 5.0, 1.0], [2.0, 5.0, 1.0], [1.0, 5.0, 1.0]])
+    for alternative, want, first in (("greater", np.inf, 2.0), ("less", -np.inf, -2.0), ("two-sided", np.inf, 2.0)):
+        found = judge_draws("x", "null", np.array([3.0, 5.0, 4.0]), drawn, alternative)
+        seen, largest = found.extremes()
+        assert found.fixed.tolist() == [False, True, False]
+        assert found.z.mask.tolist() == [False, True, True]
+        assert seen.tolist() == [first, -np.inf, want]
+        assert largest.tolist() == {"greater": [0, 1, 0], "less": [1, 0, 0], "two-sided": [1, 1, 0]}[alternative]
+    with pytest.raises(ValueError, match="constant"):
+        judge_draws("x", "null", np.array([5.0]), drawn[:, 1:2], "less")
+
+
 def test_too_few_draws_are_refused():
     network = blocks(0, 0.0)
     with pytest.raises(ValueError, match="too few"):

@@ -29,7 +29,7 @@ _LARGEST = 1 << 28  # numbers of all draws that are kept
 
 @dataclass(frozen=True, eq=False)
 class Highways:
-    """Every block against a null; arrays (K, K), masked where the null leaves no choice.
+    """Every block against a null; arrays (K, K), masked where the null leaves no choice (all draws equal the data).
 
     Arguments:
         names: (K,) regions.
@@ -37,7 +37,8 @@ class Highways:
         observed: counts W.
         expected, spread: mean and standard deviation under the null.
         ratio: observed / expected, the effect size; masked where nothing is expected.
-        z, z_error: (W - expected) / spread, and its standard error from the number of draws (0 in closed form).
+        z, z_error: (W - expected) / spread, and its standard error from the number of draws (0 in closed form); masked
+            as well where all draws are alike, though the data differ from them.
         p: of one block by itself: (1 + draws at least as extreme) / (draws + 1), or exact.
         p_holm, p_hochberg, p_yekutieli: adjusted for all blocks that were tested.
         p_largest: adjusted by the most extreme block of every draw, the sharpest one where draws are few; None in
@@ -65,11 +66,12 @@ class Highways:
     replicas: int | None
 
     def found(self, level: float = 0.05) -> list[tuple[str, str]]:
-        """The blocks (from, to) beyond chance with all tests counted, the largest z first: by `p_largest` where there
-        are draws, else by `p_holm`."""
+        """The blocks (from, to) beyond chance with all tests counted, those farthest out first: by `p_largest` where
+        there are draws, else by `p_holm`."""
         adjusted = self.p_holm if self.p_largest is None else self.p_largest
         chosen = np.argwhere((adjusted <= level).filled(False))
-        ranked = sorted(chosen.tolist(), key=lambda at: -abs(float(self.z[at[0], at[1]])))
+        far = np.abs(self.z.filled(np.inf))
+        ranked = sorted(chosen.tolist(), key=lambda at: -float(far[at[0], at[1]]))
         return [(self.names[a], self.names[b]) for a, b in ranked]
 
 
@@ -119,14 +121,13 @@ def find_highways(
     observed = sums((*matrix.coords, matrix.data))
     own = sums((null.loops[0], *null.loops))
     chunks = [range(first, min(first + _CHUNK, replicas)) for first in range(0, replicas, _CHUNK)]
-    drawn = own + np.concatenate(list(map_ordered(partial(_drawn, sums, null), chunks, executor)))
+    drawn = np.concatenate(list(map_ordered(partial(_drawn, sums, null), chunks, executor)))
+    drawn += own
     test = judge_draws("region network", null.kind, observed, drawn, alternative, null.preserves)
-    free = ~np.ma.getmaskarray(test.z)
+    free = ~test.fixed
     largest = _nothing(observed.shape)
-    sign = {"greater": 1.0, "less": -1.0, "two-sided": 0.0}[alternative]
-    scores = (drawn[:, free] - test.mean[free]) / test.spread[free]
-    seen = test.z[free].filled(0.0)
-    largest[free] = largest_of_all(*((np.abs(x) if sign == 0 else sign * x) for x in (seen, scores)))
+    seen, most = test.extremes()
+    largest[free] = largest_of_all(seen[free], most[:, None])
     return _adjusted(
         regions.names,
         f"{null.kind} null",

@@ -186,7 +186,7 @@ def counts_of(graph: Graph) -> scipy.sparse.csr_array:
             "cancelled); hubs and flows are those of one layer at a time (kadanoff.networks.layers.per_layer)"
         )
     given = graph.counts if isinstance(graph, RegionNetwork) else graph
-    matrix = scipy.sparse.csr_array(given)
+    matrix = scipy.sparse.csr_array(given, copy=True)  # what follows works in place
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
         raise ValueError(f"graph: expected counts from each node to each node, got shape {matrix.shape}")
     if not np.all(np.isfinite(matrix.data)):

@@ -309,7 +309,7 @@ def _advance(
     begin, attempts = first * model.m, sweeps * model.m
     if model.kind == "undirected degree":
         return int(kernels.rewire_undirected(model.seed, stream, item, begin, attempts, model.n, source, target))
-    starts = np.searchsorted(source, np.arange(model.n + 1)).astype(np.int64)
+    starts = np.searchsorted(source, np.arange(model.n + 1, dtype=np.int32)).astype(np.int64)
     if model.label is not None:
         return int(
             kernels.rewire_blocks(model.seed, stream, item, begin, attempts, model.label, source, target, count, starts)

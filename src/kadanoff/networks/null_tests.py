@@ -43,11 +43,11 @@ class NullTest:
         mean, mean_error: of the draws.
         spread: standard deviation of the draws.
         z, z_error: (observed - mean) / spread and its standard error from the number of draws alone; masked where all
-            draws are alike.
+            draws are alike (p says whether the data differ from them).
         p: (1 + draws at least as extreme) / (draws + 1).
         alternative: which draws count as extreme.
         drawn: (replicas, ...) the values themselves.
-        constant: entries in which all draws equal the data: the null fixes them, and they tell nothing.
+        fixed: entries in which all draws equal the data: the null leaves no choice, and they tell nothing.
     """
 
     name: str
@@ -61,12 +61,31 @@ class NullTest:
     p: NDArray[np.float64]
     alternative: Alternative
     drawn: NDArray[Any]
-    constant: int
+    fixed: NDArray[np.bool_]
 
     @property
     def replicas(self) -> int:
         """How many draws there are."""
         return len(self.drawn)
+
+    def extremes(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """How far out every entry of the data lies, in standard deviations the way of the alternative, and the largest
+        such number of each draw (replicas,), over the entries that are not fixed.
+
+        Where all draws are alike and the data differ, the data lie infinitely far out.
+        """
+        alike = np.ma.getmaskarray(self.z)
+        divisor = np.where(alike, 1.0, self.spread)
+        free = ~self.fixed
+
+        def outward(z: NDArray[np.float64]) -> NDArray[np.float64]:
+            return np.abs(z) if self.alternative == "two-sided" else -z if self.alternative == "less" else z
+
+        beyond = np.where(self.observed > self.mean, np.inf, -np.inf)
+        seen = outward(np.where(alike, beyond, (self.observed - self.mean) / divisor))
+        # one draw at a time: all of them would fill as much memory again
+        largest = [outward(np.where(alike, 0.0, (one - self.mean) / divisor))[free].max() for one in self.drawn]
+        return np.where(free, seen, -np.inf), np.array(largest)
 
 
 def null_test(
@@ -125,21 +144,24 @@ def judge_draws(
     preserves: tuple[str, ...] = (),
 ) -> NullTest:
     """The numbers of `null_test` from values (...) of the data and (replicas, ...) of draws."""
-    mean = drawn.mean(axis=0)
+    r, mean = len(drawn), drawn.mean(axis=0)
     rounding = 1e-12 * np.maximum(np.abs(observed), np.abs(mean))
     alike = np.ptp(drawn, axis=0) <= rounding
     same = alike & (np.abs(observed - mean) <= rounding)
     if same.all():
         raise ValueError(
-            f"null test: {name} equals the data in each of {len(drawn)} draws of the {null} null (it keeps "
+            f"null test: {name} equals the data in each of {r} draws of the {null} null (it keeps "
             f"{', '.join(preserves) or 'it'}): it is constant under this null, and the test can find nothing"
         )
-    spread = np.where(alike, 0.0, drawn.std(axis=0, ddof=1))
+    second, fourth = np.zeros(mean.shape), np.zeros(mean.shape)
+    for start in range(0, r, _CHUNK):  # a part at a time: draws of many blocks fill much memory as they are
+        squared = (drawn[start : start + _CHUNK] - mean) ** 2
+        second += squared.sum(axis=0)
+        fourth += (squared**2).sum(axis=0)
+    spread = np.where(alike, 0.0, np.sqrt(second / (r - 1)))
     divisor = np.where(alike, 1.0, spread)
-    centred = (drawn - mean) / divisor
-    kurtosis = np.where(alike, 3.0, (centred**4).mean(axis=0) / np.where(alike, 1.0, (centred**2).mean(axis=0) ** 2))
+    kurtosis = np.where(alike, 3.0, r * fourth / np.where(alike, 1.0, second) ** 2)
     z = (observed - mean) / divisor
-    r = len(drawn)
     z_error = np.sqrt(1 / r + z**2 * (kurtosis - 1) / (4 * r))
     above = (1 + (drawn >= observed - rounding).sum(axis=0)) / (r + 1)
     below = (1 + (drawn <= observed + rounding).sum(axis=0)) / (r + 1)
@@ -156,7 +178,7 @@ def judge_draws(
         np.asarray(p),
         alternative,
         drawn,
-        int(same.sum()),
+        np.asarray(same),
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from kadanoff.networks.multiplicity import largest_of_all
 from kadanoff.networks.network import Network
 from kadanoff.networks.null_models import Edges, NullModel, degree_null, either_way, undirected_degree_null
 from kadanoff.networks.null_tests import judge_draws
@@ -25,7 +26,8 @@ _CHUNK = 32  # draws of one task: the same whatever the number of workers
 
 @dataclass(frozen=True, eq=False)
 class RichClub:
-    """The rich-club curve; arrays (k,) over `level`, masked where fewer than two nodes are left or draws do not vary.
+    """The rich-club curve; arrays (k,) over `level`, masked where fewer than two nodes are left or all draws equal the
+    data.
 
     Arguments:
         level: the degrees k that occur; the club at k are the nodes of degree > k.
@@ -34,7 +36,7 @@ class RichClub:
         phi: E_k over the pairs of members.
         phi_null: mean over the draws.
         normalised, normalised_error: phi / phi_null, and its standard error from the number of draws.
-        z, z_error: of phi under the null, and the error from the number of draws.
+        z, z_error: of phi under the null, and the error from the number of draws; masked where draws do not vary.
         p: (1 + draws with phi_r >= phi) / (draws + 1).
         p_largest: the same for the largest z of all levels, so that a level may be chosen by looking.
         degree: (n,) degree of every node (in + out where directed).
@@ -123,10 +125,8 @@ def rich_club_curve(
     below = np.where(barren, 1.0, test.mean)
     normalised = np.ma.array(edges / below, mask=barren)
     normalised_error = np.ma.array(edges / below * test.mean_error / below, mask=barren)
-    divisor = np.where(test.spread > 0, test.spread, 1.0)
-    scores = np.where(test.spread > 0, (drawn - test.mean) / divisor, -np.inf).max(axis=1)
-    largest = float(test.z.max())
-    p_largest = float((1 + (scores >= largest * (1 - 1e-12)).sum()) / (replicas + 1))
+    seen, most = test.extremes()
+    p_largest = float(largest_of_all([seen.max()], most[:, None])[0])
     return RichClub(
         level,
         members,
@@ -137,7 +137,7 @@ def rich_club_curve(
         normalised_error,
         test.z,
         test.z_error,
-        np.ma.array(test.p, mask=np.ma.getmaskarray(test.z)),
+        np.ma.array(test.p, mask=test.fixed),
         p_largest,
         degree,
         replicas,
