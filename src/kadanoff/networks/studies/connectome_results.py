@@ -220,6 +220,7 @@ def in_words(found: Found) -> str:
     )  # fmt: skip
     if found.synapses is not None:
         text += f", with synapses redrawn {100 * np.median(found.synapses.relative):.0f} %"
+    rest = beside_others(found.lost, "these regions")
     better = (
         "less than" if early.value < early.random.value - 2 * early.spread
         else "more than" if early.value > early.random.value + 2 * early.spread else "as much as"
@@ -232,7 +233,7 @@ def in_words(found: Found) -> str:
         f"{100 * early.value:.0f} % after one time constant, {better} random regions ({100 * early.random.value:.0f} "
         f"%), and by {100 * late.value:.0f} % after eight ({100 * late.random.value:.0f} %). Flow over all paths is "
         f"off by {100 * flow.value:.0f} % ({100 * flow.random.value:.0f} "
-        f"%).{beside_others(found.lost, 'these regions')}\n\nLimits. One animal gives no error from one to the next, "
+        f"%).{rest}\n\nLimits. One animal gives no error from one to the next, "
         "whatever is redrawn. The rate model is linear and knows no signs. The null model keeps degrees, not "
         "distances: what lies close together may stand out for that alone."
     )
