@@ -109,7 +109,7 @@ class RegionsConfig(BaseModel):
         ge=20,
         description="Rewired networks to compare with, three times: some seconds each per million connections.",
     )
-    replicates: int = Field(500, ge=50, description="Replicates with neurons redrawn, for the errors of hubs.")
+    replicates: int = Field(200, ge=50, description="Replicates with neurons redrawn, for the errors of hubs.")
     random_partitions: int = Field(10, ge=2, description="Random regions of the same sizes to compare with.")
     others: list[Literal["spectral", "informative", "following"]] = Field(
         ["spectral", "informative"], description="Groups made from the connections alone, as many as regions: "
