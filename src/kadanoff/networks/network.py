@@ -15,6 +15,7 @@ from kadanoff.networks.identifiers import IdTable
 
 __all__ = ["Coded", "Mended", "Network"]
 
+_PIECE = 1 << 20
 _WHOLE_32, _WHOLE_64 = 1 << 24, 1 << 53  # up to which floats of 32 and 64 bits hold every whole number
 
 
@@ -118,7 +119,8 @@ class Network:
         parts += [(layers, len(layer_names))] if layers is not None else []
         parts += [(sites, len(site_names))] if sites is not None else []
         kept = np.flatnonzero(weight > 0)
-        order, first = _sorted_rows(parts, None if kept.size == a.size else kept)
+        counted = bool(np.issubdtype(weight.dtype, np.integer))
+        order, first = _sorted_rows(parts, None if kept.size == a.size else kept, stable=not counted)
         starts = np.flatnonzero(first)
         held = weight if order is None else weight[order]
         summed = np.add.reduceat(held, starts) if starts.size else held[:0]
@@ -291,9 +293,12 @@ def _whole_ids(what: str, ids: NDArray[Any]) -> NDArray[Any]:
 
 
 def _sorted_rows(
-    parts: list[tuple[NDArray[Any], int]], kept: NDArray[np.int64] | None
+    parts: list[tuple[NDArray[Any], int]], kept: NDArray[np.int64] | None, *, stable: bool
 ) -> tuple[NDArray[np.int64] | None, NDArray[np.bool_]]:
-    """The order of the rows that are kept (None: they stand in it), and which begin a new connection in that order."""
+    """The order of the rows that are kept (None: they stand in it), and which begin a new connection in that order.
+
+    Sums of floats depend on the order of rows that are alike, hence `stable`; sums of integers do not.
+    """
     span = 1
     for _, size in parts:
         span *= max(size, 1)
@@ -308,7 +313,7 @@ def _sorted_rows(
         if np.all(key[1:] >= key[:-1]):
             order = kept
         else:
-            order = np.argsort(key, kind="stable")
+            order = np.argsort(key, kind="stable" if stable else None)
             key = key[order]
             order = order if kept is None else kept[order]
         first[1:] = key[1:] != key[:-1]
@@ -362,19 +367,31 @@ def _indices(
 ) -> tuple[NDArray[Any], tuple[NDArray[np.int32], NDArray[np.int32]], int]:
     """All ids, the positions of both ends among them, and how many of the ids were given."""
     if nodes is None:
-        known = np.unique(np.concatenate([np.unique(pre), np.unique(post)]))
+        known = _distinct(pre, post)
         return known, _places(IdTable(known), pre, post), known.size
     known = _whole_ids("nodes", np.asarray(nodes))
     source, target = _places(IdTable(known), pre, post)
     given = known.size
     if min(source.min(), target.min()) < 0:
-        more = np.unique(np.concatenate([pre[source < 0], post[target < 0]]))
+        more = _distinct(pre[source < 0], post[target < 0])
         known = np.concatenate([known, more])
         table = IdTable(more)
         for place, ids in ((source, pre), (target, post)):
             lost = np.flatnonzero(place < 0)
             place[lost] = table.find(ids[lost]) + given
     return known, (source, target), given
+
+
+def _distinct(*columns: NDArray[Any]) -> NDArray[Any]:
+    """All ids in order; piece by piece, since most stand many times."""
+    found = [_once(ids[at : at + _PIECE]) for ids in columns for at in range(0, ids.size, _PIECE)]
+    return _once(np.concatenate(found))
+
+
+def _once(ids: NDArray[Any]) -> NDArray[Any]:
+    """As np.unique, whose hash table is far slower than sorting integers."""
+    ordered = np.sort(ids)
+    return ordered[np.append(True, ordered[1:] != ordered[:-1])]
 
 
 def _places(table: IdTable, pre: NDArray[Any], post: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
