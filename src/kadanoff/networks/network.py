@@ -391,7 +391,7 @@ def _distinct(*columns: NDArray[Any]) -> NDArray[Any]:
 def _once(ids: NDArray[Any]) -> NDArray[Any]:
     """As np.unique, whose hash table is far slower than sorting integers."""
     ordered = np.sort(ids)
-    return ordered[np.append(True, ordered[1:] != ordered[:-1])]
+    return np.asarray(ordered[np.append(True, ordered[1:] != ordered[:-1])])
 
 
 def _places(table: IdTable, pre: NDArray[Any], post: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
