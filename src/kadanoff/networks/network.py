@@ -104,8 +104,8 @@ class Network:
 
         Raises:
             ValueError: for columns of different lengths, counts that are negative or not finite (with the row), counts
-                in 32-bit floats from 2^24 on, where whole numbers are no longer exact, ids in floats beyond 2^53, node
-                ids that are not unique.
+                that add up to 2^63, counts in 32-bit floats from 2^24 on, where whole numbers are no longer exact,
+                ids that are missing or in floats beyond 2^53, node ids that are not unique.
         """
         a, b = _whole_ids("pre", np.asarray(pre)), _whole_ids("post", np.asarray(post))
         if a.ndim != 1 or a.shape != b.shape or a.size == 0:
@@ -280,8 +280,14 @@ def exact_sums(where: NDArray[Any], count: NDArray[Any], n: int) -> NDArray[np.i
 
 def _whole_ids(what: str, ids: NDArray[Any]) -> NDArray[Any]:
     """Ids as integers or text: a table with holes is read as floats, which hold whole numbers up to 2^53 alone."""
+    if ids.dtype == object:
+        missing = np.array([value is None or value != value for value in ids.ravel().tolist()], dtype=bool)
+        if missing.any():
+            row = int(np.flatnonzero(missing)[0])
+            raise ValueError(f"{what}: no id in row {row} (counted from 0), {int(missing.sum())} such rows")
+        return ids.astype(str)
     if not np.issubdtype(ids.dtype, np.floating):
-        return ids.astype(str) if ids.dtype == object else ids
+        return ids
     bad = ~np.isfinite(ids) | (ids != np.rint(ids)) | (np.abs(ids) > _WHOLE_64)
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
@@ -341,6 +347,8 @@ def _checked_count(count: NDArray[Any], rows: int) -> tuple[NDArray[Any], int]:
             "negative: put the sign of a connection into a layer (excitatory, inhibitory), never into its count"
         )
     if not np.issubdtype(count.dtype, np.floating):
+        if int(count.max(initial=0)) * count.size >= 1 << 63 and sum(count.tolist()) >= 1 << 63:
+            raise ValueError("count: the counts add up to 2^63 or more, which int64 does not hold")
         return count.astype(np.int64), 0
     top = float(count.max(initial=0))
     if count.dtype.itemsize <= 4 and top >= _WHOLE_32:
