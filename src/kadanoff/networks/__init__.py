@@ -58,7 +58,7 @@ from kadanoff.networks.presets import PRESETS, Preset, read_preset, read_preset_
 from kadanoff.networks.regions import Regions, Shares
 from kadanoff.networks.resampling import BlockErrors, block_errors, resampled
 from kadanoff.networks.rich_club import RichClub, rich_club_curve
-from kadanoff.networks.tables import NodeTable, read_matrix, read_network, read_nodes
+from kadanoff.networks.tables import NodeTable, read_matrix, read_network, read_nodes, read_sites
 from kadanoff.networks.traversal import Cascades, Layers, signal_cascades, traversal_layers
 from kadanoff.networks.worm import varshney_worm, witvliet_nodes, witvliet_worm
 
@@ -155,6 +155,7 @@ __all__ = [
     "read_nodes",
     "read_preset",
     "read_preset_nodes",
+    "read_sites",
     "reciprocity",
     "reconstruction",
     "region_operator",
