@@ -136,7 +136,8 @@ def resampled(
     region only pairs of different nodes count, scaled to the n (n - 1) there are. Each block's deviation from W is then
     scaled so that its variance is the unbiased one of `block_errors`: the plain bootstrap has the part of the pairs
     three times (Owen, 2007), which in a sparse network is most of it. Counts stay above zero. Blocks without a
-    known error keep the plain deviations.
+    known error keep the plain deviations. Quantiles of replicates are no better than the normal law: with 30 neurons a
+    region, those of 95 % hold 90 to 93 %; `block_errors` has better intervals.
 
     Arguments:
         replicates: how many, at least 2.
