@@ -11,7 +11,14 @@ from kadanoff.networks.activity import (
     lumpability_defect,
     region_operator,
 )
-from kadanoff.networks.aggregation import RegionNetwork, block, block_layers, projectome, soft_block
+from kadanoff.networks.aggregation import (
+    RegionNetwork,
+    block,
+    block_layers,
+    projectome,
+    projectome_of_sites,
+    soft_block,
+)
 from kadanoff.networks.density_test import BlockDensityTest, DensityTest, compare_block_densities, compare_densities
 from kadanoff.networks.detection import Detected, Thresholds, above, detected, threshold_curve, without_background
 from kadanoff.networks.highways import Highways, find_highways, matched_highways
@@ -148,6 +155,7 @@ __all__ = [
     "post_shares",
     "pre_shares",
     "projectome",
+    "projectome_of_sites",
     "projectome_resampled",
     "random_null",
     "read_matrix",
