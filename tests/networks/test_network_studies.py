@@ -226,6 +226,10 @@ def test_another_map_is_drawn_and_named(tmp_path, kind):
     assert f"in the {kind} network" in result.verdict.text
     assert "a region being where most of a neuron's input lies" in " ".join(result.verdict.text.split())
     assert kind in result.pictures["chosen-map"].caption
+    assert f"{kind} map" in result.tables["regions"].caption
+    mine = [number for name, number in result.reported.items() if name.startswith(kind.replace(" ", "_") + ".")]
+    assert len(mine) == 5
+    assert all(number.error > 0 for number in mine)
 
 
 @pytest.mark.parametrize(

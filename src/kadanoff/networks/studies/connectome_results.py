@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kadanoff.estimates import Estimate
 from kadanoff.losses import Ledger, Loss
-from kadanoff.networks.aggregation import RegionNetwork
+from kadanoff.networks.aggregation import EXTERNAL, RegionNetwork
 from kadanoff.networks.detection import without_background
 from kadanoff.networks.laplacian_rg import peaks
 from kadanoff.networks.layers import layer_blocks, netted
@@ -21,7 +21,7 @@ from kadanoff.networks.normalise import density, enrichment, input_fraction, out
 from kadanoff.networks.presets import PRESETS
 from kadanoff.networks.regions import UNASSIGNED
 from kadanoff.networks.resampling import block_errors
-from kadanoff.networks.studies.measures import lost_estimates, region_table
+from kadanoff.networks.studies.measures import beside_others, lost_estimates, region_table
 from kadanoff.study import Reported, Table
 
 if TYPE_CHECKING:
@@ -33,13 +33,15 @@ Array = NDArray[np.float64]
 STRONGEST, LISTED = 5, 60
 
 
-def strongest(found: Found, number: int) -> list[tuple[int, int]]:
+def strongest(made: RegionNetwork, number: int) -> list[tuple[int, int]]:
     """The blocks (from, to) between different named regions with the most synapses, first the largest."""
-    counts = found.made.counts.astype(np.float64).copy()
+    counts = made.counts.astype(np.float64)  # a copy
     np.fill_diagonal(counts, -1)
-    counts[-1] = counts[:, -1] = -1
+    for k, name in enumerate(made.names):
+        if name in (UNASSIGNED, EXTERNAL):
+            counts[k] = counts[:, k] = -1
     order = np.argsort(-counts, axis=None, kind="stable")[:number]
-    pairs = [(int(at) // found.made.k, int(at) % found.made.k) for at in order]
+    pairs = [(int(at) // made.k, int(at) % made.k) for at in order]
     return [(a, b) for a, b in pairs if counts[a, b] > 0]
 
 
@@ -93,7 +95,7 @@ def estimates(found: Found) -> dict[str, Reported | Estimate]:
         out["soft_unassigned_share"] = exact(float((soft.counts[-1].sum() + soft.counts[:-1, -1].sum()) / soft.total))
         out["share_entropy"] = exact(float(found.read.receivers.entropy.mean()), "nat")
     background = None if config.precision is None else without_background(made, config.precision)
-    for a, b in strongest(found, STRONGEST):
+    for a, b in strongest(made, STRONGEST):
         name = f"{_name(made.names[a])}.{_name(made.names[b])}"
         error = float(found.neurons.error[a, b]) if found.neurons.known[a, b] else None
         reference = None if told is None or not np.isfinite(told[a, b]) else float(told[a, b])
@@ -104,6 +106,13 @@ def estimates(found: Found) -> dict[str, Reported | Estimate]:
         if background is not None:
             mean, spread = float(background.mean[a, b]), float(background.error[a, b])
             out[f"flow_without_background.{name}"] = Estimate(mean, spread, None, "", "synapses")
+    chosen = found.chosen
+    if chosen is not made:
+        spread = found.redrawn.std(axis=0, ddof=1)
+        for a, b in strongest(chosen, STRONGEST):
+            name = f"{_name(chosen.kind)}.{_name(chosen.names[a])}.{_name(chosen.names[b])}"
+            error = float(spread[a, b])
+            out[name] = Estimate(float(chosen.counts[a, b]), error, config.replicates, "", "neurons redrawn")
     if told is not None:
         for confidence in (0.95, 0.999):
             bars = block_errors(network, found.read.regions, unit="neuron", confidence=confidence)
@@ -207,10 +216,10 @@ def in_words(found: Found) -> str:
             "with other numbers, never to be mixed with this one. "
             if others else ""
         )
-        + "Errors, null models and losses below are those of the block map.\n\n"
-        f"{made.names[hub]} is the first hub (in {100 * found.hubs.first[hub]:.0f} % of the replicates). "
-        f"{len(ways)} of {roads.tested} blocks are stronger than in {roads.replicas} networks in which every neuron "
-        "keeps its numbers of partners (p < 0.05 with all blocks tested at once)"
+        + "Null models and losses below are those of the block map, hubs and their errors those of the map asked "
+        f"for.\n\n{found.chosen.names[hub]} is the first hub (in {100 * found.hubs.first[hub]:.0f} % of the "
+        f"replicates). {len(ways)} of {roads.tested} blocks are stronger than in {roads.replicas} networks in which "
+        "every neuron keeps its numbers of partners (p < 0.05 with all blocks tested at once)"
         + (f", between regions above all {', '.join(between)}. " if between else ". ")
         + f"Reciprocal pairs are {float(found.mutual.observed):.3f} of all, {float(found.mutual.z):+.1f} standard "
         "deviations from networks with the same blocks: that much the region network does not know. "
@@ -220,6 +229,7 @@ def in_words(found: Found) -> str:
     )  # fmt: skip
     if found.synapses is not None:
         text += f", with synapses redrawn {100 * np.median(found.synapses.relative):.0f} %"
+    rest = beside_others(found.lost, "these regions")
     better = (
         "less than" if early.value < early.random.value - 2 * early.spread
         else "more than" if early.value > early.random.value + 2 * early.spread else "as much as"
@@ -231,9 +241,10 @@ def in_words(found: Found) -> str:
         f"({defect.random.value:.2f}). With {found.read.lit_as} switched on, the region network errs by "
         f"{100 * early.value:.0f} % after one time constant, {better} random regions ({100 * early.random.value:.0f} "
         f"%), and by {100 * late.value:.0f} % after eight ({100 * late.random.value:.0f} %). Flow over all paths is "
-        f"off by {100 * flow.value:.0f} % ({100 * flow.random.value:.0f} %).{_best(found)}\n\nLimits. One animal gives "
-        "no error from one to the next, whatever is redrawn. The rate model is linear and knows no signs. The null "
-        "model keeps degrees, not distances: what lies close together may stand out for that alone."
+        f"off by {100 * flow.value:.0f} % ({100 * flow.random.value:.0f} "
+        f"%).{rest}\n\nLimits. One animal gives no error from one to the next, "
+        "whatever is redrawn. The rate model is linear and knows no signs. The null model keeps degrees, not "
+        "distances: what lies close together may stand out for that alone."
     )
 
 
@@ -250,24 +261,6 @@ def _paths(found: Found) -> str:
         f"Over paths of several steps most flow runs from {found.made.names[a]} to {found.made.names[b]} (that "
         f"{100 * found.flow.indirect_share:.0f} % of all flow is indirect is the gain of {found.config.gain:g}, less "
         "what ends at neurons without input, whatever the wiring)."
-    )
-
-
-def _best(found: Found) -> str:
-    """How groups made from the connections alone compare."""
-    what = "dynamics error at t = 8"
-    if not found.lost.others:
-        return ""
-    name, (values, _) = min(found.lost.others.items(), key=lambda item: item[1][0][what])
-    own = found.lost.measures[what].value
-    most, (kept, _) = max(found.lost.others.items(), key=lambda item: item[1][0]["information kept"])
-    more = (
-        "and they keep" if most == name else f"and the {most} ones keep"
-    ) + f" most information, {100 * kept['information kept']:.0f} %"
-    return (
-        f" Of as many groups made from the connections alone the {name} ones follow best, with "
-        f"{100 * values[what]:.0f} % after eight time constants ({'less' if values[what] < own else 'not less'} than "
-        f"these regions), {more}; such groups were fitted to these data."
     )
 
 
@@ -322,17 +315,17 @@ def data(found: Found) -> xarray.Dataset:
 
 def tables(found: Found) -> dict[str, Table]:
     """Regions, blocks and layers, for the report."""
-    made, drawn = found.made, found.redrawn
+    made, drawn = found.chosen, found.redrawn
     errors = np.array([drawn.sum(axis=2).std(axis=0, ddof=1), drawn.sum(axis=1).std(axis=0, ddof=1)])
     counts = made.counts.astype(np.float64)
     shown = np.flatnonzero((made.members > 0) | (counts.sum(axis=0) + counts.sum(axis=1) > 0))
     out = {
         "regions": region_table(
             made.names, made.members, counts, errors, found.hubs, shown,
-            "Regions: synapses sent and received (those within counted in both), the share that stays inside, how "
-            "evenly the rest is spread over the others, the share of shortest paths that pass through, the rank by "
-            "strength and the last two, and how often a region ranks first. Errors: neurons redrawn within regions; "
-            "one animal gives none from one to the next.",
+            f"Regions, {made.kind} map: synapses sent and received (those within counted in both), the share that "
+            "stays inside, how evenly the rest is spread over the others, the share of shortest paths that pass "
+            "through, the rank by strength and the last two, and how often a region ranks first. Errors: neurons "
+            "redrawn within regions; one animal gives none from one to the next.",
         ),
         "blocks": _blocks(found),
     }  # fmt: skip
