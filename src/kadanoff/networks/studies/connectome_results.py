@@ -214,6 +214,7 @@ def in_words(found: Found) -> str:
     ]  # fmt: skip
     told = "; ".join(text for text in said if text)
     others = [name for name in found.maps if name != config.map]
+    often = f" (in {100 * found.hubs.first[hub]:.0f} % of the replicates)" if found.neurons.relative.size else ""
     text = (
         f"All {network.total:,} synapses of {network.n:,} neurons are in the {config.map} network of {len(named)} "
         f"regions{unit}; {int(made.members[-1])} neurons are unassigned, and that is a region too. "
@@ -224,9 +225,9 @@ def in_words(found: Found) -> str:
             if others else ""
         )
         + "Null models and losses below are those of the block map, hubs and their errors those of the map asked "
-        f"for.\n\n{found.chosen.names[hub]} is the first hub (in {100 * found.hubs.first[hub]:.0f} % of the "
-        f"replicates). {len(ways)} of {roads.tested} blocks are stronger than in {roads.replicas} networks in which "
-        "every neuron keeps its numbers of partners (p < 0.05 with all blocks tested at once)"
+        f"for.\n\n{found.chosen.names[hub]} is the first hub{often}. {len(ways)} of {roads.tested} blocks are stronger "
+        f"than in {roads.replicas} networks in which every neuron keeps its numbers of partners (p < 0.05 with all "
+        "blocks tested at once)"
         + (f", between regions above all {', '.join(between)}. " if between else ". ")
         + _mutual(found)
         + f"{_paths(found)}\n\n"
