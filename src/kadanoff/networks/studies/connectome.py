@@ -165,12 +165,12 @@ class Found:
     read: Read
     maps: dict[str, RegionNetwork]
     neurons: BlockErrors
-    synapses: BlockErrors | None
+    synapses: BlockErrors
     redrawn: Array
     hubs: HubErrors
     roads: Highways
-    mutual: NullTest
-    club: RichClub
+    mutual: NullTest | str
+    club: RichClub | str
     flow: Flow
     layers: Layers
     thresholds: Thresholds
@@ -218,7 +218,7 @@ def _measure(config: RegionsConfig, run: Run) -> Found:
         "highways", find_highways, network, hard, seed=seed, replicas=draws, alternative="two-sided", executor=pool
     )
     mutual = run.stage("reciprocity", _reciprocity, network, hard, seed, draws, pool)
-    club = run.stage("rich-club", rich_club_curve, network, seed=seed, replicas=draws, directed=True, executor=pool)
+    club = run.stage("rich-club", _rich_club, network, seed, draws, pool)
     redrawn = run.stage("redrawn", redraw, config.map, read, config.replicates, seed)
     layers = run.stage("layers", traversal_layers, network, read.lit, seed=seed, runs=200, executor=pool)
     others = run.stage("others", other_regions, network, hard, config.others, seed)
@@ -228,7 +228,7 @@ def _measure(config: RegionsConfig, run: Run) -> Found:
     )  # fmt: skip
     return Found(
         config, read, maps, block_errors(network, hard, unit="neuron"),
-        block_errors(network, hard, unit="synapse") if network.is_counted else None,
+        block_errors(network, hard, unit="synapse"),
         redrawn, run.stage("hubs", hub_errors, maps[config.map].counts.astype(np.float64), redrawn),
         roads, mutual, club, run.stage("flow", flow, network, gain=config.gain, regions=hard), layers,
         threshold_curve(network, hard, _within(config.thresholds, network)), price,
@@ -260,8 +260,26 @@ def _within(thresholds: list[int], network: Network) -> list[int]:
     return [level for level in sorted(set(thresholds)) if level <= most] or [1]
 
 
-def _reciprocity(network: Network, hard: Regions, seed: int, replicas: int, pool: Any) -> NullTest:
-    return null_test(network, reciprocity, block_null(network, hard, seed=seed), replicas=replicas, executor=pool)
+def _reciprocity(network: Network, hard: Regions, seed: int, replicas: int, pool: Any) -> NullTest | str:
+    """Reciprocity against networks with the same blocks, or why there is nothing to test."""
+    try:
+        return null_test(network, reciprocity, block_null(network, hard, seed=seed), replicas=replicas, executor=pool)
+    except ValueError as error:
+        return _constant(error)
+
+
+def _rich_club(network: Network, seed: int, replicas: int, pool: Any) -> RichClub | str:
+    try:
+        return rich_club_curve(network, seed=seed, replicas=replicas, directed=True, executor=pool)
+    except ValueError as error:
+        return _constant(error)
+
+
+def _constant(error: ValueError) -> str:
+    """The message of a test whose draws all equal the data; other errors go on."""
+    if "constant under this null" not in str(error):
+        raise error
+    return str(error)
 
 
 def read_tables(config: RegionsConfig, edges: Path, neurons: Path | None) -> Read:

@@ -17,6 +17,7 @@ from kadanoff.networks.detection import without_background
 from kadanoff.networks.laplacian_rg import peaks
 from kadanoff.networks.layers import layer_blocks, netted
 from kadanoff.networks.lost import corrected_information, ledger_of, shared_information
+from kadanoff.networks.motifs import reciprocity
 from kadanoff.networks.normalise import density, enrichment, input_fraction, output_fraction
 from kadanoff.networks.presets import PRESETS
 from kadanoff.networks.regions import UNASSIGNED
@@ -124,9 +125,10 @@ def estimates(found: Found) -> dict[str, Reported | Estimate]:
                 source=f"{100 * confidence:g} % intervals of {int(tested.sum())} blocks, neurons redrawn",
             )  # fmt: skip
         out["expected.total_ratio"] = exact(float(made.counts[np.isfinite(told)].sum() / np.nansum(told)))
-    out["relative_error.neurons"] = exact(float(np.median(found.neurons.relative)))
-    if found.synapses is not None:
-        out["relative_error.synapses"] = exact(float(np.median(found.synapses.relative)))
+    few = "no block has neurons enough on both sides for an error"
+    for unit, bars in (("neurons", found.neurons), ("synapses", found.synapses)):
+        typical = exact(float(np.median(bars.relative))) if bars.relative.size else None
+        out[f"relative_error.{unit}"] = Reported(typical, reason="" if typical else few)
     hub = int(np.flatnonzero(found.hubs.rank == 1)[0])
     out["hub_strength"] = Estimate(
         float(found.hubs.strength[hub]), float(found.hubs.strength_error[hub]), config.replicates, "", "neurons redrawn"
@@ -138,11 +140,16 @@ def estimates(found: Found) -> dict[str, Reported | Estimate]:
     out["highways"] = exact(int((beyond & (found.roads.z > 0).filled(False)).sum()))
     out["avoided"] = exact(int((beyond & (found.roads.z < 0).filled(False)).sum()))
     out["blocks_tested"] = exact(found.roads.tested)
-    out["reciprocity"] = exact(float(found.mutual.observed))
-    out["reciprocity_z"] = Estimate(
-        float(found.mutual.z), float(found.mutual.z_error), found.mutual.replicas, "", "networks with these blocks"
-    )
-    out["rich_club_p_largest"] = exact(found.club.p_largest)
+    out["reciprocity"] = exact(reciprocity(network))
+    if isinstance(found.mutual, str):
+        out["reciprocity_z"] = Reported(None, reason=found.mutual)
+    else:
+        z, spread = float(found.mutual.z), float(found.mutual.z_error)
+        out["reciprocity_z"] = Estimate(z, spread, found.mutual.replicas, "", "networks with these blocks")
+    if isinstance(found.club, str):
+        out["rich_club_p_largest"] = Reported(None, reason=found.club)
+    else:
+        out["rich_club_p_largest"] = exact(found.club.p_largest)
     out["indirect_share"] = exact(found.flow.indirect_share)
     if config.signs:
         split = netted(network, found.read.regions, config.signs)
@@ -207,6 +214,7 @@ def in_words(found: Found) -> str:
     ]  # fmt: skip
     told = "; ".join(text for text in said if text)
     others = [name for name in found.maps if name != config.map]
+    often = f" (in {100 * found.hubs.first[hub]:.0f} % of the replicates)" if found.neurons.relative.size else ""
     text = (
         f"All {network.total:,} synapses of {network.n:,} neurons are in the {config.map} network of {len(named)} "
         f"regions{unit}; {int(made.members[-1])} neurons are unassigned, and that is a region too. "
@@ -217,18 +225,21 @@ def in_words(found: Found) -> str:
             if others else ""
         )
         + "Null models and losses below are those of the block map, hubs and their errors those of the map asked "
-        f"for.\n\n{found.chosen.names[hub]} is the first hub (in {100 * found.hubs.first[hub]:.0f} % of the "
-        f"replicates). {len(ways)} of {roads.tested} blocks are stronger than in {roads.replicas} networks in which "
-        "every neuron keeps its numbers of partners (p < 0.05 with all blocks tested at once)"
+        f"for.\n\n{found.chosen.names[hub]} is the first hub{often}. {len(ways)} of {roads.tested} blocks are stronger "
+        f"than in {roads.replicas} networks in which every neuron keeps its numbers of partners (p < 0.05 with all "
+        "blocks tested at once)"
         + (f", between regions above all {', '.join(between)}. " if between else ". ")
-        + f"Reciprocal pairs are {float(found.mutual.observed):.3f} of all, {float(found.mutual.z):+.1f} standard "
-        "deviations from networks with the same blocks: that much the region network does not know. "
-        f"{_paths(found)}\n\n"
-        "With neurons redrawn within regions the median error of a block is "
-        f"{100 * np.median(found.neurons.relative):.0f} %"
+        + _mutual(found)
+        + f"{_paths(found)}\n\n"
     )  # fmt: skip
-    if found.synapses is not None:
-        text += f", with synapses redrawn {100 * np.median(found.synapses.relative):.0f} %"
+    if found.neurons.relative.size:
+        text += (
+            "With neurons redrawn within regions the median error of a block is "
+            f"{100 * np.median(found.neurons.relative):.0f} %, with synapses redrawn "
+            f"{100 * np.median(found.synapses.relative):.0f} %"
+        )
+    else:
+        text += "No block has neurons enough on both sides for an error with neurons redrawn"
     rest = beside_others(found.lost, "these regions")
     better = (
         "less than" if early.value < early.random.value - 2 * early.spread
@@ -245,6 +256,15 @@ def in_words(found: Found) -> str:
         f"%).{rest}\n\nLimits. One animal gives no error from one to the next, "
         "whatever is redrawn. The rate model is linear and knows no signs. The null model keeps degrees, not "
         "distances: what lies close together may stand out for that alone."
+    )
+
+
+def _mutual(found: Found) -> str:
+    if isinstance(found.mutual, str):
+        return ""
+    return (
+        f"Reciprocal pairs are {float(found.mutual.observed):.3f} of all, {float(found.mutual.z):+.1f} standard "
+        "deviations from networks with the same blocks: that much the region network does not know. "
     )
 
 
