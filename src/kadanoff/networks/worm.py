@@ -43,9 +43,9 @@ def varshney_worm(path: str | Path | None = None) -> Network:
     """The adult hermaphrodite as two layers, "chemical" and "gap junction", between 279 neurons (Varshney et al. 2011).
 
     Chemical synapses are those of the sender's records (types S and Sp): 2,194 connections of 6,394 synapses; the
-    receiver's records (R, Rp) repeat them, one in lower case. Gap junctions (EJ) stand in both directions, those of a neuron with
-    itself once: 1,777 entries of 890 junctions. Muscles (NMJ) are left out, and neurons with neither kind of
-    connection to another neuron are none of the 279.
+    receiver's records (R, Rp) repeat them, one in lower case. Gap junctions (EJ) stand in both directions, those of a
+    neuron with itself once: 1,777 entries of 890 junctions. Muscles (NMJ) are left out, and neurons with neither kind
+    of connection to another neuron are none of the 279.
 
     Arguments:
         path: NeuronConnect.xls; None takes that of the package cect.
