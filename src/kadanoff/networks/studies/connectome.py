@@ -112,7 +112,7 @@ class RegionsConfig(BaseModel):
     replicates: int = Field(500, ge=50, description="Replicates with neurons redrawn, for the errors of hubs.")
     random_partitions: int = Field(10, ge=2, description="Random regions of the same sizes to compare with.")
     others: list[Literal["spectral", "informative", "following"]] = Field(
-        ["spectral", "informative"], description="Groups made from the connections alone, as many as regions, to compare with: "
+        ["spectral", "informative"], description="Groups made from the connections alone, as many as regions: "
         '"spectral", "informative" (most information kept), "following" (least dynamics error; slow beyond some '
         "thousand neurons).",
     )  # fmt: skip

@@ -21,7 +21,7 @@ from kadanoff.networks.normalise import density, enrichment, input_fraction, out
 from kadanoff.networks.presets import PRESETS
 from kadanoff.networks.regions import UNASSIGNED
 from kadanoff.networks.resampling import block_errors
-from kadanoff.networks.studies.measures import lost_estimates, region_table
+from kadanoff.networks.studies.measures import beside_others, lost_estimates, region_table
 from kadanoff.study import Reported, Table
 
 if TYPE_CHECKING:
@@ -220,6 +220,7 @@ def in_words(found: Found) -> str:
     )  # fmt: skip
     if found.synapses is not None:
         text += f", with synapses redrawn {100 * np.median(found.synapses.relative):.0f} %"
+    rest = beside_others(found.lost, "these regions")
     better = (
         "less than" if early.value < early.random.value - 2 * early.spread
         else "more than" if early.value > early.random.value + 2 * early.spread else "as much as"
@@ -231,9 +232,10 @@ def in_words(found: Found) -> str:
         f"({defect.random.value:.2f}). With {found.read.lit_as} switched on, the region network errs by "
         f"{100 * early.value:.0f} % after one time constant, {better} random regions ({100 * early.random.value:.0f} "
         f"%), and by {100 * late.value:.0f} % after eight ({100 * late.random.value:.0f} %). Flow over all paths is "
-        f"off by {100 * flow.value:.0f} % ({100 * flow.random.value:.0f} %).{_best(found)}\n\nLimits. One animal gives "
-        "no error from one to the next, whatever is redrawn. The rate model is linear and knows no signs. The null "
-        "model keeps degrees, not distances: what lies close together may stand out for that alone."
+        f"off by {100 * flow.value:.0f} % ({100 * flow.random.value:.0f} "
+        f"%).{rest}\n\nLimits. One animal gives no error from one to the next, "
+        "whatever is redrawn. The rate model is linear and knows no signs. The null model keeps degrees, not "
+        "distances: what lies close together may stand out for that alone."
     )
 
 
@@ -250,24 +252,6 @@ def _paths(found: Found) -> str:
         f"Over paths of several steps most flow runs from {found.made.names[a]} to {found.made.names[b]} (that "
         f"{100 * found.flow.indirect_share:.0f} % of all flow is indirect is the gain of {found.config.gain:g}, less "
         "what ends at neurons without input, whatever the wiring)."
-    )
-
-
-def _best(found: Found) -> str:
-    """How groups made from the connections alone compare."""
-    what = "dynamics error at t = 8"
-    if not found.lost.others:
-        return ""
-    name, (values, _) = min(found.lost.others.items(), key=lambda item: item[1][0][what])
-    own = found.lost.measures[what].value
-    most, (kept, _) = max(found.lost.others.items(), key=lambda item: item[1][0]["information kept"])
-    more = (
-        "and they keep" if most == name else f"and the {most} ones keep"
-    ) + f" most information, {100 * kept['information kept']:.0f} %"
-    return (
-        f" Of as many groups made from the connections alone the {name} ones follow best, with "
-        f"{100 * values[what]:.0f} % after eight time constants ({'less' if values[what] < own else 'not less'} than "
-        f"these regions), {more}; such groups were fitted to these data."
     )
 
 

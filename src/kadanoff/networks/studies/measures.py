@@ -32,6 +32,7 @@ __all__ = [
     "HubErrors",
     "Lost",
     "bars",
+    "beside_others",
     "hub_errors",
     "lost",
     "lost_estimates",
@@ -208,3 +209,21 @@ def bars(found: Lost, kinds: Sequence[str], own: str) -> tuple[dict[str, tuple[A
         for kind in kinds
     }
     return drawn, [own, *found.others]
+
+
+def beside_others(found: Lost, own: str) -> str:
+    """A sentence on how groups made from the connections alone compare with ``own``."""
+    what = "dynamics error at t = 8"
+    if not found.others:
+        return ""
+    name, (values, _) = min(found.others.items(), key=lambda item: item[1][0][what])
+    most, (kept, _) = max(found.others.items(), key=lambda item: item[1][0]["information kept"])
+    more = (
+        "and they keep" if most == name else f"and the {most} ones keep"
+    ) + f" most information, {100 * kept['information kept']:.0f} %"
+    return (
+        f" Of as many groups made from the connections alone the {name} ones follow best, with "
+        f"{100 * values[what]:.0f} % after eight time constants "
+        f"({'less' if values[what] < found.measures[what].value else 'not less'} than these regions), {more}; such "
+        "groups were fitted to these data."
+    )

@@ -303,15 +303,16 @@ def bars_of_loss(
     drawing, axes = plotting.figure(len(measures), width=min(9.8, max(5.2, 2.9 * len(measures))), height=3.0)
     at = np.arange(len(partitions))
     for axis, (what, (value, chance, spread)) in zip(axes, measures.items(), strict=True):
-        axis.bar(at, value, 0.62, color=plotting.BLUE, label="these regions")
+        axis.bar(at, value, 0.62, color=plotting.BLUE, label="found")
         for k in at:
             if not np.isfinite(chance[k]):
                 continue
             axis.fill_between([k - 0.42, k + 0.42], chance[k] - 2 * spread[k], chance[k] + 2 * spread[k],
                               color=plotting.BLACK, alpha=0.18, linewidth=0, zorder=3)  # fmt: skip
             axis.plot([k - 0.42, k + 0.42], [chance[k]] * 2, color=plotting.BLACK, linewidth=1.4, zorder=3,
-                      label="random ones, ± 2 sd" if k == 0 else None)  # fmt: skip
-        axis.set(title=what, ylabel=plotting.label("", units.get(what, "")).strip() or None, ylim=(0, None))
+                      label="random regions of the same sizes, ± 2 sd" if k == 0 else None)  # fmt: skip
+        axis.set_title(what, fontsize=8.5)
+        axis.set(ylabel=plotting.label("", units.get(what, "")).strip() or None, ylim=(0, None))
         axis.set_xticks(
             at, partitions, rotation=30 if len(partitions) > 2 else 0, ha="right" if len(partitions) > 2 else "center"
         )
@@ -352,7 +353,7 @@ def activity(
             right.plot(time, curve, color=plotting.COLOURS[k % 6], label=name)
     right.set(xlabel="time (time constants)", ylabel="relative error of the coarse model", ylim=(0, None))
     right.set_title("How long the coarse network can be followed")
-    right.legend()
+    right.legend(fontsize=7)
     return drawing
 
 
@@ -363,7 +364,7 @@ def curves(
     drawing, axes = plotting.figure(len(panels), width=max(5.2, 3.9 * len(panels)), height=3.2)
     for axis, (ylabel, lines) in zip(axes, panels.items(), strict=True):
         for (name, (y, error)), colour in zip(lines.items(), plotting.COLOURS, strict=False):
-            plotting.band(axis, x, y, error, label=name, color=colour, marker=".")
+            plotting.band(axis, x, y, error, label=name, color=colour, marker="." if len(x) <= 40 else "")
         axis.set(xlabel=xlabel, ylabel=ylabel, xscale="log" if log else "linear")
         if len(lines) > 1 or next(iter(lines)):
             axis.legend()

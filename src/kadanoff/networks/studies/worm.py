@@ -21,6 +21,7 @@ from kadanoff.networks.studies.measures import (
     HubErrors,
     Lost,
     bars,
+    beside_others,
     hub_errors,
     lost,
     lost_estimates,
@@ -215,6 +216,7 @@ def _in_words(config: WormConfig, found: Found) -> str:
     flow = price["flow error"]
     rows = found.worm.lower_case
     strange = " and ".join(f"{a.upper()} to {b.upper()}" for a, b, _ in rows)
+    rest = beside_others(found.lost, "the ganglia")
     return (
         f"All {found.made.total:,} synapses between {found.worm.chemical.n} neurons are in the matrix of ten ganglia. "
         f"The file holds {found.worm.chemical.total:,}; the published 6,393 is what is left without the one synapse "
@@ -232,7 +234,7 @@ def _in_words(config: WormConfig, found: Found) -> str:
         f"by {100 * late.value:.0f} % of the mean activity after eight time constants ({100 * late.random.value:.0f} % "
         f"for random ones). Flow over all paths is wrong by {100 * flow.value:.0f} %, for random regions by "
         f"{100 * flow.random.value:.0f} %: their true flow is nearly the same everywhere, which is easy to get "
-        f"right.\n\nLimits. With neurons redrawn within ganglia the median error of a block is "
+        f"right.{rest}\n\nLimits. With neurons redrawn within ganglia the median error of a block is "
         f"{100 * np.median(found.neurons.relative):.0f} %, with synapses redrawn "
         f"{100 * np.median(found.synapses.relative):.0f} %: which one is meant must be said. Ganglia have few neurons "
         "and each neuron a name, so a population they could be drawn from is a fiction here; and one animal says "
