@@ -103,8 +103,8 @@ class Network:
 
         Raises:
             ValueError: for columns of different lengths, counts that are negative or not finite (with the row), counts
-                in 32-bit floats from 2^24 on, where whole numbers are no longer exact, ids in floats beyond 2^53, node
-                ids that are not unique.
+                in 32-bit floats from 2^24 on, where whole numbers are no longer exact, whole counts that add up to 2^63
+                or more, ids that are missing or floats beyond 2^53, node ids that are not unique.
         """
         a, b = _whole_ids("pre", np.asarray(pre)), _whole_ids("post", np.asarray(post))
         if a.ndim != 1 or a.shape != b.shape or a.size == 0:
@@ -278,8 +278,15 @@ def exact_sums(where: NDArray[Any], count: NDArray[Any], n: int) -> NDArray[np.i
 
 def _whole_ids(what: str, ids: NDArray[Any]) -> NDArray[Any]:
     """Ids as integers or text: a table with holes is read as floats, which hold whole numbers up to 2^53 alone."""
+    if ids.dtype == object:
+        empty = np.array([value is None or value != value for value in ids.tolist()], dtype=bool)
+        if empty.any():
+            raise ValueError(
+                f"{what}: no id in row {int(np.flatnonzero(empty)[0])} (counted from 0), {int(empty.sum())} such rows"
+            )
+        return ids.astype(str)
     if not np.issubdtype(ids.dtype, np.floating):
-        return ids.astype(str) if ids.dtype == object else ids
+        return ids
     bad = ~np.isfinite(ids) | (ids != np.rint(ids)) | (np.abs(ids) > _WHOLE_64)
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
@@ -336,7 +343,7 @@ def _checked_count(count: NDArray[Any], rows: int) -> tuple[NDArray[Any], int]:
             "negative: put the sign of a connection into a layer (excitatory, inhibitory), never into its count"
         )
     if not np.issubdtype(count.dtype, np.floating):
-        return count.astype(np.int64), 0
+        return _below_int64(count), 0
     top = float(count.max(initial=0))
     if count.dtype.itemsize <= 4 and top >= _WHOLE_32:
         rows_above = int((count >= _WHOLE_32).sum())
@@ -346,8 +353,15 @@ def _checked_count(count: NDArray[Any], rows: int) -> tuple[NDArray[Any], int]:
         )
     fractional = int((count != np.rint(count)).sum())
     if fractional == 0 and top < _WHOLE_64:
-        return count.astype(np.int64), 0
+        return _below_int64(count), 0
     return count.astype(np.float64), fractional
+
+
+def _below_int64(count: NDArray[Any]) -> NDArray[np.int64]:
+    """Whole counts as int64, refused where their sum would wrap around."""
+    if float(count.max(initial=0)) * count.size >= 2.0**62 and (total := sum(map(int, count.tolist()))) >= 1 << 63:
+        raise ValueError(f"count: the counts add up to {total}, 2^63 or more, which int64 does not hold")
+    return count.astype(np.int64)
 
 
 def _narrow(count: NDArray[Any]) -> NDArray[Any]:
