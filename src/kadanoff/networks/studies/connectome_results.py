@@ -210,7 +210,7 @@ def in_words(found: Found) -> str:
         + "Errors, null models and losses below are those of the block map.\n\n"
         f"{made.names[hub]} is the first hub (in {100 * found.hubs.first[hub]:.0f} % of the replicates). "
         f"{len(ways)} of {roads.tested} blocks are stronger than in {roads.replicas} networks in which every neuron "
-        "keeps its numbers of partners (p < 0.05 with all blocks tested at once)"
+        "keeps its numbers of partners and of synapses (p < 0.05 with all blocks tested at once)"
         + (f", between regions above all {', '.join(between)}. " if between else ". ")
         + f"Reciprocal pairs are {float(found.mutual.observed):.3f} of all, {float(found.mutual.z):+.1f} standard "
         "deviations from networks with the same blocks: that much the region network does not know. "
@@ -361,7 +361,7 @@ def _blocks(found: Found) -> Table:
             "adjusted p": [number(adjusted, a, b) for a, b in pairs],
         },
         f"The {len(pairs)} strongest blocks: synapses with the error of neurons redrawn; mean and standard deviation "
-        f"of {roads.replicas} networks of the same degrees; p adjusted for all {roads.tested} blocks by the most "
+        f"of {roads.replicas} networks of the same degrees and strengths; p adjusted for all {roads.tested} blocks by the most "
         "extreme one of every draw.",
     )  # fmt: skip
 
