@@ -361,8 +361,8 @@ def _blocks(found: Found) -> Table:
             "adjusted p": [number(adjusted, a, b) for a, b in pairs],
         },
         f"The {len(pairs)} strongest blocks: synapses with the error of neurons redrawn; mean and standard deviation "
-        f"of {roads.replicas} networks of the same degrees and strengths; p adjusted for all {roads.tested} blocks by the "
-        "most extreme one of every draw.",
+        f"of {roads.replicas} networks of the same degrees and strengths; p adjusted for all {roads.tested} blocks by "
+        "the most extreme one of every draw.",
     )  # fmt: skip
 
 
