@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import scipy.sparse
@@ -21,6 +19,7 @@ from kadanoff.networks import (
     post_shares,
     pre_shares,
     projectome,
+    projectome_of_sites,
     require_disjoint,
     shares_of_amounts,
     soft_block,
@@ -110,6 +109,25 @@ def equal_the_plain_ones(seed: int, top: int, wide: bool) -> None:
     assert np.array_equal(carriers.ended, ended)
 
 
+@settings(max_examples=25, deadline=None)
+@given(SEEDS)
+def test_a_projectome_of_sites_is_that_of_the_network(seed: int):
+    """Rows of nodes and sites, some twice, in any order; seven times as many received change nothing."""
+    network = made(seed, n=30, m=60)
+    node = np.concatenate([network.nodes[network.target], network.nodes[network.source]])
+    site = np.concatenate([network.site, network.site])
+    none = np.zeros(network.m, np.int64)
+    received, sent = np.concatenate([network.count, none]), np.concatenate([none, network.count])
+    order = np.random.default_rng(seed).permutation(node.size)
+    want = projectome(network)
+    for factor in (1, 7, 0.5):
+        found = projectome_of_sites(node[order], site[order], (factor * received)[order], sent[order])
+        assert found.names == want.names
+        assert np.allclose(found.counts, want.counts, rtol=1e-12, atol=1e-12)
+        assert np.allclose(found.ended, factor * want.ended, rtol=1e-12)
+        assert np.allclose(found.counts.sum(axis=0)[:-1], np.bincount(network.site, network.count, 5), rtol=1e-12)
+
+
 def test_pieces_and_threads_change_no_bit(monkeypatch):
     network = made(3, n=300, m=6000)
     weighted = Network.from_edges(network.source, network.target, network.count / 7, nodes=network.nodes)
@@ -156,10 +174,14 @@ def test_soft_blocks_are_exact_beyond_int64(size: int):
 
 
 def test_counts_beyond_int64_are_refused():
-    small = Network.from_edges([0, 1, 2], [1, 2, 0])
-    network = replace(small, count=np.full(3, 1 << 62, np.uint64))  # which from_edges refuses
-    with pytest.raises(ValueError, match=r"2\^63"):
-        block(network, Regions.from_labels([0, 0, 0], ("all",)))
+    ends = [0, 1, 0], [1, 2, 1]
+    for kind in (np.int64, np.uint64):
+        with pytest.raises(ValueError, match=r"2\^63"):
+            Network.from_edges(*ends, np.full(3, 2**62, kind))
+    most = Network.from_edges(*ends, np.array([2**62, 5, 2**62 - 6], np.uint64))
+    regions = Regions.from_labels([0, 0, 0], ("all",))
+    assert block(most, regions).total == most.total == 2**63 - 1
+    assert soft_block(most, *[Shares.from_regions(regions)] * 2).exact[0, 0] == (2**63 - 1) << 32
 
 
 def test_a_network_without_connections():

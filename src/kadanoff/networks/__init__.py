@@ -11,7 +11,14 @@ from kadanoff.networks.activity import (
     lumpability_defect,
     region_operator,
 )
-from kadanoff.networks.aggregation import RegionNetwork, block, block_layers, projectome, soft_block
+from kadanoff.networks.aggregation import (
+    RegionNetwork,
+    block,
+    block_layers,
+    projectome,
+    projectome_of_sites,
+    soft_block,
+)
 from kadanoff.networks.density_test import BlockDensityTest, DensityTest, compare_block_densities, compare_densities
 from kadanoff.networks.detection import Detected, Thresholds, above, detected, threshold_curve, without_background
 from kadanoff.networks.highways import Highways, find_highways, matched_highways
@@ -57,7 +64,7 @@ from kadanoff.networks.presets import PRESETS, Preset, read_preset, read_preset_
 from kadanoff.networks.regions import Regions, Shares
 from kadanoff.networks.resampling import BlockErrors, block_errors, resampled
 from kadanoff.networks.rich_club import RichClub, rich_club_curve
-from kadanoff.networks.tables import NodeTable, read_matrix, read_network, read_nodes
+from kadanoff.networks.tables import NodeTable, read_matrix, read_network, read_nodes, read_sites
 from kadanoff.networks.traversal import Cascades, Layers, signal_cascades, traversal_layers
 from kadanoff.networks.worm import varshney_worm, witvliet_nodes, witvliet_worm
 
@@ -147,12 +154,14 @@ __all__ = [
     "post_shares",
     "pre_shares",
     "projectome",
+    "projectome_of_sites",
     "random_null",
     "read_matrix",
     "read_network",
     "read_nodes",
     "read_preset",
     "read_preset_nodes",
+    "read_sites",
     "reciprocity",
     "reconstruction",
     "region_operator",
