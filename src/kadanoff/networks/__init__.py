@@ -35,6 +35,7 @@ from kadanoff.networks.lost import (
     shared_information,
     wiring_forgotten,
 )
+from kadanoff.networks.map_resampling import projectome_resampled, soft_block_resampled
 from kadanoff.networks.memberships import coarser_shares, post_shares, pre_shares, require_disjoint, shares_of_amounts
 from kadanoff.networks.motifs import TRIADS, reciprocity, transitivity, triad_census
 from kadanoff.networks.multiplicity import benjamini_hochberg, benjamini_yekutieli, holm, largest_of_all
@@ -155,6 +156,7 @@ __all__ = [
     "pre_shares",
     "projectome",
     "projectome_of_sites",
+    "projectome_resampled",
     "random_null",
     "read_matrix",
     "read_network",
@@ -173,6 +175,7 @@ __all__ = [
     "signal_cascades",
     "soft_block",
     "soft_block_of_dataset",
+    "soft_block_resampled",
     "spectral_regions",
     "strength",
     "threshold_curve",
