@@ -268,6 +268,21 @@ def test_what_the_tables_do_not_allow_is_said(tmp_path, changes, words):
         study(tmp_path, **changes)
 
 
+def test_tables_that_do_not_belong_together_are_named(tmp_path):
+    """Else all neurons would be unassigned, and a null model would complain of one region."""
+    made_up(tmp_path, seed=4, inside=1.0, outside=0.15)
+    text = (tmp_path / "neurons.csv").read_text().splitlines()
+    header, rows = text[0], [line.split(",") for line in text[1:]]
+    write(tmp_path, "neurons.csv", header, [[f"{90000 + k}", *row[1:]] for k, row in enumerate(rows)])
+    with pytest.raises(ValueError, match=r"none of its \d+ rows is between neurons of .*name the column of ids"):
+        study(tmp_path)
+    place = header.split(",").index("region")
+    alike = [[*row[:place], "a", *row[place + 1 :]] for row in rows]
+    write(tmp_path, "neurons.csv", header, alike)
+    with pytest.raises(ValueError, match="neurons are in 'a'; two are needed"):
+        study(tmp_path)
+
+
 def test_fractions_of_synapses_are_refused(tmp_path):
     made_up(tmp_path, seed=4, inside=1.0, outside=0.15)
     text = (tmp_path / "edges.csv").read_text()
