@@ -200,6 +200,7 @@ def test_regions_of_ones_own_tables(tmp_path):
     assert numbers["regions"] == 3
     assert numbers["highways"] >= 3  # the diagonal
     assert numbers["information_kept"] > 4 * numbers["information_kept.random"]
+    assert numbers["information_kept.informative"] > 1.5 * numbers["information_kept.informative.rewired"]
     result.ledger.verify()
     assert set(result.files) == {"block.csv", "soft-block.csv", "projectome.csv"}
     rows = list(csv.DictReader(result.files["block.csv"].splitlines()))
@@ -216,6 +217,11 @@ def test_regions_without_structure_are_found_to_have_none(tmp_path):
     assert numbers["highways"] == 0
     kept, chance = numbers["information_kept"], numbers["information_kept.random"]
     assert kept < 2 * chance
+    # groups that were fitted tell ten times as much, and just as much where the network is rewired
+    fitted, rewired = numbers["information_kept.informative"], numbers["information_kept.informative.rewired"]
+    assert fitted > 10 * chance
+    assert fitted == pytest.approx(rewired, rel=0.2)
+    assert "found in a network rewired at random" in result.verdict.text
     assert "0 of" in result.verdict.text
 
 
