@@ -251,6 +251,8 @@ def in_words(found: Found) -> str:
         "less than" if early.value < early.random.value - 2 * early.spread
         else "more than" if early.value > early.random.value + 2 * early.spread else "as much as"
     )  # fmt: skip
+    easy = ": their true flow is nearly the same everywhere and easy to get right"
+    easy = easy if flow.random.value < flow.value else ""
     return text + (
         f".\n\nThe price. Knowing the sender's region tells {100 * kept.value:.0f} % of what the neuron tells of the "
         f"receiver ({100 * kept.random.value:.1f} % with random regions of the same sizes; plug-in values, the fine "
@@ -258,9 +260,8 @@ def in_words(found: Found) -> str:
         f"({defect.random.value:.2f}). With {found.read.lit_as} switched on, the region network errs by "
         f"{100 * early.value:.0f} % after one time constant, {better} random regions ({100 * early.random.value:.0f} "
         f"%), and by {100 * late.value:.0f} % after eight ({100 * late.random.value:.0f} %). Flow over all paths is "
-        f"off by {100 * flow.value:.0f} % ({100 * flow.random.value:.0f} %: the true flow of random regions is nearly "
-        f"the same everywhere and easy to get right).{rest}\n\nLimits. One animal gives no error from one to the next, "
-        "whatever is redrawn. The rate model is linear and knows no signs. The null model keeps degrees, not "
+        f"off by {100 * flow.value:.0f} % ({100 * flow.random.value:.0f} %{easy}).{rest}\n\nLimits. One animal gives no "
+        "error from one to the next, whatever is redrawn. The rate model is linear and knows no signs. The null model keeps degrees, not "
         "distances: what lies close together may stand out for that alone."
     )
 
@@ -273,10 +274,8 @@ def _mutual(found: Found) -> str:
     else:
         z, places = float(found.mutual.z), 0 if found.mutual.z_error > 0.5 else 1
         far = f"{z:+.{places}f} standard deviations from networks with the same blocks"
-    return (
-        f"Reciprocal pairs are {float(found.mutual.observed):.3f} of all, {far}: that much the region network does not "
-        "know. "
-    )
+    missed = "that much the region network does not know" if found.mutual.p <= 0.05 else "no more than chance"
+    return f"Reciprocal pairs are {float(found.mutual.observed):.3f} of all, {far}: {missed}. "
 
 
 def _paths(found: Found) -> str:
