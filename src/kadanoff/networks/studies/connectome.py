@@ -219,7 +219,7 @@ def _measure(config: RegionsConfig, run: Run) -> Found:
     )
     mutual = run.stage("reciprocity", _reciprocity, network, hard, seed, draws, pool)
     club = run.stage("rich-club", _rich_club, network, seed, draws, pool)
-    redrawn = run.stage("redrawn", redraw, config.map, read, config.replicates, seed)
+    redrawn = run.stage("redrawn", redraw, config.map, read, config.replicates, seed, not config.shares.names)
     layers = run.stage("layers", traversal_layers, network, read.lit, seed=seed, runs=200, executor=pool)
     others = run.stage("others", other_regions, network, hard, config.others, seed)
     price = run.stage(
@@ -236,7 +236,7 @@ def _measure(config: RegionsConfig, run: Run) -> Found:
     )  # fmt: skip
 
 
-def redraw(kind: MapName, read: Read, replicates: int, seed: int) -> Array:
+def redraw(kind: MapName, read: Read, replicates: int, seed: int, by_sites: bool) -> Array:
     """(replicates, K, K) of the map that was asked for, neurons redrawn within regions."""
     if kind == "projectome":
         return projectome_resampled(read.network, read.regions, replicates=replicates, seed=seed)
@@ -244,8 +244,9 @@ def redraw(kind: MapName, read: Read, replicates: int, seed: int) -> Array:
         assert read.senders is not None
         assert read.receivers is not None
         return soft_block_resampled(
-            read.network, read.senders, read.receivers, read.regions, replicates=replicates, seed=seed
-        )
+            read.network, read.senders, read.receivers, read.regions, replicates=replicates, seed=seed,
+            by_sites=by_sites,
+        )  # fmt: skip
     return resampled(read.network, read.regions, unit="neuron", replicates=replicates, seed=seed)
 
 

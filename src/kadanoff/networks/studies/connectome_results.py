@@ -260,9 +260,10 @@ def in_words(found: Found) -> str:
         f"({defect.random.value:.2f}). With {found.read.lit_as} switched on, the region network errs by "
         f"{100 * early.value:.0f} % after one time constant, {better} random regions ({100 * early.random.value:.0f} "
         f"%), and by {100 * late.value:.0f} % after eight ({100 * late.random.value:.0f} %). Flow over all paths is "
-        f"off by {100 * flow.value:.0f} % ({100 * flow.random.value:.0f} %{easy}).{rest}\n\nLimits. One animal gives no "
-        "error from one to the next, whatever is redrawn. The rate model is linear and knows no signs. The null model keeps degrees, not "
-        "distances: what lies close together may stand out for that alone."
+        f"off by {100 * flow.value:.0f} % ({100 * flow.random.value:.0f} %{easy}).{rest}\n\n"
+        "Limits. One animal gives no error from one to the next, whatever is redrawn. The rate model is linear and "
+        "knows no signs. The null model keeps degrees and strengths, not distances: what lies close together may stand "
+        "out for that alone."
     )
 
 
