@@ -124,7 +124,8 @@ class _Sites:
             (self.network.target, self.network.source),
         ):
             found = self._shares(ends, others, times)[:, order]
-            rest = (1.0 - np.asarray(found.sum(axis=1)))[:, None]
+            silent = np.asarray(found.sum(axis=1)) == 0  # all others' shares sum to one
+            rest = silent.astype(np.float64)[:, None]
             if UNASSIGNED in self.names:
                 rest, found = rest + found[:, [-1]].toarray(), found[:, :-1]
             made.append(scipy.sparse.csr_array(scipy.sparse.hstack([found, scipy.sparse.csr_array(rest)])))
