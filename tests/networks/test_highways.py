@@ -174,6 +174,8 @@ def test_nulls_that_fix_the_blocks_are_refused():
         find_highways(network, LABELS, seed=0, null=block_null(network, LABELS, seed=0), replicas=20)
     with pytest.raises(ValueError, match="direction"):
         find_highways(network, LABELS, seed=0, null=undirected_degree_null(network, seed=0), replicas=20)
+    with pytest.raises(ValueError, match="another network"):
+        find_highways(network, LABELS, seed=0, null=degree_null(made(1), seed=0, sweeps=1), replicas=20)
     with pytest.raises(ValueError, match="at most"):
         find_highways(network, LABELS, seed=0, null=degree_null(network, seed=0, sweeps=1), replicas=10**8)
 

@@ -112,8 +112,8 @@ def find_highways(
         executor: of `kadanoff.parallel`; the numbers do not depend on it.
 
     Raises:
-        ValueError: for a null that keeps the blocks (all draws equal the data), fewer than 20 draws, or more numbers
-            than are kept (2^28).
+        ValueError: for a null of another network or one that keeps the blocks (all draws equal the data), fewer than 20
+            draws, or more numbers than are kept (2^28).
     """
     null = degree_null(network, seed=seed) if null is None else null
     refuse_fixed("region_network", null)
@@ -224,6 +224,8 @@ class _Scaled:
         order = np.lexsort((target[kept], source[kept]))  # as the null has its edges
         source, target = source[kept][order], target[kept][order]
         count, n = matrix.data[kept][order].astype(np.float64), null.n
+        if not np.array_equal(source, null.source):  # draws change targets alone
+            raise ValueError("highways: this null model was made of another network")
         self.sent, got = np.bincount(source, count, n), np.bincount(target, count, n)
         send, receive = np.ones(n), np.ones(n)
         for _ in range(_ROUNDS):
