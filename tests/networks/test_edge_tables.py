@@ -319,3 +319,13 @@ def test_the_larva():
         for kind in ("output", "input")
     )
     assert sum(soft_block(whole, senders, receivers).exact.ravel().tolist()) == 376_091 << 32
+
+
+@pytest.mark.parametrize("name", ["strength", "n", "Value", "contacts", "Nbr"])
+def test_a_count_of_another_name_is_asked_about(tmp_path, name):
+    """Left out, each row would be one synapse without a word."""
+    (tmp_path / "edges.csv").write_text(f"pre,post,{name}\n1,2,30\n1,3,4\n")
+    with pytest.raises(ValueError, match=f"the count could be {name}"):
+        read_network(tmp_path / "edges.csv")
+    assert read_network(tmp_path / "edges.csv", columns={"count": name}).total == 34
+    assert read_network(tmp_path / "edges.csv", columns={"count": None}).total == 2

@@ -76,6 +76,25 @@ def test_random_networks_have_no_highways():
         assert (found.p_holm > 0.01).all()
 
 
+def test_strong_receivers_are_no_highways():
+    """Negative control whose counts depend on the receiver: Poisson numbers of mean theta_i phi_j, and phi larger in
+    one region. Counts that only travel with their source find highways into it in every such network."""
+    label = np.arange(120) % 5
+    regions = Regions.from_labels(label)
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        mean = np.outer(rng.lognormal(0, 0.5, 120), rng.lognormal(0, 0.5, 120) * np.where(label == 4, 4, 1))
+        np.fill_diagonal(mean, 0)
+        network = Network.from_matrix(rng.poisson(mean * 3600 / mean.sum()))
+        null = degree_null(network, seed=seed, sweeps=15)
+        found = find_highways(network, regions, seed=seed, replicas=120, null=null)
+        assert found.found(0.01) == []
+        assert np.abs(found.ratio[:5, 4] - 1).max() < 0.1
+        assert np.allclose(found.expected.sum(axis=1), found.observed.sum(axis=1), rtol=1e-12)
+        plain = find_highways(network, regions, seed=seed, replicas=120, null=null, received=False)
+        assert {to for _, to in plain.found(0.01)} == {"4"}
+
+
 def below_five_per_cent(networks: int, replicas: int) -> float:
     """Share of blocks with p <= 0.05 in networks that are draws of the null; that is its size for 20 k - 1 draws."""
     base = degree_null(made(7), seed=1)
@@ -155,6 +174,8 @@ def test_nulls_that_fix_the_blocks_are_refused():
         find_highways(network, LABELS, seed=0, null=block_null(network, LABELS, seed=0), replicas=20)
     with pytest.raises(ValueError, match="direction"):
         find_highways(network, LABELS, seed=0, null=undirected_degree_null(network, seed=0), replicas=20)
+    with pytest.raises(ValueError, match="another network"):
+        find_highways(network, LABELS, seed=0, null=degree_null(made(1), seed=0, sweeps=1), replicas=20)
     with pytest.raises(ValueError, match="at most"):
         find_highways(network, LABELS, seed=0, null=degree_null(network, seed=0, sweeps=1), replicas=10**8)
 

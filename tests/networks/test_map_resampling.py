@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from kadanoff.networks import Network, Regions, Shares, projectome, soft_block
+from kadanoff.networks import Network, Regions, Shares, post_shares, pre_shares, projectome, soft_block
 from kadanoff.networks.map_resampling import projectome_resampled, soft_block_resampled
 
 
@@ -22,7 +22,7 @@ def strata(n: int) -> Regions:
 
 def test_the_projectome_has_the_variance_of_its_sum_over_carriers():
     network, groups, draws = sited(1), strata(60), 4000
-    drawn = projectome_resampled(network, groups, replicates=draws, seed=3)
+    drawn = projectome_resampled(network, groups, replicates=draws, seed=3, partners=False)
     made = projectome(network).counts
     carried = np.zeros((60, 4, 4))
     for i in range(60):
@@ -76,3 +76,51 @@ def test_what_cannot_be_redrawn_is_refused():
         projectome_resampled(network, strata(60), replicates=1)
     with pytest.raises(ValueError, match="no sites"):
         projectome_resampled(Network.from_edges([0], [1]), strata(2))
+
+
+def population(seed: int) -> tuple[Network, Regions]:
+    """Neurons of two kinds with strengths and places of their own; every seed draws other ones."""
+    random = np.random.default_rng(seed)
+    label = np.repeat([0, 1], [25, 45])
+    liking = np.array([random.dirichlet([4, 1, 1] if one == 0 else [1, 2, 3]) for one in label])
+    count = random.poisson(0.15 * np.outer(random.lognormal(0, 0.7, 70), random.lognormal(0, 0.7, 70)))
+    np.fill_diagonal(count, 0)
+    pre, post = np.nonzero(count)
+    place = liking[pre] * liking[post]
+    placed = random.multinomial(count[pre, post], place / place.sum(axis=1, keepdims=True))
+    row, site = np.nonzero(placed)
+    network = Network.from_edges(
+        pre[row], post[row], placed[row, site], nodes=np.arange(70), site=np.array(list("abc"))[site]
+    )
+    return network, Regions.from_labels(label, ("p", "q"))
+
+
+def test_errors_are_those_from_one_sample_of_neurons_to_the_next():
+    """Carriers redrawn with the partners of the data have a third less; with their partners a little more."""
+    made: dict[str, list] = {"projectome": [], "soft": []}
+    for seed in range(100):
+        network, _ = population(seed)
+        made["projectome"].append(projectome(network).counts[:3, :3])
+        made["soft"].append(soft_block(network, pre_shares(network), post_shares(network)).counts[:3, :3])
+    true = {kind: np.std(values, axis=0) for kind, values in made.items()}
+    told: dict[str, list] = {"projectome": [], "carriers": [], "soft": [], "fixed": []}
+    for seed in range(12):
+        network, groups = population(1000 + seed)
+        shares = pre_shares(network), post_shares(network)
+        for kind, drawn in (
+            ("projectome", projectome_resampled(network, groups, replicates=40, seed=seed)),
+            ("carriers", projectome_resampled(network, groups, replicates=40, seed=seed, partners=False)),
+            ("soft", soft_block_resampled(network, *shares, groups, replicates=40, seed=seed, by_sites=True)),
+            ("fixed", soft_block_resampled(network, *shares, groups, replicates=40, seed=seed)),
+        ):
+            told[kind].append(drawn[:, :3, :3].var(axis=0, ddof=1))
+    ratio = {
+        kind: float(
+            np.mean(np.sqrt(np.mean(values, axis=0)) / true["soft" if kind in ("soft", "fixed") else "projectome"])
+        )
+        for kind, values in told.items()
+    }
+    assert 0.95 < ratio["projectome"] < 1.4
+    assert 0.9 < ratio["soft"] < 1.35
+    assert ratio["carriers"] < 0.85
+    assert ratio["fixed"] < ratio["soft"] - 0.1

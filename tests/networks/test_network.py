@@ -116,3 +116,27 @@ def test_a_matrix_and_a_graph():
     for matrix in (dense, scipy.sparse.csr_array(dense)):
         assert np.array_equal(Network.from_matrix(matrix).matrix().toarray(), dense)
     assert Network.from_matrix(dense / 2).count.dtype == np.float64
+
+
+def test_whole_counts_never_wrap_around():
+    """Summed rows, totals and strengths are int64: counts beyond were dropped or turned to nothing without a word."""
+    half = 1 << 62
+    for pre, count in (
+        ([1, 1], np.array([half, half])),
+        ([1, 2], np.array([half, half])),
+        ([1, 2], np.array([(1 << 63) + 5, 1], np.uint64)),
+        ([1, 2], np.full(2, (1 << 63) + 5, np.uint64)),
+    ):
+        with pytest.raises(ValueError, match=r"add up to \d+, 2\^63 or more"):
+            Network.from_edges(pre, [3, 3], count)
+    most = Network.from_edges([1, 1], [3, 3], np.array([half, half - 1], np.uint64))
+    assert most.total == (1 << 63) - 1
+    assert most.count.tolist() == [(1 << 63) - 1]
+
+
+def test_missing_ids_and_labels_are_no_names():
+    """Among text NaN is written "nan": neurons without an id would become one neuron of that name."""
+    for empty in (None, float("nan")):
+        with pytest.raises(ValueError, match="pre: no id in row 1"):
+            Network.from_edges(np.array(["a", empty], object), ["b", "c"])
+        assert Regions.from_labels(["a", empty, ""]).names == ("a", "unassigned")

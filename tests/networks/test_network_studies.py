@@ -200,6 +200,7 @@ def test_regions_of_ones_own_tables(tmp_path):
     assert numbers["regions"] == 3
     assert numbers["highways"] >= 3  # the diagonal
     assert numbers["information_kept"] > 4 * numbers["information_kept.random"]
+    assert numbers["information_kept.informative"] > 1.5 * numbers["information_kept.informative.rewired"]
     result.ledger.verify()
     assert set(result.files) == {"block.csv", "soft-block.csv", "projectome.csv"}
     rows = list(csv.DictReader(result.files["block.csv"].splitlines()))
@@ -216,6 +217,11 @@ def test_regions_without_structure_are_found_to_have_none(tmp_path):
     assert numbers["highways"] == 0
     kept, chance = numbers["information_kept"], numbers["information_kept.random"]
     assert kept < 2 * chance
+    # groups that were fitted tell ten times as much, and just as much where the network is rewired
+    fitted, rewired = numbers["information_kept.informative"], numbers["information_kept.informative.rewired"]
+    assert fitted > 10 * chance
+    assert fitted == pytest.approx(rewired, rel=0.2)
+    assert "found in a network rewired at random" in result.verdict.text
     assert "0 of" in result.verdict.text
 
 
@@ -266,6 +272,21 @@ def test_what_the_tables_do_not_allow_is_said(tmp_path, changes, words):
     made_up(tmp_path, seed=4, inside=1.0, outside=0.15, sites=False)
     with pytest.raises(ValueError, match=words):
         study(tmp_path, **changes)
+
+
+def test_tables_that_do_not_belong_together_are_named(tmp_path):
+    """Else all neurons would be unassigned, and a null model would complain of one region."""
+    made_up(tmp_path, seed=4, inside=1.0, outside=0.15)
+    text = (tmp_path / "neurons.csv").read_text().splitlines()
+    header, rows = text[0], [line.split(",") for line in text[1:]]
+    write(tmp_path, "neurons.csv", header, [[f"{90000 + k}", *row[1:]] for k, row in enumerate(rows)])
+    with pytest.raises(ValueError, match=r"none of its \d+ rows is between neurons of .*name the column of ids"):
+        study(tmp_path)
+    place = header.split(",").index("region")
+    alike = [[*row[:place], "a", *row[place + 1 :]] for row in rows]
+    write(tmp_path, "neurons.csv", header, alike)
+    with pytest.raises(ValueError, match="neurons are in 'a'; two are needed"):
+        study(tmp_path)
 
 
 def test_fractions_of_synapses_are_refused(tmp_path):

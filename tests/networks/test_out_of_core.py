@@ -178,6 +178,28 @@ def test_in_processes(dataset, tmp_path):
         assert np.array_equal(soft_of(dataset, IDS, pre, post, executor=pool).network.exact, soft)
 
 
+def test_leftovers_in_hidden_folders_are_not_read(dataset):
+    """As Arrow's own datasets, which `read_network` reads: a half-written copy would be added once more."""
+    regions, _, _ = members()
+    before = block_of_dataset(dataset, IDS, regions)
+    part = next(dataset.rglob("*.parquet")).read_bytes()
+    for name in ("_temporary/0/part.parquet", ".ipynb_checkpoints/part-checkpoint.parquet", "._part.parquet"):
+        file = dataset / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(part)
+    after = block_of_dataset(dataset, IDS, regions)
+    assert after.rows == before.rows
+    assert np.array_equal(after.network.counts, before.network.counts)
+
+
+def test_counts_beyond_int64_are_refused(tmp_path):
+    regions, _, _ = members()
+    columns = {"pre": IDS[:2], "post": IDS[1:3], "weight": np.array([1, (1 << 63) + 9], np.uint64)}
+    pq.write_table(pa.table(columns), tmp_path / "edges.parquet")
+    with pytest.raises(ValueError, match=r"row 1 .*below 2\^63"):
+        block_of_dataset(tmp_path / "edges.parquet", IDS, regions)
+
+
 SCRIPT = """
 import sys, numpy as np
 from pathlib import Path

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
+import scipy.sparse
 from numpy.typing import NDArray
 
 from kadanoff.networks.aggregation import RegionNetwork
@@ -24,6 +25,7 @@ __all__ = ["Highways", "find_highways", "matched_highways"]
 Masked: TypeAlias = "np.ma.MaskedArray[Any, np.dtype[np.float64]]"
 
 _CHUNK = 16  # draws of one task: the same whatever the number of workers
+_ROUNDS = 1000  # of fitting the factors of nodes, at most
 _LARGEST = 1 << 28  # numbers of all draws that are kept
 
 
@@ -83,14 +85,21 @@ def find_highways(
     replicas: int = 1000,
     alternative: Alternative = "greater",
     null: NullModel | None = None,
+    received: bool = True,
     executor: Executor | None = None,
 ) -> Highways:
-    """Blocks of W = P^T A P against networks in which every node keeps its degrees but not its partners.
+    """Blocks of W = P^T A P against networks in which every node keeps its degrees and strengths but not its
+    partners.
 
         z = (W - mean W_r) / s,    p = (1 + #{W_r at least as extreme}) / (R + 1)
 
     Synapses of one pair of nodes stay together in the draws, so that the spread is that of pairs: wider than that of
-    single synapses (`matched_highways`). The p-values of many blocks are adjusted four ways. Holm and Benjamini's need
+    single synapses (`matched_highways`). A count c_e = r_i c_j x_e that travels with its source i to a new target l
+    is taken as r_i c_l x_e, with the factors r, c of nodes that give every one the counts it sends and receives
+    (Sinkhorn, 1967); then all that a node sends is scaled to what it sends. Without this, nodes whose pairs have many
+    synapses would make a highway of every block into their region. What nodes receive is kept on average only, so that
+    p is close, not exact: at 5 % it came out 4 to 6 % a block, and 9 +- 2 % for `p_largest`, in degree-corrected
+    networks without structure. The p-values of many blocks are adjusted four ways. Holm and Benjamini's need
     R > tests / level draws to find anything; `p_largest` does not.
 
     Arguments:
@@ -99,11 +108,12 @@ def find_highways(
         replicas: R.
         alternative: "greater", "less" or "two-sided".
         null: of the network; None takes `degree_null` with counts that travel with their source.
+        received: scale counts that travel, as above. Without, p is exact for counts that do not depend on the target.
         executor: of `kadanoff.parallel`; the numbers do not depend on it.
 
     Raises:
-        ValueError: for a null that keeps the blocks (all draws equal the data), fewer than 20 draws, or more numbers
-            than are kept (2^28).
+        ValueError: for a null of another network or one that keeps the blocks (all draws equal the data), fewer than 20
+            draws, or more numbers than are kept (2^28).
     """
     null = degree_null(network, seed=seed) if null is None else null
     refuse_fixed("region_network", null)
@@ -118,10 +128,11 @@ def find_highways(
         raise ValueError(f"highways: {replicas} draws of {k} x {k} blocks; take {_LARGEST // (k * k)} draws at most")
     sums = partial(_blocks, regions.label.astype(np.int64), k)
     matrix = network.matrix().tocoo()
-    observed = sums((*matrix.coords, matrix.data))
+    observed = sums((*matrix.coords, matrix.data)).astype(np.int64)
+    scaled = _Scaled(matrix, null) if received and null.weights == "travel" and null.kind.startswith("degree") else None
     own = sums((null.loops[0], *null.loops))
     chunks = [range(first, min(first + _CHUNK, replicas)) for first in range(0, replicas, _CHUNK)]
-    drawn = np.concatenate(list(map_ordered(partial(_drawn, sums, null), chunks, executor)))
+    drawn = np.concatenate(list(map_ordered(partial(_drawn, sums, null, scaled), chunks, executor)))
     drawn += own
     test = judge_draws("region network", null.kind, observed, drawn, alternative, null.preserves)
     free = ~test.fixed
@@ -130,7 +141,7 @@ def find_highways(
     largest[free] = largest_of_all(seen[free], most[:, None])
     return _adjusted(
         regions.names,
-        f"{null.kind} null",
+        f"{null.kind} null" + (", strengths kept" if scaled else ""),
         observed,
         test.mean,
         test.spread,
@@ -204,19 +215,53 @@ def _adjusted(
     )
 
 
+class _Scaled:
+    """Counts of rewired edges scaled so that nodes send what they send, and receive it on average."""
+
+    def __init__(self, matrix: scipy.sparse.coo_array, null: NullModel) -> None:
+        source, target = matrix.coords
+        kept = (source != target) | (null.kind == "degree and loops")
+        order = np.lexsort((target[kept], source[kept]))  # as the null has its edges
+        source, target = source[kept][order], target[kept][order]
+        count, n = matrix.data[kept][order].astype(np.float64), null.n
+        if not np.array_equal(source, null.source):  # draws change targets alone
+            raise ValueError("highways: this null model was made of another network")
+        self.sent, got = np.bincount(source, count, n), np.bincount(target, count, n)
+        send, receive = np.ones(n), np.ones(n)
+        for _ in range(_ROUNDS):
+            send = self.sent / np.maximum(np.bincount(source, receive[target], n), 1e-300)
+            last, receive = receive, got / np.maximum(np.bincount(target, send[source], n), 1e-300)
+            if np.all(np.abs(receive - last) <= 1e-9 * receive):
+                break
+        self.receive, self.count = receive, count / receive[target]
+
+    def __call__(self, edges: Edges) -> NDArray[np.float64]:
+        """(m,) counts of a draw, whose edges stand in the order of the data."""
+        source, target, _ = edges
+        found = self.count * self.receive[target]
+        made = np.bincount(source, found, self.sent.size)
+        return np.asarray(found * (self.sent / np.maximum(made, 1e-300))[source])
+
+
 def _blocks(
     label: NDArray[np.int64], k: int, edges: tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
-) -> NDArray[np.int64]:
-    """W (K, K); sums of whole numbers below 2^53, so that float64 holds them exactly."""
+) -> NDArray[np.float64]:
+    """W (K, K); sums of whole numbers below 2^53 are exact."""
     source, target, count = edges
     summed = np.bincount(label[source] * k + label[target], count, k * k)
     if summed.sum() >= 2.0**53:
         raise ValueError("highways: more than 2^53 synapses")
-    return np.asarray(summed.astype(np.int64).reshape(k, k))
+    return np.asarray(summed.reshape(k, k), dtype=np.float64)
 
 
-def _drawn(sums: Callable[[Edges], NDArray[np.int64]], null: NullModel, chunk: range) -> NDArray[np.int64]:
-    return np.array([sums(null.edges(replica)) for replica in chunk])
+def _drawn(
+    sums: Callable[[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]], NDArray[np.float64]],
+    null: NullModel,
+    scaled: _Scaled | None,
+    chunk: range,
+) -> NDArray[np.float64]:
+    drawn = (null.edges(replica) for replica in chunk)
+    return np.array([sums(edges if scaled is None else (*edges[:2], scaled(edges))) for edges in drawn])
 
 
 def _nothing(shape: tuple[int, ...]) -> Masked:

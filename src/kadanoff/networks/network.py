@@ -347,9 +347,7 @@ def checked_count(count: NDArray[Any], rows: int) -> tuple[NDArray[Any], int]:
             "negative: put the sign of a connection into a layer (excitatory, inhibitory), never into its count"
         )
     if not np.issubdtype(count.dtype, np.floating):
-        if int(count.max(initial=0)) * count.size >= 1 << 63 and sum(count.tolist()) >= 1 << 63:
-            raise ValueError("count: the counts add up to 2^63 or more, which int64 does not hold")
-        return count.astype(np.int64), 0
+        return _below_int64(count), 0
     top = float(count.max(initial=0))
     if count.dtype.itemsize <= 4 and top >= _WHOLE_32:
         rows_above = int((count >= _WHOLE_32).sum())
@@ -359,8 +357,15 @@ def checked_count(count: NDArray[Any], rows: int) -> tuple[NDArray[Any], int]:
         )
     fractional = int((count != np.rint(count)).sum())
     if fractional == 0 and top < _WHOLE_64:
-        return count.astype(np.int64), 0
+        return _below_int64(count), 0
     return count.astype(np.float64), fractional
+
+
+def _below_int64(count: NDArray[Any]) -> NDArray[np.int64]:
+    """Whole counts as int64, refused where their sum would wrap around."""
+    if float(count.max(initial=0)) * count.size >= 2.0**62 and (total := sum(map(int, count.tolist()))) >= 1 << 63:
+        raise ValueError(f"count: the counts add up to {total}, 2^63 or more, which int64 does not hold")
+    return count.astype(np.int64)
 
 
 def _narrow(count: NDArray[Any]) -> NDArray[Any]:

@@ -176,8 +176,10 @@ def block_null(
     """Simple directed graphs with the same degrees and the same region network W, in edges and in counts, exactly.
 
     Only edges whose targets (or whose sources) lie in one region swap. Every graph within reach of the data by such
-    moves is as likely as the others; that all graphs of these degrees and blocks are within reach is not known in
-    general (Czabarka et al., 2015, for regions that are classes of degree). Loops stay as they are.
+    moves is as likely as the others. Not all graphs of these degrees and blocks are always within reach: a path
+    0 -> 4 -> 5 -> 1 from one region through another cannot turn into 0 -> 5 -> 4 -> 1 where there are no other edges
+    to swap with (of small random graphs about one in ten has such a part); p-values hold among those that are (Czabarka
+    et al., 2015, for regions that are classes of degree). Loops stay as they are.
 
     Arguments:
         network, regions: the data; regions with one label a node.

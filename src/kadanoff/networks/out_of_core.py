@@ -217,7 +217,7 @@ def _pieces(
     folder: Path | None,
     digest: str,
 ) -> Iterator[_Piece]:
-    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if _is_table(file))
+    files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if _is_part(file, path))
     if not files:
         raise ValueError(f"{path}: no .parquet or .feather file there; other tables are read by `read_network`")
     for file in files:
@@ -239,6 +239,11 @@ def _pieces(
 
 def _is_table(file: Path) -> bool:
     return file.is_file() and file.suffix.lower() in (".parquet", ".pq", ".feather", ".arrow")
+
+
+def _is_part(file: Path, folder: Path) -> bool:
+    """A table that is no leftover of another program (_temporary, .ipynb_checkpoints); Arrow leaves these out too."""
+    return _is_table(file) and not any(part.startswith(("_", ".")) for part in file.relative_to(folder).parts)
 
 
 def _layout(file: Path) -> tuple[list[str], list[int]]:
@@ -347,7 +352,7 @@ def _whole(batch: Any, piece: _Piece, row: int) -> NDArray[Any]:
     if column.null_count:
         raise ValueError(f"{piece.file}: no count in column {name!r} near row {row}, {column.null_count} such rows")
     count = np.asarray(column.to_numpy(zero_copy_only=False))
-    bad = count < 0
+    bad = (count < 0) | (count > np.iinfo(np.int64).max) if count.dtype == np.uint64 else count < 0
     if np.issubdtype(count.dtype, np.floating):
         top = 1 << (24 if count.dtype.itemsize <= 4 else 53)
         bad = ~((count >= 0) & (count == np.rint(count)) & (count < top))
@@ -356,7 +361,7 @@ def _whole(batch: Any, piece: _Piece, row: int) -> NDArray[Any]:
         raise ValueError(
             f"{piece.file}: {count[first]} ({count.dtype}) in column {name!r}, row {row + first} of row groups "
             f"{piece.groups[0]} to {piece.groups[-1]}, {int(bad.sum())} such rows in its batch; out of core counts are "
-            "whole numbers, not negative, and exact (floats of 32 bits up to 2^24, of 64 bits up to 2^53)"
+            "whole numbers, not negative, below 2^63 and exact (floats of 32 bits up to 2^24, of 64 bits up to 2^53)"
         )
     return count if count.dtype in (np.uint8, np.uint16, np.uint32, np.int32, np.int64) else count.astype(np.int64)
 

@@ -43,7 +43,8 @@ class Regions:
         Raises:
             ValueError: for numbers outside the names, or more than 65,534 regions.
         """
-        given = np.asarray(labels)
+        # as objects: among text NumPy would write NaN as "nan", a region like any other
+        given = np.asarray(labels, dtype=object if names is None and not isinstance(labels, np.ndarray) else None)
         if given.ndim != 1:
             raise ValueError(f"labels: expected one for every node, got {given.shape}")
         if names is None:

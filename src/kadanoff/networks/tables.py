@@ -457,7 +457,8 @@ def _is_yes(value: Any) -> bool:
 
 def _looks_counted(name: str) -> bool:
     plain = name.lower()
-    return any(word in plain for word in ("count", "weight", "synap", "psd", "tbar", "t_bar", "n_pre", "n_post"))
+    words = ("count", "weight", "synap", "psd", "tbar", "t_bar", "n_pre", "n_post", "strength", "contact", "number")
+    return plain in ("n", "w", "num", "value", "size", "nbr") or any(word in plain for word in words)
 
 
 def _ids(column: ArrowColumn, name: str, where: str) -> NDArray[Any]:

@@ -219,7 +219,7 @@ def _measure(config: RegionsConfig, run: Run) -> Found:
     )
     mutual = run.stage("reciprocity", _reciprocity, network, hard, seed, draws, pool)
     club = run.stage("rich-club", _rich_club, network, seed, draws, pool)
-    redrawn = run.stage("redrawn", redraw, config.map, read, config.replicates, seed)
+    redrawn = run.stage("redrawn", redraw, config.map, read, config.replicates, seed, not config.shares.names)
     layers = run.stage("layers", traversal_layers, network, read.lit, seed=seed, runs=200, executor=pool)
     others = run.stage("others", other_regions, network, hard, config.others, seed)
     price = run.stage(
@@ -236,7 +236,7 @@ def _measure(config: RegionsConfig, run: Run) -> Found:
     )  # fmt: skip
 
 
-def redraw(kind: MapName, read: Read, replicates: int, seed: int) -> Array:
+def redraw(kind: MapName, read: Read, replicates: int, seed: int, by_sites: bool) -> Array:
     """(replicates, K, K) of the map that was asked for, neurons redrawn within regions."""
     if kind == "projectome":
         return projectome_resampled(read.network, read.regions, replicates=replicates, seed=seed)
@@ -244,14 +244,15 @@ def redraw(kind: MapName, read: Read, replicates: int, seed: int) -> Array:
         assert read.senders is not None
         assert read.receivers is not None
         return soft_block_resampled(
-            read.network, read.senders, read.receivers, read.regions, replicates=replicates, seed=seed
-        )
+            read.network, read.senders, read.receivers, read.regions, replicates=replicates, seed=seed,
+            by_sites=by_sites,
+        )  # fmt: skip
     return resampled(read.network, read.regions, unit="neuron", replicates=replicates, seed=seed)
 
 
 def _scales(network: Network, seed: int) -> Susceptibility:
-    few = network.n <= 1000  # all eigenvalues take n^3
-    return entropic_susceptibility(network, method="eigenvalues" if few else "random vectors", vectors=16, seed=seed)
+    # sixteen vectors miss one of the larva's three scales; its eigenvalues take four seconds
+    return entropic_susceptibility(network, vectors=64, seed=seed)
 
 
 def _within(thresholds: list[int], network: Network) -> list[int]:
@@ -303,6 +304,11 @@ def read_tables(config: RegionsConfig, edges: Path, neurons: Path | None) -> Rea
             f"{edges}: {network.mended.fractional} rows hold fractions of synapses; this study needs whole counts (the "
             "functions block, soft_block and projectome take weights)"
         )
+    if table is not None and network.mended.unmatched == network.mended.rows and not network.outflow[: table.n].any():
+        raise ValueError(
+            f"{edges}: none of its {network.mended.rows} rows is between neurons of {neurons}, whose ids are like "
+            f"{table.ids[0]}, those of the connections like {network.nodes[-1]}; name the column of ids (id = ...)"
+        )
     senders, receivers = _shares(config, network, table)
     if config.region:
         if table is None:
@@ -312,6 +318,8 @@ def read_tables(config: RegionsConfig, edges: Path, neurons: Path | None) -> Rea
         hard, labelled = _main_regions(senders, receivers), False
     else:
         raise ValueError("region: name a column of the neurons, or give sites or shares to take the regions from")
+    if (hard.sizes > 0).sum() < 2:
+        raise ValueError(f"region: all {network.n} neurons are in {hard.names[int(hard.label[0])]!r}; two are needed")
     groups = _groups(config, network, table, hard)
     lit, lit_as = _lit(config, network, hard)
     return Read(network, hard, labelled, senders, receivers, groups, lit, lit_as)

@@ -48,7 +48,8 @@ def pictures(found: Found) -> dict[str, Picture]:
             ),
             "The block network. Left: synapses from row to column, on a logarithmic scale; white is none, the strip at "
             f"the edge holds neurons without a region. Right: standard deviations from {found.roads.replicas} networks "
-            "in which every neuron keeps its numbers of partners; dots mark p < 0.05 with all blocks tested at once.",
+            "in which every neuron keeps its numbers of partners and of synapses; dots mark p < 0.05 with all blocks "
+            "tested at once.",
         )
     }  # fmt: skip
     if chosen is not made:

@@ -137,12 +137,15 @@ def estimates(found: Found) -> dict[str, Reported | Estimate]:
     adjusted = found.roads.p_largest
     assert adjusted is not None
     beyond = (adjusted <= 0.05).filled(False)
-    out["highways"] = exact(int((beyond & (found.roads.z > 0).filled(False)).sum()))
-    out["avoided"] = exact(int((beyond & (found.roads.z < 0).filled(False)).sum()))
+    more = found.roads.observed > found.roads.expected  # z has no value where all draws are alike
+    out["highways"] = exact(int((beyond & more).sum()))
+    out["avoided"] = exact(int((beyond & ~more).sum()))
     out["blocks_tested"] = exact(found.roads.tested)
     out["reciprocity"] = exact(reciprocity(network))
     if isinstance(found.mutual, str):
         out["reciprocity_z"] = Reported(None, reason=found.mutual)
+    elif np.ma.is_masked(found.mutual.z):
+        out["reciprocity_z"] = Reported(None, reason="all networks with these blocks are alike in it")
     else:
         z, spread = float(found.mutual.z), float(found.mutual.z_error)
         out["reciprocity_z"] = Estimate(z, spread, found.mutual.replicas, "", "networks with these blocks")
@@ -198,12 +201,15 @@ def in_words(found: Found) -> str:
     early, late = (price[f"dynamics error at t = {time}"] for time in (1, 8))
     named = [k for k in range(made.k) if made.names[k] != UNASSIGNED and made.members[k] > 0]
     hub = int(np.flatnonzero(found.hubs.rank == 1)[0])
-    ways = [pair for pair in roads.found() if roads.z[roads.names.index(pair[0]), roads.names.index(pair[1])] > 0]
+    place = {name: k for k, name in enumerate(roads.names)}
+    more = roads.observed > roads.expected
+    ways = [(a, b) for a, b in roads.found() if more[place[a], place[b]]]
     between = [f"{a} to {b}" for a, b in ways if a != b][:4]
     unit = "" if found.read.labelled else ", a region being where most of a neuron's input lies"
     mended = network.mended
+    lost = "; unassigned" if found.read.labelled else ""
     said = [
-        f"{mended.unmatched} rows name neurons that are in no table ({mended.unmatched_count:g} synapses; unassigned)"
+        f"{mended.unmatched} rows name neurons that are in no table ({mended.unmatched_count:g} synapses{lost})"
         if mended.unmatched else "",
         f"{mended.duplicates} rows repeat a pair and are added to it" if mended.duplicates else "",
         f"{mended.self_loops} neurons connect to themselves" if mended.self_loops else "",
@@ -226,8 +232,8 @@ def in_words(found: Found) -> str:
         )
         + "Null models and losses below are those of the block map, hubs and their errors those of the map asked "
         f"for.\n\n{found.chosen.names[hub]} is the first hub{often}. {len(ways)} of {roads.tested} blocks are stronger "
-        f"than in {roads.replicas} networks in which every neuron keeps its numbers of partners (p < 0.05 with all "
-        "blocks tested at once)"
+        f"than in {roads.replicas} networks in which every neuron keeps its numbers of partners and of synapses (p < "
+        "0.05 with all blocks tested at once)"
         + (f", between regions above all {', '.join(between)}. " if between else ". ")
         + _mutual(found)
         + f"{_paths(found)}\n\n"
@@ -245,6 +251,8 @@ def in_words(found: Found) -> str:
         "less than" if early.value < early.random.value - 2 * early.spread
         else "more than" if early.value > early.random.value + 2 * early.spread else "as much as"
     )  # fmt: skip
+    easy = ": their true flow is nearly the same everywhere and easy to get right"
+    easy = easy if flow.random.value < flow.value else ""
     return text + (
         f".\n\nThe price. Knowing the sender's region tells {100 * kept.value:.0f} % of what the neuron tells of the "
         f"receiver ({100 * kept.random.value:.1f} % with random regions of the same sizes; plug-in values, the fine "
@@ -252,20 +260,23 @@ def in_words(found: Found) -> str:
         f"({defect.random.value:.2f}). With {found.read.lit_as} switched on, the region network errs by "
         f"{100 * early.value:.0f} % after one time constant, {better} random regions ({100 * early.random.value:.0f} "
         f"%), and by {100 * late.value:.0f} % after eight ({100 * late.random.value:.0f} %). Flow over all paths is "
-        f"off by {100 * flow.value:.0f} % ({100 * flow.random.value:.0f} "
-        f"%).{rest}\n\nLimits. One animal gives no error from one to the next, "
-        "whatever is redrawn. The rate model is linear and knows no signs. The null model keeps degrees, not "
-        "distances: what lies close together may stand out for that alone."
+        f"off by {100 * flow.value:.0f} % ({100 * flow.random.value:.0f} %{easy}).{rest}\n\n"
+        "Limits. One animal gives no error from one to the next, whatever is redrawn. The rate model is linear and "
+        "knows no signs. The null model keeps degrees and strengths, not distances: what lies close together may stand "
+        "out for that alone."
     )
 
 
 def _mutual(found: Found) -> str:
     if isinstance(found.mutual, str):
         return ""
-    return (
-        f"Reciprocal pairs are {float(found.mutual.observed):.3f} of all, {float(found.mutual.z):+.1f} standard "
-        "deviations from networks with the same blocks: that much the region network does not know. "
-    )
+    if np.ma.is_masked(found.mutual.z):
+        far = "all drawn networks with the same blocks are alike in this and differ from it"
+    else:
+        z, places = float(found.mutual.z), 0 if found.mutual.z_error > 0.5 else 1
+        far = f"{z:+.{places}f} standard deviations from networks with the same blocks"
+    missed = "that much the region network does not know" if found.mutual.p <= 0.05 else "no more than chance"
+    return f"Reciprocal pairs are {float(found.mutual.observed):.3f} of all, {far}: {missed}. "
 
 
 def _paths(found: Found) -> str:
@@ -390,8 +401,8 @@ def _blocks(found: Found) -> Table:
             "adjusted p": [number(adjusted, a, b) for a, b in pairs],
         },
         f"The {len(pairs)} strongest blocks: synapses with the error of neurons redrawn; mean and standard deviation "
-        f"of {roads.replicas} networks of the same degrees; p adjusted for all {roads.tested} blocks by the most "
-        "extreme one of every draw.",
+        f"of {roads.replicas} networks of the same degrees and strengths; p adjusted for all {roads.tested} blocks by "
+        "the most extreme one of every draw.",
     )  # fmt: skip
 
 

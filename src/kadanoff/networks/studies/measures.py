@@ -23,6 +23,7 @@ from kadanoff.networks.aggregation import block
 from kadanoff.networks.hubs import betweenness, participation
 from kadanoff.networks.lost import shared_information
 from kadanoff.networks.network import Network
+from kadanoff.networks.null_models import degree_null
 from kadanoff.networks.partitions import following_regions, informative_regions, spectral_regions
 from kadanoff.networks.regions import Regions
 from kadanoff.study import Table
@@ -42,6 +43,7 @@ __all__ = [
 
 Array = NDArray[np.float64]
 TIMES = np.array([0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0])
+_FITTED = ("spectral", "informative")  # groups whose information is told beside that of fits to a rewired network
 LOOKS = (1.0, 4.0, 8.0)  # times at which the error is reported
 
 
@@ -95,12 +97,15 @@ class Lost:
         following: of these regions.
         random_error: (T, 2) mean and standard deviation of the dynamics error of the random ones.
         others: {other regions of the same number: (measures by name, (T,) dynamics error)}.
+        fitted: {other: information kept in a rewired network by groups that were found in it in the same way}: what
+            fitting alone makes of the degrees. Random regions are no measure for groups that were fitted.
     """
 
     measures: dict[str, BesideRandom]
     following: Following
     random_error: Array
     others: dict[str, tuple[dict[str, float], Array]]
+    fitted: dict[str, float]
 
 
 def lost(
@@ -119,7 +124,12 @@ def lost(
         values = measure(other)
         beside[name] = ({what: float(values[place]) for what, place in at.items()}, values[3:])
     own = following(network, regions, start, TIMES, gain=gain, fine=fine)
-    return Lost({what: found[place] for what, place in at.items()}, own, curve, beside)
+    fitted: dict[str, float] = {}
+    if kinds := [name for name in others if name in _FITTED]:
+        rewired = degree_null(network, seed=seed).draw(0)
+        for name, other in other_regions(rewired, regions, kinds, seed).items():
+            fitted[name] = shared_information(block(rewired, other).counts) / shared_information(rewired)
+    return Lost({what: found[place] for what, place in at.items()}, own, curve, beside, fitted)
 
 
 def other_regions(network: Network, regions: Regions, kinds: Sequence[str], seed: int) -> dict[str, Regions]:
@@ -154,6 +164,8 @@ def lost_estimates(found: Lost, partitions: int) -> dict[str, Estimate]:
         )
         for other, (values, _) in found.others.items():
             estimates[f"{names[what]}.{other}"] = Estimate.exact(values[what])
+    for other, kept in found.fitted.items():
+        estimates[f"information_kept.{other}.rewired"] = Estimate.exact(kept)
     return estimates
 
 
@@ -221,6 +233,8 @@ def beside_others(found: Lost, own: str) -> str:
     more = (
         "and they keep" if most == name else f"and the {most} ones keep"
     ) + f" most information, {100 * kept['information kept']:.0f} %"
+    if most in found.fitted:
+        more += f" ({100 * found.fitted[most]:.0f} % where such are found in a network rewired at random)"
     return (
         f" Of as many groups made from the connections alone the {name} ones follow best, with "
         f"{100 * values[what]:.0f} % after eight time constants "

@@ -324,8 +324,9 @@ def _pictures(found: Found) -> dict[str, Picture]:
         "ganglia": Picture(
             pictures.matrices(kept, names, groups=groups, z=scores, marked=sure, unit="synapses"),
             "Synapses between ganglia, from head to tail. Left: counts; white is none. Right: standard deviations from "
-            "networks in which every neuron keeps its numbers of partners; dots mark p < 0.05 with all blocks tested "
-            "at once. The diagonal and its neighbours stand out: ganglia talk to themselves and to those nearby.",
+            "networks in which every neuron keeps its numbers of partners and of synapses; dots mark p < 0.05 with all "
+            "blocks tested at once. "
+            f"{int((sure & (scores > 0)).diagonal().sum())} of {len(names)} ganglia talk more to themselves than that.",
         ),
         "growth": Picture(
             pictures.strips(
