@@ -154,9 +154,14 @@ def test_soft_blocks_are_exact_beyond_int64(size: int):
 
 
 def test_counts_beyond_int64_are_refused():
-    network = Network.from_edges([0, 1, 2], [1, 2, 0], np.full(3, 2**62))
-    with pytest.raises(ValueError, match=r"2\^63"):
-        block(network, Regions.from_labels([0, 0, 0], ("all",)))
+    ends = [0, 1, 0], [1, 2, 1]
+    for kind in (np.int64, np.uint64):
+        with pytest.raises(ValueError, match=r"2\^63"):
+            Network.from_edges(*ends, np.full(3, 2**62, kind))
+    most = Network.from_edges(*ends, np.array([2**62, 5, 2**62 - 6], np.uint64))
+    regions = Regions.from_labels([0, 0, 0], ("all",))
+    assert block(most, regions).total == most.total == 2**63 - 1
+    assert soft_block(most, *[Shares.from_regions(regions)] * 2).exact[0, 0] == (2**63 - 1) << 32
 
 
 def test_a_network_without_connections():

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -62,14 +67,13 @@ def in_memory() -> tuple[Network, np.ndarray, np.ndarray]:
     return network, hard.counts, soft_block(network, *more).exact
 
 
-def test_any_batch_and_any_workers_give_the_bits_of_memory(dataset, monkeypatch):
+def test_any_batch_and_any_workers_give_the_bits_of_memory(dataset):
     regions, pre, post = members()
     network, hard, soft = in_memory()
     for rows, batch, workers in ((1 << 24, 1 << 20, 1), (1, 333, 2), (900, 50, 2), (900, 7, 1)):
-        monkeypatch.setattr(out_of_core, "_ROWS", rows)
         with executor(workers) as pool:
-            found = block_of_dataset(dataset, IDS, regions, batch=batch, executor=pool)
-            shared = soft_of(dataset, IDS, pre, post, batch=batch, executor=pool)
+            found = block_of_dataset(dataset, IDS, regions, batch=batch, piece=rows, executor=pool)
+            shared = soft_of(dataset, IDS, pre, post, batch=batch, piece=rows, executor=pool)
         assert np.array_equal(found.network.counts, hard)
         assert np.array_equal(shared.network.exact, soft)
         pre_ids, post_ids, count = edges()
@@ -172,3 +176,54 @@ def test_in_processes(dataset, tmp_path):
         kept = block_of_dataset(dataset, IDS, regions, partials=tmp_path / "partials", executor=pool)
         assert np.array_equal(kept.network.counts, hard)
         assert np.array_equal(soft_of(dataset, IDS, pre, post, executor=pool).network.exact, soft)
+
+
+SCRIPT = """
+import sys, numpy as np
+from pathlib import Path
+from kadanoff.networks import Regions, block_of_dataset
+place = Path(sys.argv[1])
+held = np.load(place / "nodes.npz")
+regions = Regions(tuple(held["names"].tolist()), held["label"])
+def memory(which):
+    lines = open("/proc/self/status").read().splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith(which)) / 1024
+before = memory("VmRSS")
+partials = place / "partials" if len(sys.argv) > 3 else None
+print("ready", flush=True)
+found = block_of_dataset(place / sys.argv[2], held["ids"], regions, partials=partials, batch=1 << 18)
+print(found.resumed, found.network.total, memory("VmHWM") - before)
+"""
+
+
+def prepared(place, files: int, rows: int) -> None:
+    regions, _, _ = members()
+    np.savez(place / "nodes.npz", ids=IDS, label=regions.label, names=np.array(regions.names))
+    (place / f"{files} files").mkdir()
+    for number in range(files):
+        pq.write_table(table(edges(number, rows)), place / f"{files} files" / f"{number:03d}.parquet")
+
+
+@pytest.mark.slow
+def test_a_process_that_is_killed_goes_on(tmp_path):
+    prepared(tmp_path, 60, 100_000)
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path), "60 files", "keep"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline().strip() == b"ready"
+        while len(list((tmp_path / "partials").glob("0*.npz"))) < 5 and process.poll() is None:
+            time.sleep(0.002)
+        process.kill()
+    resumed, total, _ = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[1:]
+    assert 5 <= int(resumed) < 60
+    assert int(total) == sum(int(edges(number, 100_000)[2].sum()) for number in range(60))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads the peak memory as Linux tells it")
+def test_memory_does_not_grow_with_the_table(tmp_path):
+    peaks = []
+    for files in (2, 16):
+        prepared(tmp_path, files, 1_000_000)
+        command = [sys.executable, "-c", SCRIPT, str(tmp_path), f"{files} files"]
+        peaks.append(float(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()[-1]))
+    assert peaks[1] < 1.3 * peaks[0] + 10  # eight times the rows

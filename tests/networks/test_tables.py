@@ -146,6 +146,8 @@ def test_whole_and_other_counts():
     assert (weighted.is_counted, weighted.mended.fractional) == (False, 2)
     with pytest.raises(ValueError, match=r"pre: 0.5 in row 1"):
         Network.from_edges([0.0, 0.5, 2.0], [1, 2, 0])
+    with pytest.raises(ValueError, match="post: no id in row 1"):
+        Network.from_edges(["a", "b"], np.array(["b", None], object))
     with pytest.raises(ValueError, match=r"2\^53"):
         Network.from_edges(np.array([1e17, 0, 2]), [1, 2, 0])
 

@@ -72,7 +72,7 @@ def block(network: Network, regions: Regions, executor: Executor | None = None) 
     """Hard regions: W_IJ = sum of the counts from nodes of I to nodes of J, exact in int64 for whole counts.
 
     Raises:
-        ValueError: where there are not as many labels as nodes, or the counts add up to 2^63 or more.
+        ValueError: where there are not as many labels as nodes.
     """
     _same_nodes(network, regions.label.size)
     counts = _zeros(network, (regions.k, regions.k))
@@ -315,10 +315,6 @@ def _zeros(network: Network, shape: tuple[int, ...]) -> NDArray[Any]:
 def _same_nodes(network: Network, given: int) -> None:
     if given != network.n:
         raise ValueError(f"regions: {given} labels for {network.n} nodes")
-    if not network.is_counted or network.count.itemsize <= 4:  # fewer than 2^31 counts below 2^32 do not reach 2^63
-        return
-    if int(network.count.max(initial=0)) * network.m >= 1 << 63 and sum(network.count.tolist()) >= 1 << 63:
-        raise ValueError("count: the counts add up to 2^63 or more, which int64 does not hold")
 
 
 def _members(shares: Shares) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ from kadanoff.networks.identifiers import IdTable
 
 __all__ = ["Coded", "Mended", "Network"]
 
+_PIECE = 1 << 20
 _WHOLE_32, _WHOLE_64 = 1 << 24, 1 << 53  # up to which floats of 32 and 64 bits hold every whole number
 
 
@@ -103,8 +104,8 @@ class Network:
 
         Raises:
             ValueError: for columns of different lengths, counts that are negative or not finite (with the row), counts
-                in 32-bit floats from 2^24 on, where whole numbers are no longer exact, ids in floats beyond 2^53, node
-                ids that are not unique.
+                that add up to 2^63, counts in 32-bit floats from 2^24 on, where whole numbers are no longer exact,
+                ids that are missing or in floats beyond 2^53, node ids that are not unique.
         """
         a, b = _whole_ids("pre", np.asarray(pre)), _whole_ids("post", np.asarray(post))
         if a.ndim != 1 or a.shape != b.shape or a.size == 0:
@@ -118,7 +119,8 @@ class Network:
         parts += [(layers, len(layer_names))] if layers is not None else []
         parts += [(sites, len(site_names))] if sites is not None else []
         kept = np.flatnonzero(weight > 0)
-        order, first = _sorted_rows(parts, None if kept.size == a.size else kept)
+        counted = bool(np.issubdtype(weight.dtype, np.integer))
+        order, first = _sorted_rows(parts, None if kept.size == a.size else kept, stable=not counted)
         starts = np.flatnonzero(first)
         held = weight if order is None else weight[order]
         summed = np.add.reduceat(held, starts) if starts.size else held[:0]
@@ -278,8 +280,14 @@ def exact_sums(where: NDArray[Any], count: NDArray[Any], n: int) -> NDArray[np.i
 
 def _whole_ids(what: str, ids: NDArray[Any]) -> NDArray[Any]:
     """Ids as integers or text: a table with holes is read as floats, which hold whole numbers up to 2^53 alone."""
+    if ids.dtype == object:
+        missing = np.array([value is None or value != value for value in ids.ravel().tolist()], dtype=bool)
+        if missing.any():
+            row = int(np.flatnonzero(missing)[0])
+            raise ValueError(f"{what}: no id in row {row} (counted from 0), {int(missing.sum())} such rows")
+        return ids.astype(str)
     if not np.issubdtype(ids.dtype, np.floating):
-        return ids.astype(str) if ids.dtype == object else ids
+        return ids
     bad = ~np.isfinite(ids) | (ids != np.rint(ids)) | (np.abs(ids) > _WHOLE_64)
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
@@ -291,9 +299,12 @@ def _whole_ids(what: str, ids: NDArray[Any]) -> NDArray[Any]:
 
 
 def _sorted_rows(
-    parts: list[tuple[NDArray[Any], int]], kept: NDArray[np.int64] | None
+    parts: list[tuple[NDArray[Any], int]], kept: NDArray[np.int64] | None, *, stable: bool
 ) -> tuple[NDArray[np.int64] | None, NDArray[np.bool_]]:
-    """The order of the rows that are kept (None: they stand in it), and which begin a new connection in that order."""
+    """The order of the rows that are kept (None: they stand in it), and which begin a new connection in that order.
+
+    Sums of floats depend on the order of rows that are alike, hence `stable`; sums of integers do not.
+    """
     span = 1
     for _, size in parts:
         span *= max(size, 1)
@@ -308,7 +319,7 @@ def _sorted_rows(
         if np.all(key[1:] >= key[:-1]):
             order = kept
         else:
-            order = np.argsort(key, kind="stable")
+            order = np.argsort(key, kind="stable" if stable else None)
             key = key[order]
             order = order if kept is None else kept[order]
         first[1:] = key[1:] != key[:-1]
@@ -336,6 +347,8 @@ def _checked_count(count: NDArray[Any], rows: int) -> tuple[NDArray[Any], int]:
             "negative: put the sign of a connection into a layer (excitatory, inhibitory), never into its count"
         )
     if not np.issubdtype(count.dtype, np.floating):
+        if int(count.max(initial=0)) * count.size >= 1 << 63 and sum(count.tolist()) >= 1 << 63:
+            raise ValueError("count: the counts add up to 2^63 or more, which int64 does not hold")
         return count.astype(np.int64), 0
     top = float(count.max(initial=0))
     if count.dtype.itemsize <= 4 and top >= _WHOLE_32:
@@ -362,19 +375,31 @@ def _indices(
 ) -> tuple[NDArray[Any], tuple[NDArray[np.int32], NDArray[np.int32]], int]:
     """All ids, the positions of both ends among them, and how many of the ids were given."""
     if nodes is None:
-        known = np.unique(np.concatenate([np.unique(pre), np.unique(post)]))
+        known = _distinct(pre, post)
         return known, _places(IdTable(known), pre, post), known.size
     known = _whole_ids("nodes", np.asarray(nodes))
     source, target = _places(IdTable(known), pre, post)
     given = known.size
     if min(source.min(), target.min()) < 0:
-        more = np.unique(np.concatenate([pre[source < 0], post[target < 0]]))
+        more = _distinct(pre[source < 0], post[target < 0])
         known = np.concatenate([known, more])
         table = IdTable(more)
         for place, ids in ((source, pre), (target, post)):
             lost = np.flatnonzero(place < 0)
             place[lost] = table.find(ids[lost]) + given
     return known, (source, target), given
+
+
+def _distinct(*columns: NDArray[Any]) -> NDArray[Any]:
+    """All ids in order; piece by piece, since most stand many times."""
+    found = [_once(ids[at : at + _PIECE]) for ids in columns for at in range(0, ids.size, _PIECE)]
+    return _once(np.concatenate(found))
+
+
+def _once(ids: NDArray[Any]) -> NDArray[Any]:
+    """As np.unique, whose hash table is far slower than sorting integers."""
+    ordered = np.sort(ids)
+    return np.asarray(ordered[np.append(True, ordered[1:] != ordered[:-1])])
 
 
 def _places(table: IdTable, pre: NDArray[Any], post: NDArray[Any]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

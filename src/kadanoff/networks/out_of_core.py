@@ -29,7 +29,6 @@ from kadanoff.study.stages import write_atomically
 
 __all__ = ["Aggregated", "block_of_dataset", "soft_block_of_dataset"]
 
-_ROWS = 1 << 24  # of a piece, at least; row groups are not cut
 _TALLY = ("rows", "zeros", "self_loops", "self_loop_count", "unmatched", "unmatched_count", "total")
 
 
@@ -94,6 +93,7 @@ def block_of_dataset(
     columns: Mapping[str, str | None] | None = None,
     partials: str | Path | None = None,
     batch: int = 1 << 20,
+    piece: int = 1 << 24,
     executor: Executor | None = None,
 ) -> Aggregated:
     """The `block` network of a table that need not fit into memory.
@@ -106,6 +106,7 @@ def block_of_dataset(
         partials: a folder that keeps the sum of every finished piece; a run that was killed goes on from there. A piece
             is known by its file's path in the folder, size and time of change, the columns and the regions.
         batch: rows held at a time by each worker.
+        piece: rows of a piece, at least; row groups are not cut, and no piece reaches into a second file.
         executor: see `kadanoff.parallel`; processes and clusters need paths that they can read too.
 
     Raises:
@@ -116,7 +117,7 @@ def block_of_dataset(
     if regions.label.size != ids.size:
         raise ValueError(f"regions: {regions.label.size} labels for {ids.size} nodes")
     known = _Labels(ids, np.append(regions.label, regions.label.dtype.type(regions.k - 1)), regions.k)
-    words, tally, pieces, resumed = _run(path, known, columns, partials, batch, executor)
+    words, tally, pieces, resumed = _run(path, known, columns, partials, batch, piece, executor)
     if tally["total"] >= 1 << 63:
         raise ValueError(f"count: the counts add up to {tally['total']}, int64 holds less than 2^63")
     counts = (words.words[0] << 32) + words.words[1]
@@ -133,6 +134,7 @@ def soft_block_of_dataset(
     columns: Mapping[str, str | None] | None = None,
     partials: str | Path | None = None,
     batch: int = 1 << 20,
+    piece: int = 1 << 24,
     executor: Executor | None = None,
 ) -> Aggregated:
     """The `soft_block` network of a table that need not fit into memory; arguments as `block_of_dataset`.
@@ -145,7 +147,7 @@ def soft_block_of_dataset(
     if pre.names != post.names:
         raise ValueError("shares: senders and receivers must be shared out among the same regions")
     known = _Words(ids, *_with_unknown(pre), *_with_unknown(post), pre.k)
-    sums, tally, pieces, resumed = _run(path, known, columns, partials, batch, executor)
+    sums, tally, pieces, resumed = _run(path, known, columns, partials, batch, piece, executor)
     exact = sums.value
     members = np.asarray(np.bincount(pre.region, pre.share / QUANTUM, pre.k), dtype=np.float64)
     network = RegionNetwork("soft block", pre.names, exact.astype(np.float64) / QUANTUM**2, members, exact)
@@ -181,10 +183,11 @@ def _run(
     columns: Mapping[str, str | None] | None,
     partials: str | Path | None,
     batch: int,
+    piece: int,
     executor: Executor | None,
 ) -> tuple[ExactSum, dict[str, int], int, int]:
-    if batch < 1:
-        raise ValueError(f"batch: {batch} rows, at least 1")
+    if batch < 1 or piece < 1:
+        raise ValueError(f"batch of {batch} rows and piece of {piece}: at least 1")
     IdTable(nodes.ids)  # refuses ids that stand twice before anything is read
     folder = None if partials is None else Path(partials)
     known: _Labels | _Words | Path = nodes
@@ -194,20 +197,21 @@ def _run(
         known = folder / f"nodes.{digest[:20]}.npz"
         if not known.exists():
             _save(known, {"kind": np.array(type(nodes).__name__), **nodes._asdict()})
-    pieces = list(_pieces(Path(path), columns, batch, known, folder, digest))
-    resumed = sum(piece.partial is not None and piece.partial.exists() for piece in pieces)
+    todo = list(_pieces(Path(path), columns, batch, piece, known, folder, digest))
+    resumed = sum(one.partial is not None and one.partial.exists() for one in todo)
     sums, tally = ExactSum(nodes.k), dict.fromkeys(_TALLY, 0)
-    for words, numbers in map_ordered(_sum_of_piece, pieces, executor):
+    for words, numbers in map_ordered(_sum_of_piece, todo, executor):
         sums.add_words(words)
         for name, number in zip(_TALLY, numbers, strict=True):
             tally[name] += number
-    return sums, tally, len(pieces), resumed
+    return sums, tally, len(todo), resumed
 
 
 def _pieces(
     path: Path,
     columns: Mapping[str, str | None] | None,
     batch: int,
+    piece: int,
     nodes: _Labels | _Words | Path,
     folder: Path | None,
     digest: str,
@@ -222,7 +226,7 @@ def _pieces(
         found = found_columns(names, columns, str(file))
         chosen = (str(found["pre"]), str(found["post"]), found["count"])
         status = file.stat()
-        for groups in _bundles(rows):
+        for groups in _bundles(rows, piece):
             partial = None
             if folder is not None:
                 name = file.name if file == path else file.relative_to(path).as_posix()
@@ -247,14 +251,14 @@ def _layout(file: Path) -> tuple[list[str], list[int]]:
         return reader.schema.names, [reader.get_batch(group).num_rows for group in range(reader.num_record_batches)]
 
 
-def _bundles(rows: list[int]) -> Iterator[tuple[int, ...]]:
-    """Row groups side by side until there are `_ROWS`: the same pieces for any batch and any number of workers."""
+def _bundles(rows: list[int], least: int) -> Iterator[tuple[int, ...]]:
+    """Row groups side by side until there are rows enough: the same pieces for any batch and any number of workers."""
     bundle: list[int] = []
     held = 0
     for group, number in enumerate(rows):
         bundle.append(group)
         held += number
-        if held >= _ROWS:
+        if held >= least:
             yield tuple(bundle)
             bundle, held = [], 0
     if bundle:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -18,6 +18,8 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 
+from kadanoff.networks.identifiers import IdTable
+from kadanoff.networks.memberships import require_disjoint, shares_of_amounts
 from kadanoff.networks.network import Coded, Network
 from kadanoff.networks.regions import UNASSIGNED, Regions, Shares
 
@@ -121,8 +123,6 @@ class NodeTable:
         Raises:
             ValueError: for amounts that are negative or no numbers, with the column and the row.
         """
-        from kadanoff.networks.memberships import shares_of_amounts
-
         wanted = tuple(columns)
         amounts = np.empty((self.n, len(wanted)))
         for k, name in enumerate(wanted):
@@ -148,8 +148,6 @@ class NodeTable:
         return taken
 
     def _places(self, network: Network) -> NDArray[np.int32]:
-        from kadanoff.networks.identifiers import IdTable
-
         return IdTable(self.ids).find(network.nodes)
 
 
@@ -183,9 +181,9 @@ def read_network(
         ValueError: for a column that is missing or could be one of several, ids or counts that are missing (with the
             row), bad counts (see `Network.from_edges`), a wrong checksum, overlapping sites, a format not known.
     """
-    from kadanoff.networks import presets
-
     if preset is not None:
+        from kadanoff.networks import presets  # which stands on this module
+
         return presets.read_preset(path, preset, columns=columns, nodes=nodes, minimum=minimum, parents=parents)
     file = Path(path)
     if sha256 is not None:
@@ -201,8 +199,6 @@ def read_network(
     else:
         network = network_of_table(read_table(file, columns), columns, ids, str(file))
     if parents is not None:
-        from kadanoff.networks.memberships import require_disjoint
-
         require_disjoint(network.site_names, parents)
     return network.at_least(minimum) if minimum > 0 else network
 
@@ -226,8 +222,6 @@ def read_nodes(path: str | Path, id: str | None = None, *, sha256: str | None = 
     if name not in table.column_names:
         raise ValueError(f"{file}: no column {name!r}; there are {', '.join(table.column_names)}")
     ids = _ids(table.column(name), name, str(file))
-    from kadanoff.networks.identifiers import IdTable
-
     IdTable(ids)  # refuses ids that stand twice
     rest = {column: _plain_column(table.column(column)) for column in table.column_names if column != name}
     return NodeTable(ids, rest)
@@ -274,15 +268,14 @@ def read_matrix(path: str | Path, labels: str | Path | Iterable[str] | None = No
 def read_table(path: str | Path, columns: Mapping[str, str | None] | None = None) -> ArrowTable:
     """The columns of connections of a table, as an Arrow table; see `read_network`."""
     file = Path(path)
-    table = _arrow_table(file)
+    table = _arrow_table(file, lambda names: _held(found_columns(names, columns, str(file))))
     if table.column_names == [str(number) for number in range(table.num_columns)]:  # an edge list without a header
         if table.num_columns not in (2, 3):
             raise ValueError(
                 f"{file}: {table.num_columns} columns without names; an edge list has pre, post and a count"
             )
         table = table.rename_columns(["pre", "post", "count"][: table.num_columns])
-    wanted = [name for name in found_columns(table.column_names, columns, str(file)).values() if name is not None]
-    return table.select(wanted)
+    return table.select(_held(found_columns(table.column_names, columns, str(file))))
 
 
 def found_columns(names: Iterable[str], given: Mapping[str, str | None] | None, where: str) -> dict[str, str | None]:
@@ -352,15 +345,22 @@ def verify_file(path: Path, sha256: str) -> None:
         raise ValueError(f"{path}: its sha256 is {found}, expected {sha256}: another version, or a damaged copy")
 
 
-def _arrow_table(file: Path) -> ArrowTable:
-    csv, dataset, feather = (needed(f"pyarrow.{part}") for part in ("csv", "dataset", "feather"))
+def _held(found: Mapping[str, str | None]) -> list[str]:
+    return [name for name in found.values() if name is not None]
+
+
+def _arrow_table(file: Path, choose: Callable[[list[str]], list[str]] | None = None) -> ArrowTable:
+    """A whole table, or the columns that are chosen from its names where the format lets the others lie."""
+    csv, dataset = needed("pyarrow.csv"), needed("pyarrow.dataset")
     if not file.exists():
         raise ValueError(f"{file}: there is no such file or folder")
     kind = _kind(file)
     if file.is_dir() or kind in (".parquet", ".pq"):
-        return dataset.dataset(file, format="parquet", partitioning="hive").to_table()
+        held = dataset.dataset(file, format="parquet", partitioning="hive")
+        return held.to_table(columns=choose(held.schema.names) if choose else None)
     if kind in (".feather", ".arrow", ".ipc"):
-        return feather.read_table(file)
+        held = dataset.dataset(file, format="feather")
+        return held.to_table(columns=choose(held.schema.names) if choose else None)
     if kind not in (".csv", ".tsv", ".txt", ".edgelist", ".edges", ".dat"):
         raise ValueError(
             f"{file}: not a kind of file that is read: .parquet, .feather, .csv, .tsv, .txt, .npz, .graphml"
