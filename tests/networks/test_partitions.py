@@ -106,8 +106,10 @@ def test_what_is_found_is_better_on_what_was_not_seen():
         return shared_information(block(other, regions).counts)
 
     (followed,) = beside_random(error, following_regions(network, 4), seed=1, partitions=20)
+    (responding,) = beside_random(error, following_regions(network, 4, begin="responses"), seed=1, partitions=20)
     (informed,) = beside_random(kept, informative_regions(network, 4), seed=1, partitions=20)
     assert followed.value < followed.random.value - 4 * followed.spread
+    assert responding.value < responding.random.value - 4 * responding.spread
     assert informed.value > informed.random.value + 4 * informed.spread
 
 
@@ -220,6 +222,8 @@ def test_silent_nodes_stay_out_and_seeds_repeat():
         following_regions(network, 3, times=(0.0, 1.0))
     with pytest.raises(ValueError, match="stimuli"):
         following_regions(network, 3, stimuli=np.ones(3))
+    with pytest.raises(ValueError, match="'informative' or 'responses'"):
+        following_regions(network, 3, begin="anatomy")
     with pytest.raises(ValueError, match="groups to begin from"):
         following_regions(network, 2, begin=spectral_regions(network, 4))
 

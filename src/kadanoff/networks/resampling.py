@@ -135,7 +135,9 @@ def resampled(
     is sum m_i m_j A_ij. A pair of a node and its own copy carries no information on pairs of different nodes: within a
     region only pairs of different nodes count, scaled to the n (n - 1) there are. Each block's deviation from W is then
     scaled so that its variance is the unbiased one of `block_errors`: the plain bootstrap has the part of the pairs
-    three times (Owen, 2007), which in a sparse network is most of it. Counts stay above zero.
+    three times (Owen, 2007), which in a sparse network is most of it. Counts stay above zero. Blocks without a
+    known error keep the plain deviations. Quantiles of replicates are no better than the normal law: with 30 neurons a
+    region, those of 95 % hold 90 to 93 %; `block_errors` has better intervals.
 
     Arguments:
         replicates: how many, at least 2.
@@ -172,6 +174,7 @@ def _drawn(network: Network, regions: Regions, replicates: int, seed: int) -> ND
     starts = np.concatenate([[0], np.cumsum(regions.sizes)]).astype(np.int64)
     size = regions.sizes.astype(np.float64)
     kind = np.int64 if network.is_counted else np.float64
+    count = network.count.astype(kind) if network.count.dtype == np.uint64 else network.count  # not to become a float
     out = np.empty((replicates, k, k))
     diagonal = np.arange(k)
     for first in range(0, replicates, _BATCH):
@@ -179,7 +182,7 @@ def _drawn(network: Network, regions: Regions, replicates: int, seed: int) -> ND
         times = np.zeros((n, batch), np.uint16)
         kernels.draw_nodes(seed, _NODES, first, member, starts, times)
         apart, own = np.zeros((k, k, batch), kind), np.zeros((k, batch), kind)
-        kernels.count_drawn(network.source, network.target, network.count, label, times, apart, own)
+        kernels.count_drawn(network.source, network.target, count, label, times, apart, own)
         found = apart.astype(np.float64)
         squares = np.zeros((k, batch))
         np.add.at(squares, label, times.astype(np.float64) ** 2)
