@@ -100,7 +100,7 @@ STUDIES: tuple[Study, ...] = (
         "tensor-rg",
         "lattices.tensor-rg",
         "tensor renormalization of Ising and Potts models: free energy, central charge, dimensions on a plateau",
-        15,
+        33,
     ),
     Study(
         "fixed-points",

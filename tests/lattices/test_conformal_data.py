@@ -9,7 +9,7 @@ import pytest
 
 from kadanoff.lattices import (
     CRITICAL_COUPLING,
-    find_plateau,
+    dimension_plateau,
     gaussian_log_partition,
     infinite_log_partition,
     potts_critical_log_partition,
@@ -20,14 +20,14 @@ def test_the_first_run_as_far_as_it_goes():
     x = np.array(
         [[0.2, 1.3], [0.13, 1.1], [0.125, 1.0], [0.1251, 1.001], [0.1249, 0.999], [0.1252, 1.002], [0.12, 0.9]]
     )
-    found = find_plateau(x)
+    found = dimension_plateau(x)
     assert (found.first, found.last, found.length) == (2, 5, 4)
     assert found.dimensions == pytest.approx([0.12505, 1.0005])
     assert found.half_spread == pytest.approx([0.00015, 0.0015])
-    assert find_plateau(x, shortest=5) is None
-    assert find_plateau(x, tolerance=1e-4) is None
-    assert find_plateau(x, np.array([3, 2, 1.12, 1.13, 1.14, 1.13, 1])).last == 5
-    assert find_plateau(x, np.array([3, 2, 1.2, 1.15, 1.1, 1.05, 1])) is None  # a turning point of the drift
+    assert dimension_plateau(x, shortest=5) is None
+    assert dimension_plateau(x, tolerance=1e-4) is None
+    assert dimension_plateau(x, np.array([3, 2, 1.12, 1.13, 1.14, 1.13, 1])).last == 5
+    assert dimension_plateau(x, np.array([3, 2, 1.2, 1.15, 1.1, 1.05, 1])) is None  # a turning point of the drift
 
 
 @pytest.mark.parametrize(
@@ -42,12 +42,12 @@ def test_the_first_run_as_far_as_it_goes():
     ids=["degenerate", "irrelevant", "nothing", "drift", "noise"],
 )
 def test_there_is_none(x):
-    assert find_plateau(x) is None
+    assert dimension_plateau(x) is None
 
 
 def test_one_number_a_step_is_no_table():
     with pytest.raises(ValueError, match=r"\(steps, n\)"):
-        find_plateau(np.ones(4))
+        dimension_plateau(np.ones(4))
 
 
 def test_exact_free_energies():

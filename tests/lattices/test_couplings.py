@@ -122,18 +122,32 @@ def test_what_leaves_a_coupling_open_is_refused():
 def test_weights_are_chosen_where_a_flow_stands_still():
     from kadanoff.lattices.tuned_weight import level_change, tuned_weights
 
-    spins = pack_spins(
-        sample(square(32), CRITICAL, samples=1500, algorithm="swendsen-wang", every=4, seed=14).configurations
+    large, small = (
+        (
+            pack_spins(
+                sample(
+                    square(size), CRITICAL, samples=1500, algorithm="swendsen-wang", every=4, seed=size
+                ).configurations
+            ),
+            square(size),
+        )
+        for size in (32, 16)
     )
-    lattice, weights = square(32), np.array([0.1, 0.8, 2.0])
-    even, odd, changes = tuned_weights(spins, lattice, weights)
+    weights = np.array([0.1, 0.8, 2.0])
+    even, odd, changes = tuned_weights(large, small, weights)
     assert even in weights
     assert odd in weights
     # a weight near zero makes noise of any spins: the correlations fall at each level
-    assert changes[0, 0] > 2 * changes[:, 0].min()
-    assert level_change(level_sums(spins, lattice, rule="weighted", weight=0.8))[0] == pytest.approx(changes[1, 0])
-    with pytest.raises(ValueError, match="two blockings"):
-        level_change(level_sums(spins, lattice, levels=1))
+    assert np.all(changes[0] > 2 * changes.min(axis=0))
+    wide, narrow = (level_sums(*one, rule="weighted", weight=0.8)[-1] for one in (large, small))
+    plain = []
+    for level in (wide, narrow):
+        mixed = np.array([(level.odd[:, a, 0] * level.odd[:, 0, 0]).mean() for a in range(level.odd.shape[1])])
+        plain.append((level.even.mean(axis=0) / level.even_clusters, mixed[1:] / mixed[0]))
+    assert changes[1] == pytest.approx([np.linalg.norm(plain[0][k] - plain[1][k]) for k in (0, 1)], rel=1e-9)
+    assert level_change(large, small, 0.8) == pytest.approx(changes[1])
+    with pytest.raises(ValueError, match="does not become the small one"):
+        level_change(large, large, 0.8)
 
 
 @pytest.mark.slow

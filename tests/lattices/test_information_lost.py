@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import entr
 
 from kadanoff.estimates import Estimate
 from kadanoff.lattices._kernels.contexts import count_contexts, count_state_contexts
@@ -42,6 +43,15 @@ def test_critical_entropy_falls_with_the_context_to_a_percent_above_the_exact_on
     assert all(np.all(np.array(b) >= np.array(a)) for a, b in itertools.pairwise(CONTEXTS))
 
 
+def test_a_small_cold_torus_holds_its_sign_beyond_what_contexts_tell():
+    """No upper bound of S / N there: below it by ln 2 / N, the sign of all spins, and by no more."""
+    spins = sample(square(16), 1.0, samples=6000, algorithm="swendsen-wang", every=3, seed=3).configurations
+    found = entropy_per_spin(spins).estimate
+    exact = torus_entropy(1.0, (16, 16))
+    assert found.value < exact - 10 * found.error
+    assert abs(found.value - (exact - math.log(2) / 256)) < 4 * found.error
+
+
 def test_free_spins_have_ln_2_and_a_chain_its_exact_entropy():
     free = np.random.default_rng(1).choice(np.array([-1, 1], dtype=np.int8), (200, 32, 32))
     found = entropy_per_spin(free).estimate
@@ -70,7 +80,18 @@ def test_information_kept_of_a_small_torus_is_that_of_the_enumeration():
     found = information_kept(level, Estimate.exact(blocks, "nat"))
     assert found.value == pytest.approx(counted.kept, abs=0.003)
     rule = pyramid(spins, square(4), levels=1, ties="first")[1]
-    assert information_kept(rule, Estimate.exact(0.4, "nat"), "first").value == pytest.approx(0.1)
+    assert information_kept(rule, Estimate.exact(0.4, "nat")).value == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("weight", [0.05, 0.5, 10.0])
+def test_coins_of_the_weighted_rule_are_no_information(weight):
+    """Blocks of free spins are free, so that H(block) = ln 2, of which the coins are H2(P(up | k of 4 up))."""
+    spins = np.where(np.random.default_rng(1).random((1000, 32, 32)) < 0.5, 1, -1)
+    level = pyramid(spins, square(32), levels=1, rule="weighted", weight=weight)[1]
+    up = np.array([1 / (1 + math.exp(-2 * weight * m)) for m in (-4, -2, 0, 2, 4)])
+    noise = np.array([1, 4, 6, 4, 1]) / 16 @ (entr(up) + entr(1 - up))
+    kept = information_kept(level, Estimate.exact(math.log(2), "nat"))
+    assert kept.value == pytest.approx((math.log(2) - noise) / 4, abs=4 * 0.35 / math.sqrt(256_000) / 4)
 
 
 def test_kept_at_the_critical_point_is_a_fifth_at_every_level():

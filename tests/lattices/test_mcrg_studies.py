@@ -13,8 +13,9 @@ from kadanoff.lattices.configuration_files import lattice_of_shape, open_configu
 from kadanoff.lattices.lattice import square
 from kadanoff.lattices.phi4 import sample_fields
 from kadanoff.lattices.sampling import sample
+from kadanoff.lattices.studies import ising_mcrg as study
 from kadanoff.lattices.studies.ising_blocks import IsingBlocks, ising_blocks
-from kadanoff.lattices.studies.ising_mcrg import IsingMCRG, critical_coupling, ising_mcrg, known_exponents
+from kadanoff.lattices.studies.ising_mcrg import IsingMCRG, critical_coupling, draw_pieces, ising_mcrg, known_exponents
 from kadanoff.lattices.studies.mcrg import MCRG, mcrg
 from kadanoff.lattices.studies.rg_flow import RGFlow, rg_flow
 from kadanoff.plotting import to_svg
@@ -43,7 +44,15 @@ def test_exponents_study_names_its_results_and_passes(tmp_path):
     assert result.reported["y_t.level2"].reference == 1.0
     assert "32->16" in result.files["exponents.txt"]
     assert all(to_svg(picture.figure) for picture in result.pictures.values())
-    assert "Finite size" in result.verdict.text
+    assert "it is irrelevant and dies out" in result.verdict.text
+    assert "off the critical" not in result.verdict.text
+
+
+def test_a_flow_that_leaves_the_critical_surface_is_not_called_one_that_dies_out():
+    result = ising_mcrg(IsingMCRG(size=32, samples=1500, every=4, coupling=0.42), Run(seed=1))
+    assert result.reported["y_h.level2"].value is not None
+    assert "it does not die out" in result.verdict.text
+    assert "-4.7 % off the critical" in result.verdict.text
 
 
 def test_off_critical_exponents_are_withheld_with_a_reason():
@@ -55,6 +64,24 @@ def test_off_critical_exponents_are_withheld_with_a_reason():
     assert not result.pictures
 
 
+def test_a_half_lattice_with_too_few_samples_costs_the_comparison_only():
+    """Both lattices have a correlation time near 4 samples, 20 bins of the one, by chance 19 of the other."""
+    found = {n: ising_mcrg(IsingMCRG(size=32, samples=n, every=2), Run(seed=6)) for n in (800, 1000)}
+    assert all(one.reported["y_h.level2"].value is not None for one in found.values())
+    assert "Finite size was not judged" in found[800].verdict.text
+    assert "Finite size: after" in found[1000].verdict.text
+
+
+def test_runs_with_seeds_next_to_each_other_share_no_sample(monkeypatch):
+    """Two runs of two pieces: with seeds 0, 1 and 1, 2 of the pieces half of the samples were the same."""
+    monkeypatch.setattr(study, "_PIECE", 1)
+    monkeypatch.setattr(study, "_LEAST", 500)
+    config = IsingMCRG(size=16, samples=1000, every=1)
+    one, two = (draw_pieces(config, Run(seed=seed), "large", 16, 0.44, (0.0, 0.0))[0][0].even for seed in (0, 1))
+    pieces = [part for run in (one, two) for part in (run[:500], run[500:])]
+    assert all((a != b).any(axis=1).mean() > 0.9 for k, a in enumerate(pieces) for b in pieces[:k])
+
+
 def test_settings_that_make_no_sense_are_refused():
     with pytest.raises(ValidationError, match="belongs to the rule"):
         IsingMCRG(weight=0.4, weight_odd=0.5)
@@ -62,6 +89,9 @@ def test_settings_that_make_no_sense_are_refused():
         IsingMCRG(rule="weighted", weight=0.4)
     with pytest.raises(ValidationError, match="plurality"):
         IsingMCRG(potts=3, rule="decimation")
+    assert IsingMCRG(lattice="cubic").spin_rule == "weighted"
+    assert IsingMCRG(lattice="cubic", rule="majority").spin_rule == "majority"
+    assert IsingMCRG(lattice="cubic", potts=3).spin_rule == IsingMCRG().spin_rule == "majority"
     with pytest.raises(ValueError, match="no critical coupling"):
         ising_mcrg(IsingMCRG(potts=3, lattice="triangular"), Run())
     assert critical_coupling("triangular") == pytest.approx(0.274653072, abs=1e-9)
@@ -87,6 +117,28 @@ def test_blocks_study_bounds_the_exact_entropy():
     assert all(to_svg(picture.figure) for picture in result.pictures.values())
     with pytest.raises(ValueError, match="cannot be blocked"):
         ising_blocks(IsingBlocks(size=72, levels=4), Run())
+
+
+@pytest.mark.slow
+def test_potts_spins_of_three_states_have_exponents_of_their_own():
+    found = ising_mcrg(IsingMCRG(potts=3), Run())
+    assert broken(found) == []
+    y_t, y_h = found.reported["y_t.level3"], found.reported["y_h.level3"]
+    assert y_t.error < 0.01 * 6 / 5
+    assert abs(y_t.value - 6 / 5) < 0.03 * 6 / 5
+    assert abs(y_h.value - 28 / 15) < 0.005 * 28 / 15
+    assert abs(y_t.value - 1.0) > 10 * y_t.error  # those of Ising spins they are not
+
+
+@pytest.mark.slow
+def test_cubic_exponents_by_weights_chosen_beforehand():
+    found = ising_mcrg(IsingMCRG(lattice="cubic"), Run())
+    assert broken(found) == []
+    y_t, y_h = found.reported["y_t.level3"], found.reported["y_h.level3"]
+    assert y_t.error < 0.02
+    assert abs(y_t.value - 1.5875) < 0.02
+    assert y_h.error < 0.006
+    assert abs(y_h.value - 2.4818) < 0.006
 
 
 @pytest.mark.slow
@@ -121,8 +173,13 @@ def test_a_wrong_temperature_or_order_of_sites_is_told(tmp_path, spins):
     assert broken(wrong) == ["K_nn.level0"]
     order = np.random.default_rng(1).permutation(1024)
     np.save(tmp_path / "mixed.npy", spins.reshape(-1, 1024)[:, order].reshape(spins.shape))
-    mixed = mcrg(MCRG(configurations=tmp_path / "mixed.npy", temperature=1 / CRITICAL), Run())
-    assert not mixed.verdict.passed
+    with pytest.raises(ValueError, match="not in the order of a square lattice"):
+        mcrg(MCRG(configurations=tmp_path / "mixed.npy"), Run())
+    # samples in another order than time's: here by energy
+    energy = (spins * (np.roll(spins, 1, 1) + np.roll(spins, 1, 2))).sum(axis=(1, 2))
+    np.save(tmp_path / "sorted.npy", spins[np.argsort(energy)])
+    with pytest.raises(ValueError, match="not in equilibrium"):
+        mcrg(MCRG(configurations=tmp_path / "sorted.npy"), Run())
 
 
 def test_own_potts_states_have_couplings_entropy_and_exponents(tmp_path):
@@ -156,6 +213,35 @@ def test_own_real_fields_have_their_couplings_and_the_exponents_of_their_signs(t
     signs = mcrg(MCRG(configurations=tmp_path / "signs.npy", spins="real"), Run(seed=2)).reported
     assert signs["field.K_nn"].value is None
     assert "leave a coupling open" in signs["field.K_nn"].reason
+
+
+def test_rows_out_of_order_and_open_edges_are_named(tmp_path):
+    """Rows shuffled alike in all samples had y_t = 1.51(2), and passed."""
+    spins = sample(square(64), CRITICAL, samples=1200, algorithm="swendsen-wang", every=4, seed=3).configurations
+    rows = np.random.default_rng(1).permutation(64)
+    for name, given in (("good", spins), ("rows", spins[:, rows]), ("window", spins[:, :32, :32])):
+        np.save(tmp_path / f"{name}.npy", np.ascontiguousarray(given))
+    found = {
+        name: mcrg(MCRG(configurations=tmp_path / f"{name}.npy", temperature=1 / CRITICAL), Run()).verdict
+        for name in ("good", "rows", "window")
+    }
+    assert found["good"].passed
+    assert "errors off" not in found["good"].text
+    assert not found["rows"].passed
+    assert "rows are not in the order" in found["rows"].text
+    assert "plaquette" in found["window"].text.partition("errors off")[2]
+
+
+def test_a_field_is_found_and_named(tmp_path):
+    found = {}
+    for name, field in (("with", 0.02), ("without", 0.0)):
+        drawn = sample(square(32), 0.42, samples=1500, algorithm="swendsen-wang", every=4, seed=3, field=field)
+        np.save(tmp_path / f"{name}.npy", drawn.configurations)
+        found[name] = mcrg(MCRG(configurations=str(tmp_path / f"{name}.npy")), Run())
+        entry = found[name].reported["H.level0"]
+        assert abs(entry.value - field) < 4 * entry.error
+    assert "feel a field" in found["with"].verdict.text
+    assert "feel a field" not in found["without"].verdict.text
 
 
 def test_too_few_and_impossible_spins_are_refused(tmp_path, spins):

@@ -35,6 +35,10 @@ CASES = {
     "frustrated": (square(4), (0.4, -0.1), {}),
     "triangular": (triangular(3), math.log(3) / 4, {}),
     "triangular, Metropolis": (triangular(3), math.log(3) / 4, {"algorithm": "metropolis"}),
+    "2 x 2, Metropolis": (square(2), 0.25, {"algorithm": "metropolis"}),
+    "triangular, frustrated, Metropolis": (triangular(3), -0.25, {"algorithm": "metropolis"}),
+    "triangular, weak, Metropolis": (triangular(3), 0.1, {"algorithm": "metropolis"}),
+    "no coupling, Metropolis": (square(4), 0.0, {"algorithm": "metropolis"}),
     "honeycomb": (honeycomb(2), 0.6, {}),
     "honeycomb, Metropolis": (honeycomb(2), 0.6, {"algorithm": "metropolis"}),
     "cubic": (cubic(2), 0.15, {}),
@@ -391,7 +395,6 @@ def test_ground_states():
     [
         ({"coupling": -0.2, "algorithm": "wolff"}, "needs couplings >= 0"),
         ({"field": 0.1, "algorithm": "wolff"}, "no field"),
-        ({"coupling": 0.0, "algorithm": "metropolis"}, "forgets nothing"),
         ({"states": 3}, "potts"),
         ({"model": "xy"}, "potts"),
         ({"model": "potts", "states": 200}, "2 to 127"),
@@ -404,9 +407,10 @@ def test_ground_states():
         ({"algorithm": "multispin", "field": 0.1}, "even sides"),
         ({"algorithm": "multispin", "coupling": -0.1}, "even sides"),
         ({"equilibration": -1}, "dropped"),
+        ({"algorithm": "multispin", "lattice": square(2)}, "16 sites"),
     ],
 )
 def test_refusals(options, words):
     options = {"coupling": 0.3, "samples": 4, **options}
     with pytest.raises(ValueError, match=words):
-        sample(square(4), options.pop("coupling"), seed=1, **options)
+        sample(options.pop("lattice", square(4)), options.pop("coupling"), seed=1, **options)

@@ -8,7 +8,18 @@ import pytest
 from kadanoff.lattices.studies.tensor_rg import TensorRg, tensor_rg
 from kadanoff.study import Run
 
-SMALL = TensorRg(chi=24, ladder=[8], hotrg=[4], loop=[4], steps=24, scan_chi=10, temperatures=[1.5, 4.0], potts_chi=0)
+SMALL = TensorRg(
+    chi=24,
+    ladder=[8],
+    hotrg=[4],
+    loop=[4],
+    steps=24,
+    scan_chi=10,
+    temperatures=[1.5, 4.0],
+    potts_chi=0,
+    loop_chi=6,
+    linear_chi=6,
+)
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +36,7 @@ def test_names_and_references(result):
     assert numbers["free_energy_error.plaquettes.T4"].agrees
     result.ledger.verify()
     assert "BTRG with 24 states" in result.verdict.text
-    assert set(result.pictures) == {"tower", "error", "temperatures"}
+    assert set(result.pictures) == {"tower", "drift", "error", "temperatures"}
     numeric = [v for v in result.data.variables.values() if np.issubdtype(v.dtype, np.number)]
     assert all(v.attrs.get("units") for v in numeric)
 

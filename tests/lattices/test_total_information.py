@@ -55,7 +55,7 @@ def test_data_processing_is_proven_by_samples_of_a_large_lattice():
     spins = sample(square(64), CRITICAL, samples=600, algorithm="swendsen-wang", every=8, seed=3).configurations
     for ties in ("coin", "first"):
         levels = pyramid(spins, square(64), levels=3, ties=ties, seed=1)
-        found = information_bounds(levels, [entropy_per_spin(level.configurations).estimate for level in levels], ties)
+        found = information_bounds(levels, [entropy_per_spin(level.configurations).estimate for level in levels])
         bounds = [torus_entropy(CRITICAL, (64, 64)), *(one.lower.value for one in found[:2])]
         for above, one in zip(bounds, found, strict=True):
             assert one.upper.value + 4 * one.upper.error < above
@@ -65,6 +65,13 @@ def test_data_processing_is_proven_by_samples_of_a_large_lattice():
     blocks = pyramid(free, square(32), levels=1)[1].configurations
     ring = ring_entropy(free, blocks)  # free spins tell nothing; counts of 2^8 patterns fall short by 2^8 / 2 n
     assert -4 * ring.error < math.log(2) - ring.value < 2**8 / (2 * blocks.size) + 4 * ring.error
+
+
+def test_blocks_of_another_rule_are_refused():
+    spins = np.random.default_rng(1).choice(np.array([-1, 1], dtype=np.int8), (100, 16, 16))
+    levels = pyramid(spins, square(16), levels=2, rule="weighted", weight=0.4)
+    with pytest.raises(ValueError, match="not blocked by majority"):
+        information_bounds(levels, [entropy_per_spin(level.configurations).estimate for level in levels])
 
 
 def test_blocks_of_other_spins_are_refused():

@@ -36,7 +36,7 @@ from kadanoff.lattices.configuration_files import lattice_of_shape, open_configu
 from kadanoff.lattices.conformal_data import (
     Plateau,
     TensorFixedPoint,
-    find_plateau,
+    dimension_plateau,
     fixed_point,
 )
 from kadanoff.lattices.coupling_fixed_point import CouplingFixedPoint, critical_tangent, newton_fixed_point
@@ -118,6 +118,10 @@ from kadanoff.lattices.lattice import (
     square,
     triangular,
 )
+from kadanoff.lattices.linearised_rg import (
+    LinearisedFlow,
+    linearised_flow,
+)
 from kadanoff.lattices.momentum_space import (
     EpsilonSeries,
     epsilon_flow,
@@ -193,6 +197,7 @@ __all__ = [
     "LatticeName",
     "Level",
     "LevelSums",
+    "LinearisedFlow",
     "LocalTensor",
     "MonteCarloRG",
     "Operator",
@@ -233,6 +238,7 @@ __all__ = [
     "decimation_losses",
     "decorated_bond_entropy",
     "decorated_coupling",
+    "dimension_plateau",
     "effective_energy",
     "entropy_per_spin",
     "enumerate_states",
@@ -240,7 +246,6 @@ __all__ = [
     "epsilon_series",
     "even_operators",
     "exponents",
-    "find_plateau",
     "fit_couplings",
     "fit_field_couplings",
     "fit_potts_couplings",
@@ -266,6 +271,7 @@ __all__ = [
     "lieb",
     "linear_rules",
     "linearise",
+    "linearised_flow",
     "local_potential_flow",
     "log_partition",
     "magnetization_entropy",

@@ -24,6 +24,7 @@ from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import entr, expit
 
 from kadanoff.lattices._kernels import blocking as kernels
 from kadanoff.lattices._kernels import packed_spins
@@ -84,13 +85,14 @@ class Blocks:
 
 @dataclass(frozen=True, eq=False)
 class Level:
-    """One level of a pyramid: its ``lattice``, its spins, the length ratio to the level below (1 at level 0), and the
-    share of blocks that were tied."""
+    """One level of a pyramid: its ``lattice``, its spins, the length ratio to the level below (1 at level 0), the
+    share of blocks that were tied, and the ``noise`` of the rule's coins, H(block | spins below) in nats a block."""
 
     lattice: Lattice
     spins: PackedSpins
     ratio: float
     tie_fraction: float
+    noise: float = 0.0
 
     @property
     def configurations(self) -> NDArray[np.int8]:
@@ -286,8 +288,12 @@ def pyramid(
     found = [Level(fine, spins, 1.0, 0.0)]
     for level in range(levels):
         blocks = lattice_blocks(found[-1].lattice, edge)
-        spins, tied = block_packed(spins, blocks, rule, ties=ties, weight=weight, seed=seed, level=level)
-        found.append(Level(blocks.coarse, spins, blocks.ratio, tied))
+        below = spins
+        spins, tied = block_packed(below, blocks, rule, ties=ties, weight=weight, seed=seed, level=level)
+        noise = tied * math.log(2.0) if ties == "coin" else 0.0
+        if weight is not None:
+            noise = _coin_entropy(below, blocks, weight)
+        found.append(Level(blocks.coarse, spins, blocks.ratio, tied, noise))
     return found
 
 
@@ -342,7 +348,22 @@ def _check_ties(ties: str) -> None:
         )
 
 
+def _chance(weight: float, size: int) -> NDArray[np.float64]:
+    """Of an up block spin where 0, 1, ... size of its spins are up."""
+    return np.asarray(expit(2.0 * weight * (2.0 * np.arange(size + 1) - size)))
+
+
 def _thresholds(weight: float, size: int) -> NDArray[np.uint64]:
-    up = np.arange(size + 1)
-    probability = 1.0 / (1.0 + np.exp(-2.0 * weight * (2 * up - size)))
-    return np.asarray(np.rint(probability * 2.0**kernels.BITS), dtype=np.uint64)
+    return np.asarray(np.rint(_chance(weight, size) * 2.0**kernels.BITS), dtype=np.uint64)
+
+
+def _coin_entropy(spins: PackedSpins, blocks: Blocks, weight: float) -> float:
+    """Mean entropy of the weighted rule's coin, in nats a block."""
+    size = blocks.members.shape[1]
+    votes = np.zeros(size + 1, dtype=np.int64)
+    for group in range(len(spins.words)):
+        here = PackedSpins(spins.words[group : group + 1], min(64, spins.samples - 64 * group))
+        up = (unpack_spins(here) > 0)[:, blocks.members].sum(axis=2)
+        votes += np.bincount(up.ravel(), minlength=size + 1)
+    chance = _chance(weight, size)
+    return float(votes @ (entr(chance) + entr(1.0 - chance)) / votes.sum())

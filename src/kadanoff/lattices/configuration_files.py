@@ -61,7 +61,8 @@ def lattice_of_shape(shape: tuple[int, ...], lattice: LatticeName) -> Lattice:
         raise ValueError(
             f"a {lattice} lattice has configurations of shape "
             f"{'(L, L, L)' if lattice == 'cubic' else '(L, L, 2)' if basis > 1 else '(L, L)'}, got {shape}: "
-            "name the lattice they are of, or reshape the array"
+            "name the lattice they are of; samples come first (np.moveaxis brings them there, a reshape would mix "
+            "spins of different samples)"
         )
     return named_lattice(lattice, edge)
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from kadanoff.lattices.tensor_rg import TensorFlow
 
-__all__ = ["Plateau", "TensorFixedPoint", "find_plateau", "fixed_point"]
+__all__ = ["Plateau", "TensorFixedPoint", "dimension_plateau", "fixed_point"]
 
 Array = NDArray[np.float64]
 _WITNESS = 5.0  # times the tolerance: higher dimensions drift sooner
@@ -38,7 +38,7 @@ class Plateau(NamedTuple):
         return self.last - self.first + 1
 
 
-def find_plateau(
+def dimension_plateau(
     dimensions: Array, witness: Array | None = None, *, tolerance: float = 0.005, shortest: int = 3
 ) -> Plateau | None:
     """The first run of steps over which every dimension given stays within ``tolerance``, or None.
@@ -58,7 +58,7 @@ def find_plateau(
         ValueError: for an array of another shape.
     """
     if dimensions.ndim != 2 or dimensions.shape[1] < 1:
-        raise ValueError(f"find_plateau: expected dimensions (steps, n), got shape {dimensions.shape}")
+        raise ValueError(f"dimension_plateau: expected dimensions (steps, n), got shape {dimensions.shape}")
     for first in range(len(dimensions)):
         found: Plateau | None = None
         for last in range(first, len(dimensions)):
@@ -86,7 +86,8 @@ class TensorFixedPoint:
     """Where a flow went.
 
     ``kind`` "critical" (a plateau), "ordered" (several phases), "disordered" (one), or "undecided"; ``phases`` is the
-    number of leading eigenvalues that became equal in a trivial one; ``plateau`` of the critical one.
+    number of leading eigenvalues that became equal in a trivial one (a lower bound but for two phases of one parity
+    each: the cuts may favour one of q equal phases); ``plateau`` of the critical one.
     """
 
     kind: Literal["critical", "ordered", "disordered", "undecided"]
@@ -103,14 +104,14 @@ def fixed_point(
     Arguments:
         flow: from `renormalise`.
         dimensions: how many of the lowest must stand still together, the next one up being their witness.
-        tolerance, shortest: as `find_plateau`.
+        tolerance, shortest: as `dimension_plateau`.
 
     A critical point is named where the dimensions have a plateau: for all lengths up to those where it ends. Else the
     median of the last three steps is looked at: eigenvalues with x < 0.02 count as equal to the largest, and where all
     others have x > 2 the fixed point is trivial, with one phase for each. Gu and Wen (2009).
     """
     x = flow.dimensions(dimensions + 1)
-    plateau = find_plateau(x[:, :-1], x[:, -1], tolerance=tolerance, shortest=shortest)
+    plateau = dimension_plateau(x[:, :-1], x[:, -1], tolerance=tolerance, shortest=shortest)
     last = np.median(flow.dimensions(flow.eigenvalues.shape[1] - 1)[-_LATE:], axis=0)
     phases = 1 + int(np.sum(last < _DEGENERATE))
     if plateau is not None:

@@ -1,7 +1,7 @@
 """The fixed point behind a flow of fitted couplings, and the tangent of the critical surface.
 
     K* = K + (1 - T)^-1 (K' - K)        one Newton step from couplings K of one level and K' of the next
-    dK_a / dK_nn on the critical surface = - C_a / C_nn,      C_a = < S'_nn S_a >c
+    dK_nn / dK_a on the critical surface = - C_a / C_nn,      C_a = < S'_nn S_a >c
 
 with T = dK'/dK and S' far up the pyramid: whatever moves along the critical surface dies out there, so that only the
 relevant combination of couplings is left (Swendsen, 1984; Wu and Car, Phys. Rev. E 100, 022138, 2019). A fixed point

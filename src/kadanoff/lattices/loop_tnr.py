@@ -4,9 +4,10 @@ Four tensors round every fourth plaquette are replaced by eight with one outer l
 
     X_1 X_2 X_3 X_4  ~  S_1 S_2 ... S_8,        minimise || X_1 X_2 X_3 X_4 - S_1 ... S_8 ||^2,
 
-one S at a time, which is linear least squares. First, each bond of the plaquette is projected on what the plaquette
-can pass on: short-range entanglement that closes inside it (corner double lines, which TRG keeps for ever) goes.
-The S then meet on the plaquettes between, four to a new tensor, and make a checkerboard of two kinds, half as many.
+one S at a time, which is linear least squares. Before that goes the short-range entanglement that closes inside a
+plaquette (corner double lines, which TRG keeps for ever, so that it never comes to a fixed point): see
+`entanglement_filter`. The S then meet on the plaquettes between, four to a new tensor, and make a checkerboard of two
+kinds, half as many.
 S. Yang, Z.-C. Gu and X.-G. Wen, Phys. Rev. Lett. 118, 110504 (2017).
 """
 
@@ -19,38 +20,38 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
+from kadanoff.lattices.entanglement_filter import filtered, plaquette
 from kadanoff.lattices.symmetric_tensors import Blocks
 
-__all__ = ["filtered", "loop_overlap", "optimised", "steps"]
+__all__ = ["loop_overlap", "optimised", "steps"]
 
 Array = NDArray[np.float64]
-_ROUNDS = 60  # round a plaquette, for the filter: what is passed on by less than 0.6 a round falls below _FILTER
-_FILTER = 1e-12  # share of the largest singular value below which a bond's state only circles the plaquette
 _SWEEPS = 60  # over the eight tensors, at most
 _STILL = 1e-3  # relative improvement of a sweep below which another one is not worth it
 _NOTHING = 1e-15  # of the loop's squared norm: rounding
 _PROXIMAL = 1e-13  # weight of staying put, of the largest eigenvalue: directions that change nothing do not move
 
 
-def steps(tensor: Array, chi: int) -> Iterator[tuple[Blocks, Blocks, float, float, float]]:
+def steps(tensor: Array, chi: int, strength: float) -> Iterator[tuple[Blocks, Blocks, float, float, float]]:
     """After each step: the two tensors of the checkerboard, ln of their common factor, 2, the share discarded.
+
+    The share is that of the filtered loops; what the filter itself changed is not in it.
 
     Arguments:
         tensor: (l, u, r, d), the one a lattice is made of.
         chi: states kept of a bond at most.
+        strength: of the filter before each step that has to cut.
 
     Raises:
         ValueError: where a step's tensors vanish.
     """
     first = second = tensor
     while True:
-        loop = [
-            first.transpose(3, 0, 1, 2),  # upper left: in from below, outer legs left and up, out to the right
-            second,  # upper right
-            first.transpose(1, 2, 3, 0),  # lower right
-            second.transpose(2, 3, 0, 1),  # lower left
-        ]
-        pieces, lost = optimised(filtered(loop), chi, target=loop)
+        loop = plaquette(first, second)
+        if any(min(a * i, j * b) > chi for a, i, j, b in (one.shape for one in loop)):  # else nothing is cut
+            fewer = filtered(first, second, strength)
+            loop = plaquette(fewer.first, fewer.second)
+        pieces, lost = optimised(loop, chi)
         s1, s2, s3, s4, s5, s6, s7, s8 = pieces
         one = np.einsum("arx,xye,vrb,cyv->abce", s4, s5, s1, s8, optimize=True)
         two = np.einsum("zwa,bqz,ewp,pqc->abce", s7, s6, s2, s3, optimize=True)
@@ -60,45 +61,6 @@ def steps(tensor: Array, chi: int) -> Iterator[tuple[Blocks, Blocks, float, floa
         first, second = one / largest[0], two / largest[1]
         factor = (math.log(largest[0]) + math.log(largest[1])) / 2
         yield {(0, 0, 0, 0): first}, {(0, 0, 0, 0): second}, factor, 2.0, lost
-
-
-def filtered(loop: Sequence[Array]) -> list[Array]:
-    """The loop with each of its bonds projected on what survives many rounds.
-
-    L is carried forward round the loop by L X = Q L', R backward by X R = R' Q; U s V^T = L R on a bond, and
-    R V s^-1/2 times s^-1/2 U^T L stands in for the bond. States whose s has died away only closed on themselves.
-
-    Arguments:
-        loop: tensors (in, outer, outer, out), the last one's out being the first one's in.
-    """
-    count = len(loop)
-    forward: list[Array] = [np.eye(one.shape[0]) for one in loop]  # on the bond into each tensor
-    backward: list[Array] = [np.eye(one.shape[0]) for one in loop]
-    for _ in range(_ROUNDS):
-        for i in range(count):
-            carried = np.tensordot(forward[i], loop[i], 1)
-            forward[(i + 1) % count] = _triangle(carried.reshape(-1, carried.shape[3]))
-            j = count - 1 - i
-            carried = np.tensordot(loop[j], backward[(j + 1) % count], 1)
-            backward[j] = _triangle(carried.reshape(carried.shape[0], -1).T).T
-    into, out = [], []
-    for left, right in zip(forward, backward, strict=True):
-        u, s, v = np.linalg.svd(left @ right)
-        keep = s > _FILTER * s[0]
-        root = np.sqrt(s[keep])
-        into.append((u[:, keep] / root).T @ left)
-        out.append(right @ (v[keep].T / root))
-    return [
-        np.einsum("ai,ijkl,lb->ajkb", into[i], one, out[(i + 1) % count], optimize=True) for i, one in enumerate(loop)
-    ]
-
-
-def _triangle(matrix: Array) -> Array:
-    triangle: Array = np.linalg.qr(matrix, mode="r")  # type: ignore[assignment]
-    norm = float(np.linalg.norm(triangle))
-    if not norm > 0:
-        raise ValueError("loop-tnr: a plaquette's tensors multiply to nothing; the model's weights cancel")
-    return np.asarray(triangle / norm)
 
 
 def loop_overlap(first: Sequence[Array], second: Sequence[Array]) -> float:
@@ -112,29 +74,27 @@ def loop_overlap(first: Sequence[Array], second: Sequence[Array]) -> float:
     return float(np.trace(product))
 
 
-def optimised(loop: Sequence[Array], chi: int, *, target: Sequence[Array] | None = None) -> tuple[list[Array], float]:
+def optimised(loop: Sequence[Array], chi: int) -> tuple[list[Array], float]:
     """Eight tensors (in, outer, out) for four (in, outer, outer, out), and the share of the squared norm they miss.
 
     Arguments:
-        loop: the four that the eight start from, each by its own singular value decomposition.
+        loop: the four; the eight start from the singular value decomposition of each.
         chi: states kept of the bonds in their middle.
-        target: the four to come close to; default ``loop``. Different where ``loop`` was filtered.
     """
-    aim = loop if target is None else target
     pieces: list[Array] = []
     for one in loop:
         a, i, j, b = one.shape
         u, s, v = np.linalg.svd(one.reshape(a * i, j * b), full_matrices=False)
         n = min(chi, int(np.sum(s > 1e-14 * s[0])))
         pieces += [(u[:, :n] * np.sqrt(s[:n])).reshape(a, i, n), (np.sqrt(s[:n])[:, None] * v[:n]).reshape(n, j, b)]
-    norm = loop_overlap(aim, aim)
+    norm = loop_overlap(loop, loop)
     halves = [np.tensordot(pieces[2 * i], pieces[2 * i + 1], 1) for i in range(4)]
-    scale = loop_overlap(aim, halves) / loop_overlap(halves, halves)
+    scale = loop_overlap(loop, halves) / loop_overlap(halves, halves)
     pieces = [one * abs(scale) ** 0.125 for one in pieces]
     pieces[0] = pieces[0] * math.copysign(1.0, scale)
     before = math.inf
     for _ in range(_SWEEPS):
-        missed = _sweep(pieces, aim, norm)
+        missed = _sweep(pieces, loop, norm)
         if missed < _NOTHING or before - missed < _STILL * before:
             break
         before = missed

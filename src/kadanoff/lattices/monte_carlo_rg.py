@@ -56,11 +56,14 @@ Fate = Literal["critical", "disordered", "ordered", "independent"]
 
 SMALLEST = 8.0
 """Cells along an edge of the last lattice: operators of range 2 must not feel the periods."""
+_SMALLEST_POTTS = 16.0  # y_t of q = 3 comes out 0.02 to 0.03 too low from a blocking to 8 cells
 BIN = 10.0
 """Correlation times of a bin."""
 _FEWEST, _MOST_BINS = 20, 64
 _SIGMAS = 4.0
+_OWN = 0.6  # share of samples that must differ
 _DISORDERED, _ORDERED = 0.25, 0.95
+_FALL = 0.05  # of the correlation with distance, within the reach of the operators; at criticality it is 0.2 and more
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,8 +128,9 @@ class MonteCarloRG:
 
     ``order`` is 0 where the lattice is much larger than the correlation length of the disordered phase, 1 where it is
     ordered, and in between where it is neither. ``fate`` is "disordered" below 0.25 and "ordered" above 0.95: the flow
-    runs to a trivial fixed point and there is no exponent to be had. "independent": no correlations at all. "critical"
-    says that the lattice is too small to tell the data from critical ones, no more; only then the sectors have rows.
+    runs to a trivial fixed point and there is no exponent to be had. "independent": neighbours are no more alike than
+    independent spins, whichever way a field may turn them. "critical" says that the lattice is too small to tell the
+    data from critical ones, no more; only then the sectors have rows.
     """
 
     even: Sector
@@ -164,7 +168,7 @@ class MonteCarloRG:
             where = {
                 "disordered": "the flow runs to the trivial fixed point of high temperature",
                 "ordered": "the flow runs to the trivial fixed point of low temperature",
-                "independent": "no fixed point: the spins are independent at every level",
+                "independent": "no fixed point: neighbours are no more alike than independent spins",
             }[self.fate]
             return f"{where[0].upper()}{where[1:]}: no critical exponent can be had from these configurations."
         parts = []
@@ -183,7 +187,7 @@ class MonteCarloRG:
                 if moved is None:
                     said.append(f"without the last {what} it is not real")
                 elif abs(moved.value) <= _SIGMAS / 2 * (moved.error or 0.0):
-                    said.append(f"the last {what} changed it by {moved}, which is nothing")
+                    said.append(f"the last {what} changed it by {moved}, which is within its error")
                 else:
                     said.append(f"the last {what} still changed it by {moved}: not converged in {what}s")
             parts.append("; ".join(said) + ".")
@@ -234,19 +238,22 @@ def level_sums(
     Arguments:
         configurations: (samples, *shape) of +-1, or packed; for q > 2 of 0 ... q - 1, blocked by plurality.
         lattice: theirs.
-        levels: blockings; by default all that `possible_levels` allows.
+        levels: blockings; by default all that `possible_levels` allows, of Potts spins those that leave 16 cells along
+            an edge: they feel the periods of narrower lattices.
         q: states of a spin.
         edge, rule, ties, weight, seed: of `block_packed` and `lattice_blocks`.
-        even, odd: operators; those of the lattice by default (of Potts spins those of up to three spins).
+        even, odd: operators; those of the lattice by default. Potts spins know no odd and even numbers of spins: there
+            the magnetic sector has the pairs and plaquettes of one state too.
 
     Raises:
         ValueError: as those, and where a blocked lattice would be narrower than 8 cells.
     """
     most = possible_levels(lattice, edge)
-    count = most if levels is None else levels
+    count = levels if levels is not None else most if q == 2 else _potts_default(lattice, edge, most)
     if not 1 <= count <= most:
         raise ValueError(f"levels: {count} blockings asked for, and 1 to {most} leave {SMALLEST:g} cells along an edge")
-    even, odd = even or even_operators(lattice), odd or odd_operators(lattice)
+    even = even or even_operators(lattice)
+    odd = odd or odd_operators(lattice) + (even if q > 2 else ())
     if q > 2:
         return _potts_levels(configurations, lattice, count, q, edge, ties, even, odd, seed)
     spins = spins_on(configurations, lattice)
@@ -317,8 +324,10 @@ def exponents(sums: list[LevelSums], *, bins: int | None = None) -> MonteCarloRG
 
     Raises:
         ValueError: for too few samples (with the number needed), for samples that still drift, for spins that never
-            change.
+            change, for a Potts state that never occurs, for samples that are copies of others, and for sites in
+            another order than the lattice's: distant spins correlate as neighbours do.
     """
+    _require_states(sums[0])
     tau = _slowest(sums)
     samples = len(sums[0].even)
     possible = int(samples / (BIN * tau))
@@ -333,11 +342,20 @@ def exponents(sums: list[LevelSums], *, bins: int | None = None) -> MonteCarloRG
     width = sums[0].even.shape[1]
     even_names, odd_names = sums[0].operators[:width], sums[0].operators[width:]
     order, correlations = _order(sums[0]), tuple(_correlation(level, number) for level in sums)
-    fate = _fate(order, correlations[0])
+    fate = _fate(order, _excess(sums[0], number))
+    if fate == "critical":
+        _require_own(sums[0])
+        _require_places(sums[0])
     pairs = list(itertools.pairwise(sums)) if fate == "critical" else []
     even = sector_of(even_names, [(a.even[:, :, None], b.even[:, :, None], b.ratio) for a, b in pairs], number, True)
     odd = sector_of(odd_names, [(a.odd, b.odd, b.ratio) for a, b in pairs], number, False)
     return MonteCarloRG(even, odd, sums, correlations, tau, number, order, fate)
+
+
+def _potts_default(lattice: Lattice, edge: int, most: int) -> int:
+    """Blockings that leave 16 cells, at least one."""
+    widths = [lattice.length / lattice_blocks(lattice, edge).ratio ** (k + 1) for k in range(most)]
+    return max(1, sum(width >= _SMALLEST_POTTS - 1e-9 for width in widths))
 
 
 def _potts_levels(
@@ -347,11 +365,13 @@ def _potts_levels(
     if isinstance(configurations, PackedSpins):
         raise ValueError("Potts configurations are an array of states 0 ... q - 1, not packed spins")
     states, here, ratio = np.asarray(configurations), lattice, 1.0
+    measured = tuple(dict.fromkeys(even + odd))
+    symmetric, broken = ([measured.index(operator) for operator in some] for some in (even, odd))
     found = []
     for level in range(count + 1):
-        sums = potts_sums(states, here, even + odd, q).astype(np.float64)
-        magnetic = sums[:, len(even) :] - sums[:, len(even) :].mean(axis=2, keepdims=True)
-        total = sums[:, : len(even)].sum(axis=2)
+        sums = potts_sums(states, here, measured, q).astype(np.float64)
+        magnetic = sums[:, broken] - sums[:, broken].mean(axis=2, keepdims=True)
+        total = sums[:, symmetric].sum(axis=2)
         found.append(LevelSums(here, even + odd, ratio, total, magnetic, _numbers(even, here), 0.0))
         if level < count:
             blocks = lattice_blocks(here, edge)
@@ -443,6 +463,29 @@ def _slowest(sums: list[LevelSums]) -> float:
     return tau
 
 
+def _require_states(level: LevelSums) -> None:
+    """Refuse Potts spins said to have more states than are seen: an empty state takes part in the magnetic sector."""
+    q = level.odd.shape[2]
+    most = level.odd[:, 0].max(axis=0) + level.lattice.sites / q  # spins in each state
+    if q > 1 and (missing := np.flatnonzero(most < 0.5)).size:
+        raise ValueError(
+            f"state {missing[0]} of {q} never occurs in {len(level.odd)} samples: give the number of states that the "
+            "spins have, or samples that leave one phase"
+        )
+
+
+def _require_own(level: LevelSums) -> None:
+    """Refuse critical samples of which many come back later: copies look like independent samples."""
+    rows = np.hstack([level.even, level.odd.reshape(len(level.odd), -1)])
+    stays = int((rows[1:] == rows[:-1]).all(axis=1).sum())  # moves refused: the correlation time knows of them
+    different = len(np.unique(rows, axis=0))
+    if different < _OWN * (len(rows) - stays):
+        raise ValueError(
+            f"only {different} of {len(rows)} samples differ, and the others are no neighbours in time: copies make "
+            "errors too small; give each sample once"
+        )
+
+
 def _require_rest(what: str, series: NDArray[np.float64]) -> None:
     """Refuse samples whose first tenth or half is not like the rest, and say how many to leave out."""
 
@@ -480,6 +523,21 @@ def _correlation(level: LevelSums, bins: int) -> Estimate:
     return Estimate(float(parts.mean()), float(parts.std(ddof=1) / math.sqrt(bins)), bins, "", "bins")
 
 
+def _require_places(level: LevelSums) -> None:
+    """Refuse critical spins whose correlations do not fall with distance."""
+    pairs = [a for a in range(level.even.shape[1]) if len(level.operators[a].places) == 2]
+    values = level.even[:, pairs].mean(axis=0) / level.even_clusters[pairs]
+    if (q := level.odd.shape[2]) > 1:
+        values = (q * values - 1) / (q - 1)
+    if len(pairs) > 1 and np.ptp(values) < _FALL * np.abs(values).max():
+        raise ValueError(
+            f"neighbours correlate by {values[0]:.3g} and more distant pairs by {values[1:].min():.3g} to "
+            f"{values[1:].max():.3g}: correlations do not fall with distance, so that the sites are not in the order "
+            f"of a {level.lattice.name} lattice; give configurations (samples, "
+            f"{', '.join(map(str, level.lattice.shape))}) with neighbouring sites side by side"
+        )
+
+
 def _order(level: LevelSums) -> float:
     """0 for a magnetization with Gaussian components (no order), 1 for one of fixed length (full order).
 
@@ -492,7 +550,19 @@ def _order(level: LevelSums) -> float:
     return float((squared.mean() ** 2 / (squared**2).mean() - gaussian) / (1 - gaussian))
 
 
-def _fate(order: float, correlation: Estimate) -> Fate:
-    if abs(correlation.value) <= _SIGMAS * (correlation.error or 0.0):
+def _excess(level: LevelSums, bins: int) -> Estimate:
+    """By how much the correlation of nearest neighbours exceeds the square of the mean spin: 0 for independent spins,
+    also in a field. Spins in another order than the lattice's have it too, who share their fluctuations."""
+    near, mean = level.even[:, 0] / level.even_clusters[0], level.odd[:, 0] / level.lattice.sites
+    if (q := level.odd.shape[2]) > 1:  # mean is of the shares of the states, less 1 / q
+        near, mean = (q * near - 1) / (q - 1), mean * math.sqrt(q / (q - 1))
+    parts, means = _binned(near, bins).mean(axis=1), _binned(mean, bins).mean(axis=1)
+    common = means.mean(axis=0)
+    parts = parts - (2 * means - common) @ common  # to first order: the mean's own error is in the bins
+    return Estimate(float(parts.mean()), float(parts.std(ddof=1) / math.sqrt(bins)), bins, "", "bins")
+
+
+def _fate(order: float, excess: Estimate) -> Fate:
+    if abs(excess.value) <= _SIGMAS * (excess.error or 0.0) and order <= _ORDERED:
         return "independent"
     return "disordered" if order < _DISORDERED else "ordered" if order > _ORDERED else "critical"

@@ -8,7 +8,7 @@ A network of equal tensors T_lurd is replaced, step by step, by one of fewer ten
             bond, k = -1/2: the cut of a tensor then knows of its surroundings. The default; k = 0 is "trg".
 "hotrg"     Xie et al. (2012): two tensors contracted, their doubled bond projected; a step does both directions.
 "loop-tnr"  Yang, Gu and Wen (2017): the cut is optimised round a loop of four tensors, from which entanglement
-            that never leaves the loop is filtered first; see `loop_tnr`.
+            that never leaves the loop is filtered first; see `loop_tnr`, `entanglement_filter`.
 
 Every tensor is normalised, and the factor kept: log Z per spin is the sum of ln g_n / (tensors a step-n tensor stands
 for), over the spins of a tensor.
@@ -33,6 +33,7 @@ __all__ = ["Scheme", "TensorFlow", "renormalise"]
 
 Array = NDArray[np.float64]
 Scheme = Literal["trg", "btrg", "hotrg", "loop-tnr"]
+_FILTER = 3e-5  # of a norm: weaker lets loops grow with the steps, stronger moves the flow off the critical point
 _BOND_WEIGHT = -0.5  # k that leaves the weights of a scale-invariant tensor as they are (Adachi, Okubo and Todo, 2022)
 
 
@@ -135,6 +136,7 @@ def renormalise(
     steps: int,
     scheme: Scheme = "btrg",
     bond_weight: float = _BOND_WEIGHT,
+    filter_strength: float = _FILTER,
     patch: Literal[1, 2] | None = None,
     eigenvalues: int = 12,
     randomised: bool = True,
@@ -149,6 +151,8 @@ def renormalise(
         steps: a step doubles the spins of a tensor; one of "hotrg" quadruples them.
         scheme: see the module.
         bond_weight: k of "btrg".
+        filter_strength: of "loop-tnr": what changes a plaquette by less than this share of its norm is taken out; see
+            `entanglement_filter`. 0: nothing is.
         patch: edge of the patch whose transfer matrix is diagonalised: 1 tensor, or 2 (sharper, slower). Default 1; 2
             for "loop-tnr", whose tensors come in pairs.
         eigenvalues: kept of each transfer matrix.
@@ -176,7 +180,7 @@ def renormalise(
     if scheme == "hotrg":
         path = _hotrg(start.blocks, chi, random)
     elif scheme == "loop-tnr":
-        path = (_Step(*step) for step in loop_tnr.steps(start.array, chi))
+        path = (_Step(*step) for step in loop_tnr.steps(start.array, chi, filter_strength))
     else:
         path = _bond_weighted(start.blocks, chi, bond_weight if scheme == "btrg" else 0.0, random)
     rows = [_Step(start.blocks, start.blocks, start.log_scale, 1.0, 0.0)]

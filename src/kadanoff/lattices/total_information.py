@@ -110,20 +110,26 @@ def ring_entropy(fine: ArrayLike, blocked: ArrayLike) -> Estimate:
     return Estimate(float(found[0]), error, _BLOCKS, NAT, f"counts given a ring of {4 * edge}, jackknife over blocks")
 
 
-def information_bounds(levels: list[Level], entropies: list[Estimate], ties: Ties = "coin") -> list[TotalInformation]:
+def information_bounds(levels: list[Level], entropies: list[Estimate]) -> list[TotalInformation]:
     """Bounds of I(level 0; level k), k = 1 ..., from a pyramid of majorities of squares and the entropies per spin.
 
     Arguments:
         levels: of `blocking.pyramid`, on a square lattice with nearest neighbours only.
         entropies: upper bounds of the entropy per spin of every level (`information_lost.entropy_per_spin`).
-        ties: as the pyramid's.
+
+    Raises:
+        ValueError: for another number of entropies, and for the coins of another rule.
     """
     if len(levels) != len(entropies):
         raise ValueError(f"{len(levels)} levels and {len(entropies)} entropies")
+    ties: Ties = "coin" if any(level.noise for level in levels) else "first"
     fine = levels[0].configurations
     edge = round(levels[1].ratio)
     found = []
-    for k, noise in enumerate(coin_noise(fine, levels[0].lattice, len(levels) - 1, edge=edge, ties=ties), 1):
+    noises = coin_noise(fine, levels[0].lattice, len(levels) - 1, edge=edge, ties=ties)
+    if not math.isclose(noises[0].value, levels[1].noise, abs_tol=1e-9):
+        raise ValueError("these levels were not blocked by majority: another rule tosses other coins")
+    for k, noise in enumerate(noises, 1):
         share = 1.0 / edge ** (2 * k)
         lower = None
         if 4 * edge**k <= _RING:

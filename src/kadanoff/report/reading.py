@@ -118,7 +118,8 @@ def summary(folder: Path) -> str:
     for row in result["ledger"]:
         mark = {True: "theorem holds", False: "THEOREM BROKEN", None: ""}[row["holds"]]
         rows.append((f"lost: {row['name']}", f"{number(row['lost'], row['error'])} {row['unit']}".strip(), mark))
-    wide = [max((len(row[column]) for row in rows), default=0) for column in range(2)]
+    short = [row for row in rows if not row[1].startswith("none: ")]  # a reason is a sentence, and no column
+    wide = [max((len(row[0]) for row in rows), default=0), max((len(row[1]) for row in short), default=0)]
     lines += [f"  {name:<{wide[0]}}  {value:<{wide[1]}}  {reference}".rstrip() for name, value, reference in rows]
     width = min(shutil.get_terminal_size((100, 24)).columns, 110)
     for line in ["", *result["verdict"]["text"].splitlines()]:

@@ -20,6 +20,8 @@ PROPOSALS = np.uint64(0x4D65_0000)  # stream; the colour is added
 HEAT = np.uint64(0x4862_0000)  # stream
 _HALF = np.uint64(32)
 _STEP_32 = 2.0**-32
+_FREE = 0.9375  # any chance below 1 will do; at the critical point 1 is the quickest
+_NOTHING = 1e-12  # a gain this small is one that rounding made of 0
 
 
 @njit(cache=True, nogil=True)
@@ -36,7 +38,9 @@ def metropolis(
     """One sweep, spins (n,) overwritten: the sites order[starts[c] : starts[c + 1]] of colour c, colour after colour.
 
     Metropolis et al. (1953): another state of a site is taken with probability min(1, weight ratio). ``couplings`` (z,)
-    are those of the columns of ``neighbours`` (n, z; -1: none).
+    are those of the columns of ``neighbours`` (n, z; -1: none). Of two states the other one is taken with probability
+    15/16 where that changes nothing: flipped for certain, colour after colour, spins without a local field would chase
+    one another for ever, and no other state would ever lead there.
     """
     z, states = neighbours.shape[1], len(fields)
     step, seed = np.uint64(step), np.uint64(seed)
@@ -56,7 +60,8 @@ def metropolis(
                         gain += couplings[k]
                     elif spins[j] == old:
                         gain -= couplings[k]
-            if gain >= 0.0 or (np.float64(a) + 0.5) * _STEP_32 < math.exp(gain):
+            chance = _FREE if states == 2 and abs(gain) < _NOTHING else math.exp(min(gain, 0.0))
+            if (np.float64(a) + 0.5) * _STEP_32 < chance:
                 spins[i] = new
 
 

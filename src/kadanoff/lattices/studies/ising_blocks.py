@@ -35,6 +35,7 @@ __all__ = ["IsingBlocks", "ising_blocks"]
 CRITICAL = math.log1p(math.sqrt(2.0)) / 2
 _ZOOM, _ZOOM_SWEEPS = 512, 400  # some twenty autocorrelation times
 _WINDOW = 64  # spins, of every level that has them
+_ALIKE = 0.1  # relative: entropies of critical levels that differ by less are called alike
 _ROWS = {"cold": "T < $T_c$", "critical": "$T_c$", "hot": "T > $T_c$"}
 
 
@@ -81,10 +82,8 @@ def blocked(
     )
     found = pyramid(drawn.configurations, square(size), levels=levels, ties=ties, seed=seed)
     entropies = [entropy_per_spin(level.configurations) for level in found]
-    kept = [
-        information_kept(level, entropy.estimate, ties) for level, entropy in zip(found[1:], entropies[1:], strict=True)
-    ]
-    total = information_bounds(found, [entropy.estimate for entropy in entropies], ties)
+    kept = [information_kept(level, entropy.estimate) for level, entropy in zip(found[1:], entropies[1:], strict=True)]
+    total = information_bounds(found, [entropy.estimate for entropy in entropies])
     pictures = [level.configurations[-1] for level in found]
     return Pyramid(coupling, entropies, [level.tie_fraction for level in found], kept, total, pictures)
 
@@ -176,7 +175,8 @@ def _ledger(found: dict[str, Pyramid], exact: dict[str, float], steps: tuple[flo
         [
             Loss(
                 "entropy per spin, level 0", true, lowest, lowest.minus(true), "nat", "coarse >= fine",
-                "the lattice is translation invariant", "a finite context leaves more entropy than there is",
+                "a large lattice: a torus may hold ln 2 / N more than its contexts tell",
+                "a finite context leaves more entropy than there is",
             ),
             Loss(
                 "4 x 4 to 2 x 2, per spin", fine, once, fine.minus(once), "nat", "coarse <= fine",
@@ -219,10 +219,15 @@ def _text(config: IsingBlocks, found: dict[str, Pyramid], exact: dict[str, float
         for kept, entropy in zip(critical.kept, critical.entropies, strict=False)
     )
     excess = 100 * (critical.entropies[0].estimate.value / exact["critical"] - 1)
+    spread = max(abs(one.estimate.value / critical.entropies[0].estimate.value - 1) for one in critical.entropies)
+    alike = (
+        f"within {100 * spread:.0f} % at every level, which is the fixed point seen by information"
+        if spread < _ALIKE
+        else f"up to {100 * spread:.0f} % apart: the last levels feel the size of the lattice"
+    )
     sides = " ".join(
-        f"{word}, at {getattr(config, name):g} T_c, from {found[name].entropies[0].estimate} to "
-        f"{found[name].entropies[-1].estimate}."
-        for name, word in (("cold", "Below T_c the entropy of a spin goes to nothing"), ("hot", "Above it to ln 2"))
+        _leaving(name, where, end, getattr(config, name), found[name])
+        for name, where, end in (("cold", "Below T_c", "nothing"), ("hot", "Above it", "ln 2"))
     )
     coin = "the coins of tied blocks are taken off" if config.ties == "coin" else "ties go to the block's first spin"
     total = "; ".join(
@@ -237,19 +242,24 @@ def _text(config: IsingBlocks, found: dict[str, Pyramid], exact: dict[str, float
         else "these samples do not tell: an upper bound lies above the lower bound of the level before"
     )
     return (
-        f"At T_c a spin has {entropies} at level 0, 1, ...: nearly the same at every level, which is the fixed point "
-        f"seen by information. Level 0 is {excess:+.2f} % off the exact entropy of this torus. Each "
-        f"blocking keeps {shares} "
+        f"At T_c a spin has {entropies} at level 0, 1, ...: {alike}. Level 0 is {excess:+.2f} % off the exact entropy "
+        f"of this torus. Each blocking keeps {shares} "
         f"of what the spins below hold; {coin}. {sides}\n\n"
         f"Of an original spin so many blockings together keep: {total}. No later level can hold more than an earlier "
         f"one, and {proven}.\n\n"
-        "Limits: the entropy given a finite context is an upper bound, here of all levels alike; so is what a blocking "
-        "keeps. Lower bounds come from the ring of fine spins around a block, which is short enough for two blockings; "
-        "they lie far below. Of 4 x 4 spins two steps are exact by enumeration (the ledger). On "
-        "the last level few spins are left, which allow short contexts only, and its entropy is further "
-        "above the truth "
-        "by the context and below that of a large lattice by its size."
+        "Limits: the entropy given a finite context is an upper bound (of a torus of N spins but for some ln 2 / N), "
+        "here of all levels alike; so is what a blocking keeps. Lower bounds come from the ring of fine spins around a "
+        "block, which is short enough for two blockings; they lie far below. Of 4 x 4 spins two steps are exact by "
+        "enumeration (the ledger). On the last level few spins are left, which allow short contexts only, and its "
+        "entropy is further above the truth by the context and below that of a large lattice by its size."
     )
+
+
+def _leaving(name: str, where: str, end: str, temperature: float, found: Pyramid) -> str:
+    first, last = found.entropies[0].estimate, found.entropies[-1].estimate
+    moved = last.minus(first).value * (1 if name == "hot" else -1)
+    goes = f"goes towards {end}" if moved > 2 * (last.error or 0.0) else f"does not yet go to {end}"
+    return f"{where}, at {temperature:g} T_c, the entropy of a spin {goes}, from {first} to {last}."
 
 
 def _data(found: dict[str, Pyramid]) -> xarray.Dataset:

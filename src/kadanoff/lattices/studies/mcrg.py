@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -24,7 +26,7 @@ from kadanoff.lattices.information_lost import (
 )
 from kadanoff.lattices.lattice import Lattice, LatticeName
 from kadanoff.lattices.monte_carlo_rg import LevelSums, MonteCarloRG, exponents, join_sums, level_sums
-from kadanoff.lattices.operators import even_operators
+from kadanoff.lattices.operators import even_operators, odd_operators
 from kadanoff.lattices.other_couplings import fit_field_couplings, fit_potts_couplings
 from kadanoff.lattices.studies.ising_mcrg import critical_coupling, draw_exponents
 from kadanoff.losses import Ledger, Loss
@@ -34,6 +36,7 @@ __all__ = ["MCRG", "mcrg"]
 
 _PIECE = 1 << 24  # spins read at once
 _FITTED = 1 << 24  # spins that couplings and entropies are taken from; of Potts states and fields a quarter
+_SIGMAS = 4.0  # from which on a field is one
 
 
 class MCRG(BaseModel):
@@ -83,12 +86,15 @@ def read_and_block(path: Path, config: MCRG, seed: int) -> list[LevelSums]:
 
 class Fitted(NamedTuple):
     """Of every level: couplings, or why there are none; entropies (square lattices); information kept (of level 1 on).
-    ``field``: the couplings of the real field itself, at level 0."""
+    Of level 0 the ``external`` field H/kT of two states, in ``field`` the couplings of the real field itself, and
+    ``axes``, by how much neighbours along one axis are more alike than along another."""
 
     couplings: list[Couplings | str]
     entropies: list[Estimate]
     kept: list[Estimate]
+    external: Estimate | None = None
     field: Couplings | str | None = None
+    axes: Estimate | None = None
 
 
 def fit_and_count(path: Path, config: MCRG, levels: int, seed: int) -> Fitted:
@@ -99,18 +105,34 @@ def fit_and_count(path: Path, config: MCRG, levels: int, seed: int) -> Fitted:
         step = max(1, -(-(count - config.start) * lattice.sites // most))
         values = np.asarray(source[config.start :: step])
     spins = spins_of(values, config.spins, config.potts, config.start)
+    axes = _axes(spins.reshape(len(spins), *lattice.shape), lattice)
     if not _two(config):
-        return _of_states(spins.reshape(len(spins), *lattice.shape), lattice, config, levels, seed)
-    found = Fitted([], [], [])
+        states = spins.reshape(len(spins), *lattice.shape)
+        return _of_states(states, lattice, config, levels, seed)._replace(axes=axes)
+    odd = even_operators(lattice)[:5] + odd_operators(lattice)[:1]
+    external = _or_why(fit_couplings, spins, lattice, odd)  # why not, is said of the couplings of level 0
+    found = Fitted([], [], [], external["magnetization"] if isinstance(external, Couplings) else None, axes=axes)
     for level in pyramid(spins, lattice, levels=levels, edge=config.edge, ties=config.ties, seed=seed):
         found.couplings.append(_or_why(fit_couplings, level.spins, level.lattice))
         if config.lattice == "square":
             found.entropies.append(entropy_per_spin(level.configurations).estimate)
             if len(found.entropies) > 1:
-                found.kept.append(information_kept(level, found.entropies[-1], config.ties))
+                found.kept.append(information_kept(level, found.entropies[-1]))
     if config.spins == "real":
         return found._replace(field=_or_why(fit_field_couplings, values, lattice, even_operators(lattice)[:2]))
     return found
+
+
+def _axes(spins: NDArray[np.int8], lattice: Lattice) -> Estimate:
+    """The largest difference between two axes, in standard errors, of the share of neighbours that are alike: lattices
+    named here have equivalent axes, which rows out of order break."""
+    bins = np.array_split(np.arange(len(spins)), 20)
+    alike = np.stack([(spins == np.roll(spins, 1, axis=1 + k)).mean(axis=tuple(range(1, spins.ndim)))
+                      for k in range(lattice.dimension)])  # fmt: skip
+    parts = np.array([alike[:, one].mean(axis=1) for one in bins if len(one)])
+    pairs = [parts[:, a] - parts[:, b] for a, b in itertools.combinations(range(lattice.dimension), 2)]
+    found = [Estimate(pair.mean(), pair.std(ddof=1) / math.sqrt(len(pair)), len(pair), "", "blocks") for pair in pairs]
+    return max(found, key=lambda one: abs(one.value) / (one.error or math.inf))
 
 
 def _of_states(states: NDArray[np.int8], lattice: Lattice, config: MCRG, levels: int, seed: int) -> Fitted:
@@ -160,7 +182,7 @@ def mcrg(config: MCRG, run: Run) -> Result:
         )  # fmt: skip
     pictures = {"levels": _draw_levels(found, fitted.couplings)}
     if found.fate == "critical":
-        pictures["exponents"] = draw_exponents({config.lattice: (found, found)}, None)
+        pictures["exponents"] = draw_exponents({config.lattice: found}, None)
     return Result(
         estimates, ledger, judge(estimates, ledger, _text(config, found, fitted)), _data(found), pictures,
         files={"exponents.txt": found.table() + "\n"},
@@ -195,6 +217,12 @@ def _estimates(config: MCRG, found: MonteCarloRG, all_fitted: Fitted) -> dict[st
             )  # fmt: skip
     if all_fitted.field is not None:
         estimates |= _of_field(all_fitted.field, config)
+    if all_fitted.axes is not None:
+        estimates["axis_difference.level0"] = Reported(
+            all_fitted.axes, 0.0, source="neighbours along any axis are alike equally often"
+        )
+    if all_fitted.external is not None:
+        estimates["H.level0"] = all_fitted.external
     for level, entropy in enumerate(all_fitted.entropies):
         estimates[f"entropy_per_spin.level{level}"] = entropy
     for level, entry in enumerate(all_fitted.kept, 1):
@@ -224,13 +252,20 @@ def _text(config: MCRG, found: MonteCarloRG, fitted: Fitted) -> str:
         f"{found.correlation_time:.3g} samples, errors come from {found.bins} bins.",
         found.verdict(),
     ]
+    external = fitted.external
+    if external is not None and abs(external.value) > _SIGMAS * (external.error or 0.0):
+        text.append(
+            f"The spins feel a field, H/kT = {external}: turning all of them is no symmetry. Exponents take it for "
+            "one, and are not those of a critical point."
+        )
     known = critical_coupling(config.lattice, config.potts if config.spins == "potts" else 2)
     if config.temperature is not None and known is not None and config.spins != "real":
         off = (1.0 / config.temperature / known - 1.0) * 100
+        shown = abs(off) >= 0.005 and found.fate == "critical"
+        leaving = " Exponents near but not at it are those of a flow that is leaving." if shown else ""
         text.append(
             f"With nearest neighbours alone the critical coupling is {known:.6g}; yours, "
-            f"{1 / config.temperature:.6g}, is "
-            f"{off:+.2f} % off. Exponents near but not at it are those of a flow that is leaving."
+            f"{1 / config.temperature:.6g}, is {off:+.2f} % off.{leaving}"
         )
     first, field = fitted.couplings[0], fitted.field
     given = "" if config.temperature is None else f" (1/temperature: {1 / config.temperature:.6g})"
@@ -250,15 +285,36 @@ def _text(config: MCRG, found: MonteCarloRG, fitted: Fitted) -> str:
         text.append(
             "Couplings fitted at level 0: "
             + ", ".join(f"{name} {value}" for name, value in first.estimates().items())
-            + f"{given}. Where nn is not what you put in, or others are not zero, the model has further "
-            "interactions, the "
-            "sites are not in the order this lattice expects, or the samples are not in equilibrium."
+            + f"{given}."
+        )
+        text += _strangers(config, first)
+    if fitted.axes is not None and abs(fitted.axes.value) > _SIGMAS * (fitted.axes.error or 0.0):
+        text.insert(
+            1,
+            f"Neighbours along one axis are alike more often than along another, by {fitted.axes}: rows are not in the "
+            "order of the lattice, or couplings differ from axis to axis; exponents of rows out of order mean nothing.",
         )
     text.append(
         "Limits: error bars are statistical; what more operators, another blocking or a larger lattice would change is "
         "seen in the last columns and rows only. Fitted couplings belong to their set of operators."
     )
     return "\n\n".join(text)
+
+
+def _strangers(config: MCRG, first: Couplings) -> list[str]:
+    """Which couplings of level 0 are not those of nearest neighbours at the temperature given, and what may be why."""
+    strange = []
+    for name, value in first.estimates().items():
+        known = 0.0 if name != "nn" else None if config.temperature is None else 1.0 / config.temperature
+        if known is not None and abs(value.value - known) > _SIGMAS * (value.error or 0.0):
+            strange.append(f"{name} ({value}, not {known:.6g})")
+    if not strange:
+        return []
+    return [
+        f"More than {_SIGMAS:g} errors off nearest neighbours alone: {', '.join(strange)}. Either the model has these "
+        "interactions (or another temperature), or the sites are not in the order this lattice expects, its edges are "
+        "not periodic, or the samples are not in equilibrium."
+    ]
 
 
 def _data(found: MonteCarloRG) -> xarray.Dataset:

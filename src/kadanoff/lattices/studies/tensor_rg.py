@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from kadanoff.estimates import Estimate
-from kadanoff.lattices.conformal_data import Plateau, TensorFixedPoint, find_plateau, fixed_point
+from kadanoff.lattices.conformal_data import Plateau, TensorFixedPoint, dimension_plateau, fixed_point
 from kadanoff.lattices.exact_free_energies import potts_critical_coupling, potts_critical_log_partition
 from kadanoff.lattices.kaufman import CRITICAL_COUPLING, infinite_log_partition
+from kadanoff.lattices.linearised_rg import LinearisedFlow, linearised_flow
 from kadanoff.lattices.studies import tensor_rg_pictures as pictures
 from kadanoff.lattices.tensor_rg import Scheme, TensorFlow, renormalise
 from kadanoff.lattices.tensors import ising_plaquette_tensor, ising_tensor, potts_tensor
@@ -25,6 +26,8 @@ __all__ = ["TensorRg", "tensor_rg"]
 Array = NDArray[np.float64]
 OFF_CRITICAL = (2.2, 2.35)  # temperatures either side of 2.2692, where a plateau would be wrong
 _LOOP_STEPS = 20
+_LOOP_TOLERANCE = 0.01  # its dimensions neither drift nor stand still to better than the sweeps of its optimisation
+_LINEARISED = (4, 7)  # first step made linear, and the first no more: before, the tensor is far from a fixed point
 _GATES = ((32, 1.5e-8), (24, 6e-8))  # relative error of the free energy asked of BTRG from this chi on
 
 
@@ -36,6 +39,8 @@ class TensorRg(BaseModel):
     ladder: list[int] = Field([8, 12, 16, 24], description="Other numbers of states, for the error against chi.")
     hotrg: list[int] = Field([4, 6, 8, 12, 16], description="Numbers of states of HOTRG.")
     loop: list[int] = Field([4, 6, 8], description="Numbers of states of loop-TNR.")
+    loop_chi: int = Field(12, ge=6, le=24, description="States kept where dimensions are read off loop-TNR.")
+    linear_chi: int = Field(12, ge=6, le=20, description="States kept in linearised renormalization.")
     steps: int = Field(30, ge=12, le=60, description="Steps, each of which doubles the spins of a tensor.")
     temperatures: list[float] = Field([1.8, 3.0], description="Temperatures J/K of further checks, off the critical.")
     scan_chi: int = Field(16, ge=4, le=64, description="States kept in the scan of temperatures.")
@@ -62,13 +67,16 @@ class Found:
 
     config: TensorRg
     main: TensorFlow
+    coarser: TensorFlow | None
     plateau: Plateau | None
+    loop: tuple[TensorFlow, Plateau | None]
+    linear: LinearisedFlow
     ladder: dict[str, tuple[Array, Array]]
     checks: dict[float, tuple[float, float]]
     scan: Array
     off: dict[float, tuple[TensorFlow, TensorFixedPoint]]
     dual: tuple[Estimate, Estimate]
-    potts: tuple[TensorFlow, Plateau | None] | None
+    potts: tuple[TensorFlow, TensorFlow, Plateau | None] | None
 
 
 def tensor_rg(config: TensorRg, run: Run) -> Result:
@@ -84,7 +92,10 @@ def tensor_rg(config: TensorRg, run: Run) -> Result:
         Verdict(verdict.passed is True and sound, text),
         _data(found),
         {
-            "tower": pictures.tower(found.main, found.plateau, {t: flow for t, (flow, _) in found.off.items()}),
+            "tower": pictures.tower(
+                found.main, found.plateau, found.loop, {t: flow for t, (flow, _) in found.off.items()}
+            ),
+            "drift": pictures.drift(found.main, found.loop[0], found.linear, _LINEARISED[0]),
             "error": pictures.error(found.ladder),
             "temperatures": pictures.temperatures(found.scan, config.scan_chi),
         },
@@ -140,6 +151,10 @@ def _measure(config: TensorRg, run: Run) -> Found:
     # a step of HOTRG quadruples the spins
     for scheme, few, enough in (("hotrg", config.hotrg, (steps + 1) // 2), ("loop-tnr", config.loop, _LOOP_STEPS)):
         ladder[scheme] = run.stage(f"ladder-{scheme}", errors_at_critical, scheme, tuple(few), enough, seed)
+    fewer = [chi for chi in config.ladder if chi < config.chi]
+    coarser = run.stage("coarser", ising_flow, CRITICAL_COUPLING, fewer[-1], steps, "btrg", seed) if fewer else None
+    loop = run.stage("loop", ising_flow, CRITICAL_COUPLING, config.loop_chi, _LOOP_STEPS, "loop-tnr", seed)
+    linear = run.stage("linear", linear_flow, config.linear_chi)
     checks = {}
     for t in config.temperatures:
         site, corner = (
@@ -155,12 +170,21 @@ def _measure(config: TensorRg, run: Run) -> Found:
     potts = None
     if config.potts_chi:
         flow = run.stage("potts", potts_flow, config.potts_chi, steps, seed)
+        coarse_potts = run.stage("potts-coarser", potts_flow, max(4, 3 * config.potts_chi // 4), steps, seed)
         x = flow.dimensions(3)
-        potts = flow, find_plateau(x[:, :2], x[:, 2])
+        potts = flow, coarse_potts, dimension_plateau(x[:, :2], x[:, 2])
+    y = loop.dimensions(3)
     return Found(
-        config, main, find_plateau(sector_dimensions(main), main.dimensions(3)[:, 2]), ladder, checks, scanned, off,
+        config, main, coarser, dimension_plateau(sector_dimensions(main), main.dimensions(3)[:, 2]),
+        (loop, dimension_plateau(y[:, :2], y[:, 2], tolerance=_LOOP_TOLERANCE)), linear, ladder, checks, scanned, off,
         run.stage("dual", dual_pair, config.scan_chi, steps, seed), potts,
     )  # fmt: skip
+
+
+def linear_flow(chi: int) -> LinearisedFlow:
+    """Ising at T_c."""
+    first, end = _LINEARISED
+    return linearised_flow(ising_tensor(CRITICAL_COUPLING), chi, steps=end, first=first, count=6)
 
 
 def potts_flow(chi: int, steps: int, seed: int) -> TensorFlow:
@@ -200,7 +224,10 @@ def _estimates(found: Found) -> dict[str, Reported | Estimate]:
     for t, (site, corner) in found.checks.items():
         estimates[f"free_energy_error.T{t:g}"] = error(site, 1e-7, f"Onsager (1944) at T = {t:g} J")
         estimates[f"free_energy_error.plaquettes.T{t:g}"] = error(corner, 1e-7, "the same, two spins a tensor")
-    estimates |= _conformal("", found.main, found.plateau, (("1", 0, 1 / 8), ("2", 1, 1.0)), 0.5, 0.01, 0.01)
+    fields = (("1", 0, 1 / 8), ("2", 1, 1.0))
+    estimates |= _conformal("", found.main, found.coarser, found.plateau, fields, 0.5, 0.01, 0.01)
+    estimates |= _conformal("loop_tnr.", found.loop[0], None, found.loop[1], fields, 0.5, 0.01, 0.01)
+    estimates |= _linearised(found.linear)
     for t, (_, point) in found.off.items():
         estimates[f"phases.T{t:g}"] = Reported(
             Estimate.exact(float(point.phases if point.plateau is None else 0)),
@@ -208,10 +235,11 @@ def _estimates(found: Found) -> dict[str, Reported | Estimate]:
             source="phases of the trivial fixed point: 2 below T_c, 1 above; 0 would be a plateau",
         )
     if found.potts is not None:
-        flow, plateau = found.potts
+        flow, few, plateau = found.potts
         value = abs(flow.log_partition / potts_critical_log_partition(3) - 1)
         estimates["potts3.free_energy_error"] = error(value, 1e-5, "Baxter (1973)")
-        estimates |= _conformal("potts3.", flow, plateau, (("1", 0, 2 / 15), ("2", 1, 2 / 15)), 4 / 5, 0.02, 0.01)
+        fields = (("1", 0, 2 / 15), ("2", 1, 2 / 15))
+        estimates |= _conformal("potts3.", flow, few, plateau, fields, 4 / 5, 0.02, 0.01)
         if plateau is not None:
             third = flow.dimensions(3)[plateau.first : plateau.last + 1, 2]
             estimates["potts3.scaling_dimension.3"] = Estimate(  # still on its way: no reference is held against it
@@ -223,13 +251,17 @@ def _estimates(found: Found) -> dict[str, Reported | Estimate]:
 def _conformal(
     prefix: str,
     flow: TensorFlow,
+    coarser: TensorFlow | None,
     plateau: Plateau | None,
     fields: tuple[tuple[str, int, float], ...],
     charge: float,
     share_charge: float,
     share: float,
 ) -> dict[str, Reported | Estimate]:
-    """Central charge and dimensions, read on the plateau; without one there is no number, and the reason is given."""
+    """Central charge and dimensions, read on the plateau; without one there is no number, and the reason is given.
+
+    The error is half the spread over the plateau, and what fewer states change over the same steps on top of it.
+    """
     source = "conformal field theory (Belavin, Polyakov and Zamolodchikov, 1984; Dotsenko, 1984)"
     names = [
         ("central_charge", charge, share_charge),
@@ -238,10 +270,16 @@ def _conformal(
     if plateau is None:
         reason = "no three steps over which the dimensions stand still"
         return {f"{prefix}{name}": Reported(None, x, source=source, reason=reason) for name, x, _ in names}
-    window = flow.central_charge[plateau.first : plateau.last + 1]
-    numbers = [(float(window.mean()), float(np.ptp(window)) / 2)]
+    window = slice(plateau.first, plateau.last + 1)
+    charges = flow.central_charge[window]
+    numbers = [(float(charges.mean()), float(np.ptp(charges)) / 2)]
     numbers += [(float(plateau.dimensions[i]), float(plateau.half_spread[i])) for _, i, _ in fields]
     method = f"half the spread over the steps {plateau.first} to {plateau.last}"
+    few = None if coarser is None else coarser.dimensions(1 + max(i for _, i, _ in fields))[window].mean(axis=0)
+    if coarser is not None and few is not None and np.all(np.isfinite(few)):
+        means = [float(coarser.central_charge[window].mean()), *(float(few[i]) for _, i, _ in fields)]
+        numbers = [(value, math.hypot(half, value - mean)) for (value, half), mean in zip(numbers, means, strict=True)]
+        method += f", and the change from {coarser.chi} states"
     found: dict[str, Reported | Estimate] = {
         f"{prefix}{name}": Reported(
             Estimate(value, spread, None, "", method),
@@ -252,6 +290,25 @@ def _conformal(
         for (name, x, allowed), (value, spread) in zip(names, numbers, strict=True)
     }
     found[f"{prefix}plateau_steps"] = Estimate.exact(float(plateau.length))
+    return found
+
+
+def _linearised(flow: LinearisedFlow) -> dict[str, Reported | Estimate]:
+    """The lowest dimensions over the steps made linear, those left out where the number of states changed."""
+    first, end = _LINEARISED
+    rows = flow.dimensions(3)[first:end]
+    rows = rows[np.all(np.isfinite(rows), axis=1)]
+    source = "conformal field theory; Lyu, Xu and Kawashima (2021) find 0.127, 1.009, 1.125 with 20 states"
+    found: dict[str, Reported | Estimate] = {}
+    for i, (x, allowed) in enumerate(((1 / 8, 0.03), (1.0, 0.02), (9 / 8, 0.03))):
+        name = f"linearised.scaling_dimension.{i + 1}"
+        if len(rows) < 2:
+            reason = "the number of states changed at every step but one: no map of a tensor to one of its shape"
+            found[name] = Reported(None, x, source=source, reason=reason)
+            continue
+        half = float(np.ptp(rows[:, i])) / 2
+        value = Estimate(float(rows[:, i].mean()), half, None, "", f"half the spread over {len(rows)} steps")
+        found[name] = Reported(value, x, tolerance=allowed * x, source=f"{source}, within {allowed:.0%}")
     return found
 
 
@@ -302,27 +359,46 @@ def _in_words(found: Found, estimates: dict[str, Reported | Estimate]) -> tuple[
     text = (
         f"BTRG with {config.chi} states gives the free energy at T_c to "
         f"{relative_error(CRITICAL_COUPLING, found.main):.1e} of itself. {critical}"
-        f"Off it, {named}. At equal chi BTRG is {ratio.min():.1f} to {ratio.max():.0f} times closer than TRG"
+        f"{_of_loops(found, estimates)}Off it, {named}. "
+        f"At equal chi BTRG is {ratio.min():.1f} to {ratio.max():.0f} times closer than TRG"
         + ("" if better else ", so NOT closer everywhere")
         + f". The plaquette tensor stands for two spins; taken for one it would be off by {trap:.0%}.\n\n"
         "Limits. A cut to finite chi is a relevant perturbation in the end: every plateau stops, and dimensions higher "
         f"than the two lowest stop earlier. The last of the {len(found.main.tensors) - 1} steps at T_c are not at the "
         "critical point any more, which the free energy does not feel: what a step adds is divided by the spins of "
-        "its tensors. The filter of loop-tnr takes away loops that are exactly closed; at T_c it drifts in the end "
-        "like the others. The spread on a plateau is no bound of its distance from the exact value: a drift slower "
-        "than the tolerance hides in it." + _of_potts(found)
+        "its tensors. The spread on a plateau is no bound of its distance from the exact value: a drift slower "
+        "than the tolerance hides in it, and the change from fewer states is added where there was such a run. The "
+        "linearised steps start from tensors that still change: their spread is no bound either." + _of_potts(found)
     )
     return text, better
 
 
+def _of_loops(found: Found, estimates: dict[str, Reported | Estimate]) -> str:
+    flow, plateau = found.loop
+    if plateau is None:
+        text = f"Loop-TNR with {flow.chi} states has no plateau. "
+    else:
+        reach = flow.lengths[[plateau.first, plateau.last]]
+        text = (
+            f"Loop-TNR with {flow.chi} states, its closed loops filtered out, holds {plateau.dimensions[0]:.4f} and "
+            f"{plateau.dimensions[1]:.4f} from step {plateau.first} to {plateau.last}, lengths {reach[0]:.0f} to "
+            f"{reach[1]:.0f}. "
+        )
+    known = [estimates[f"linearised.scaling_dimension.{i}"] for i in (1, 2, 3)]
+    values = [one.value for one in known if isinstance(one, Reported) and one.value is not None]
+    if len(values) == len(known):
+        text += f"The step made linear has {', '.join(f'{x:.3f}' for x in values)} (exact 1/8, 1, 9/8). "
+    return text
+
+
 def _of_potts(found: Found) -> str:
-    flow, plateau = found.potts or (None, None)
+    flow, _, plateau = found.potts or (None, None, None)
     if flow is None or plateau is None:
         return ""
     third = flow.dimensions(3)[plateau.first : plateau.last + 1, 2]
     return (
-        f" So it does for the energy of the q = 3 Potts model: {third[0]:.3f} to {third[-1]:.3f} on its plateau, above "
-        "the exact 4/5, with corrections that fall as L^-4/5."
+        f" A drift shows in the energy of the q = 3 Potts model: {third[0]:.3f} to {third[-1]:.3f} on its plateau, "
+        "above the exact 4/5, with corrections that fall as L^-4/5."
     )
 
 
@@ -338,6 +414,10 @@ def _data(found: Found) -> xarray.Dataset:
             {"units": "1", "long_name": "largest share of a squared norm cut off"},
         ),
         "length": (("step",), main.lengths, {"units": "lattice spacings"}),
+        "loop_dimensions": (("loop_step", "field"), found.loop[0].dimensions(8), pure),
+        "loop_length": (("loop_step",), found.loop[0].lengths, {"units": "lattice spacings"}),
+        "linear_dimensions": (("linear_step", "linear_field"), found.linear.dimensions(5), pure),
+        "linear_change": (("linear_step",), found.linear.change, {"units": "1", "long_name": "|T' - T| / |T|"}),
         "step": (("step",), np.arange(len(main.tensors)), pure),
         "temperature": (("temperature",), found.scan[:, 0], {"units": "J/k_B"}),
         "log_partition": (("temperature",), found.scan[:, 1], {"units": "nat", "long_name": "exact ln Z per spin"}),
@@ -359,6 +439,10 @@ def _padded(values: Array, length: int) -> Array:
 
 
 CITE = [
+    "M. Hauru, C. Delcamp and S. Mizera, Renormalization of tensor networks using graph-independent local truncations, "
+    "Phys. Rev. B 97, 045111 (2018).",
+    "X. Lyu, R. G. Xu and N. Kawashima, Scaling dimensions from linearized tensor renormalization group "
+    "transformations, Phys. Rev. Research 3, 023048 (2021).",
     "M. Levin and C. P. Nave, Tensor renormalization group approach to two-dimensional classical lattice models, Phys. "
     "Rev. Lett. 99, 120601 (2007).",
     "D. Adachi, T. Okubo and S. Todo, Bond-weighted tensor renormalization group, Phys. Rev. B 105, L060402 (2022).",
