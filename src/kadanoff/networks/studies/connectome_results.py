@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from kadanoff.estimates import Estimate
 from kadanoff.losses import Ledger, Loss
-from kadanoff.networks.aggregation import RegionNetwork
+from kadanoff.networks.aggregation import EXTERNAL, RegionNetwork
 from kadanoff.networks.detection import without_background
 from kadanoff.networks.laplacian_rg import peaks
 from kadanoff.networks.layers import layer_blocks, netted
@@ -198,17 +198,23 @@ def in_words(found: Found) -> str:
     ]  # fmt: skip
     told = "; ".join(text for text in said if text)
     others = [name for name in found.maps if name != config.map]
+    of_block = f"{len(named)} regions{unit}; {_unassigned(int(made.members[-1]))}. "
+    if found.chosen is made:
+        where, of_block = of_block, ""
+    else:
+        where = f"{_filled(found.chosen)} regions. "
+        of_block = f", a network of {of_block.removesuffix('. ')}"
     text = (
-        f"All {network.total:,} synapses of {network.n:,} neurons are in the {config.map} network of {len(named)} "
-        f"regions{unit}; {int(made.members[-1])} neurons are unassigned, and that is a region too. "
+        f"All {network.total:,} synapses of {network.n:,} neurons are in the {config.map} network of {where}"
         + (f"In reading: {told}. " if told else "")
         + (
             f"The tables allow the {' and the '.join(others)} too, with every synapse in it; that is another question "
             "with other numbers, never to be mixed with this one. "
             if others else ""
         )
-        + "Errors, null models and losses below are those of the block map.\n\n"
-        f"{made.names[hub]} is the first hub (in {100 * found.hubs.first[hub]:.0f} % of the replicates). "
+        + f"Errors, hubs, null models and losses below are those of the block map{of_block}.\n\n"
+        f"{made.names[hub]} is the first hub by strength, evenness of its partners and shortest paths together (in "
+        f"{100 * found.hubs.first[hub]:.0f} % of the replicates). "
         f"{len(ways)} of {roads.tested} blocks are stronger than in {roads.replicas} networks in which every neuron "
         "keeps its numbers of partners (p < 0.05 with all blocks tested at once)"
         + (f", between regions above all {', '.join(between)}. " if between else ". ")
@@ -223,7 +229,7 @@ def in_words(found: Found) -> str:
     rest = beside_others(found.lost, "these regions")
     better = (
         "less than" if early.value < early.random.value - 2 * early.spread
-        else "more than" if early.value > early.random.value + 2 * early.spread else "as much as"
+        else "more than" if early.value > early.random.value + 2 * early.spread else "within the spread of"
     )  # fmt: skip
     return text + (
         f".\n\nThe price. Knowing the sender's region tells {100 * kept.value:.0f} % of what the neuron tells of the "
@@ -237,6 +243,18 @@ def in_words(found: Found) -> str:
         "whatever is redrawn. The rate model is linear and knows no signs. The null model keeps degrees, not "
         "distances: what lies close together may stand out for that alone."
     )
+
+
+def _filled(made: RegionNetwork) -> int:
+    """Regions with a connection, what is nowhere not counted."""
+    busy = (made.counts.sum(axis=0) + made.counts.sum(axis=1)) > 0
+    return sum(bool(there) and name not in (UNASSIGNED, EXTERNAL) for name, there in zip(made.names, busy, strict=True))
+
+
+def _unassigned(neurons: int) -> str:
+    if not neurons:
+        return "every neuron has a region"
+    return f"{neurons} neuron{'s are' if neurons > 1 else ' is'} unassigned, and that is a region too"
 
 
 def _paths(found: Found) -> str:
@@ -315,7 +333,8 @@ def tables(found: Found) -> dict[str, Table]:
             made.names, made.members, counts, errors, found.hubs, shown,
             "Regions: synapses sent and received (those within counted in both), the share that stays inside, how "
             "evenly the rest is spread over the others, the share of shortest paths that pass through, the rank by "
-            "strength and the last two, and how often a region ranks first. Errors: neurons redrawn within regions; "
+            "strength (sent and received, without what stays inside) and the last two together, and how often a "
+            "region ranks first. Errors: neurons redrawn within regions; "
             "one animal gives none from one to the next.",
         ),
         "blocks": _blocks(found),
