@@ -197,7 +197,7 @@ def _ribbon(leaves: float, arrives: float, width: float) -> Outline:
         return (radius * np.cos(angle), radius * np.sin(angle))
 
     def rim(start: float, stop: float, radius: float) -> list[tuple[float, float]]:
-        return [point(angle, radius) for angle in np.linspace(start, stop, 8)]
+        return [point(angle, radius) for angle in np.linspace(start, stop, max(8, int(abs(stop - start) / 0.04)))]
 
     out, into = rim(leaves, leaves - width, 0.995), rim(arrives, arrives - width, 0.90)
     vertices = [*out, (0.0, 0.0), *into, (0.0, 0.0), out[0]]
