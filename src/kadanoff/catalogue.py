@@ -189,7 +189,7 @@ STUDIES: tuple[Study, ...] = (
     Study(
         "fly-scale",
         "networks.fly-scale",
-        "25.6 million edges of a made-up fly to 100 regions at the speed of reading, the same bits by every road",
+        "25.6 million edges of a made-up fly to 100 regions: speed against reading, the same bits by every road",
         45,
         needs=("pyarrow",),
         install="pip install '.[networks]'",

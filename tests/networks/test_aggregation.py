@@ -19,6 +19,7 @@ from kadanoff.networks import (
     post_shares,
     pre_shares,
     projectome,
+    projectome_of_sites,
     require_disjoint,
     shares_of_amounts,
     soft_block,
@@ -106,6 +107,25 @@ def equal_the_plain_ones(seed: int, top: int, wide: bool) -> None:
     carriers = projectome(network)
     assert np.allclose(carriers.counts, carried, rtol=1e-12, atol=0)
     assert np.array_equal(carriers.ended, ended)
+
+
+@settings(max_examples=25, deadline=None)
+@given(SEEDS)
+def test_a_projectome_of_sites_is_that_of_the_network(seed: int):
+    """Rows of nodes and sites, some twice, in any order; seven times as many received change nothing."""
+    network = made(seed, n=30, m=60)
+    node = np.concatenate([network.nodes[network.target], network.nodes[network.source]])
+    site = np.concatenate([network.site, network.site])
+    none = np.zeros(network.m, np.int64)
+    received, sent = np.concatenate([network.count, none]), np.concatenate([none, network.count])
+    order = np.random.default_rng(seed).permutation(node.size)
+    want = projectome(network)
+    for factor in (1, 7, 0.5):
+        found = projectome_of_sites(node[order], site[order], (factor * received)[order], sent[order])
+        assert found.names == want.names
+        assert np.allclose(found.counts, want.counts, rtol=1e-12, atol=1e-12)
+        assert np.allclose(found.ended, factor * want.ended, rtol=1e-12)
+        assert np.allclose(found.counts.sum(axis=0)[:-1], np.bincount(network.site, network.count, 5), rtol=1e-12)
 
 
 def test_pieces_and_threads_change_no_bit(monkeypatch):

@@ -219,6 +219,22 @@ def test_regions_without_structure_are_found_to_have_none(tmp_path):
     assert "0 of" in result.verdict.text
 
 
+def test_regions_of_one_neuron_each_lose_nothing_and_have_no_error(tmp_path):
+    """The exact limit; and where nothing can be redrawn or rewired, that is said instead of a number."""
+    random = np.random.default_rng(0)
+    pairs = [(i, j) for i in range(8) for j in range(8) if i != j and random.random() < 0.5]
+    write(tmp_path, "edges.csv", "pre,post,synapses", [[i, j, random.integers(1, 5)] for i, j in pairs])
+    write(tmp_path, "neurons.csv", "id,region", [[i, f"r{i}"] for i in range(8)])
+    result = study(tmp_path, others=[])
+    numbers = result.reported
+    assert numbers["information_kept"].value == pytest.approx(1)
+    for name in ("lumpability_defect", "dynamics_error.t1", "dynamics_error.t8", "flow_error"):
+        assert numbers[name].value == pytest.approx(0, abs=1e-9)
+    assert "neurons enough" in numbers["relative_error.neurons"].reason
+    assert "constant under this null" in numbers["reciprocity_z"].reason
+    assert "of the replicates" not in result.verdict.text
+
+
 @pytest.mark.parametrize("kind", ["soft block", "projectome"])
 def test_another_map_is_drawn_and_named(tmp_path, kind):
     made_up(tmp_path, seed=3, inside=1.0, outside=0.15)
@@ -226,6 +242,10 @@ def test_another_map_is_drawn_and_named(tmp_path, kind):
     assert f"in the {kind} network" in result.verdict.text
     assert "a region being where most of a neuron's input lies" in " ".join(result.verdict.text.split())
     assert kind in result.pictures["chosen-map"].caption
+    assert f"{kind} map" in result.tables["regions"].caption
+    mine = [number for name, number in result.reported.items() if name.startswith(kind.replace(" ", "_") + ".")]
+    assert len(mine) == 5
+    assert all(number.error > 0 for number in mine)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from kadanoff.networks import (
     read_network,
     read_nodes,
     read_preset_nodes,
+    read_sites,
     soft_block,
     varshney_worm,
     witvliet_nodes,
@@ -198,6 +199,17 @@ def test_public_schemas(tmp_path):
         read_network(tmp_path, preset="fly")
     with pytest.raises(ValueError, match=r"none of G_edgelist.txt"):
         read_network(tmp_path, preset="larva")
+
+
+def test_sites_of_two_kinds_are_named(tmp_path):
+    """T-bars sent and densities received: columns sum to the T-bars."""
+    file = write(tmp_path, "roi.csv", "bodyId,roi,post,pre\n1,EB,30,0\n1,PB,10,4\n2,EB,0,3\n3,,5,0\n")
+    found = read_sites(file, id="bodyId", site="roi", received="post", sent="pre")
+    assert found.names == ("EB", "PB", "unassigned", "external")
+    assert found.counts.tolist() == [[0, 3, 0, 0], [0, 1, 0, 0], [0, 0, 0, 0], [3, 0, 0, 0]]
+    assert found.ended.tolist() == [0, 0, 5, 0]
+    with pytest.raises(ValueError, match="no column tbars; there are bodyId, roi, post, pre"):
+        read_sites(file, id="bodyId", site="roi", received="post", sent="tbars")
 
 
 def test_a_wrong_checksum_is_refused(tmp_path, monkeypatch):

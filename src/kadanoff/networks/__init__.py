@@ -11,7 +11,14 @@ from kadanoff.networks.activity import (
     lumpability_defect,
     region_operator,
 )
-from kadanoff.networks.aggregation import RegionNetwork, block, block_layers, projectome, soft_block
+from kadanoff.networks.aggregation import (
+    RegionNetwork,
+    block,
+    block_layers,
+    projectome,
+    projectome_of_sites,
+    soft_block,
+)
 from kadanoff.networks.density_test import BlockDensityTest, DensityTest, compare_block_densities, compare_densities
 from kadanoff.networks.detection import Detected, Thresholds, above, detected, threshold_curve, without_background
 from kadanoff.networks.highways import Highways, find_highways, matched_highways
@@ -28,6 +35,7 @@ from kadanoff.networks.lost import (
     shared_information,
     wiring_forgotten,
 )
+from kadanoff.networks.map_resampling import projectome_resampled, soft_block_resampled
 from kadanoff.networks.memberships import coarser_shares, post_shares, pre_shares, require_disjoint, shares_of_amounts
 from kadanoff.networks.motifs import TRIADS, reciprocity, transitivity, triad_census
 from kadanoff.networks.multiplicity import benjamini_hochberg, benjamini_yekutieli, holm, largest_of_all
@@ -57,7 +65,7 @@ from kadanoff.networks.presets import PRESETS, Preset, read_preset, read_preset_
 from kadanoff.networks.regions import Regions, Shares
 from kadanoff.networks.resampling import BlockErrors, block_errors, resampled
 from kadanoff.networks.rich_club import RichClub, rich_club_curve
-from kadanoff.networks.tables import NodeTable, read_matrix, read_network, read_nodes
+from kadanoff.networks.tables import NodeTable, read_matrix, read_network, read_nodes, read_sites
 from kadanoff.networks.traversal import Cascades, Layers, signal_cascades, traversal_layers
 from kadanoff.networks.worm import varshney_worm, witvliet_nodes, witvliet_worm
 
@@ -147,12 +155,15 @@ __all__ = [
     "post_shares",
     "pre_shares",
     "projectome",
+    "projectome_of_sites",
+    "projectome_resampled",
     "random_null",
     "read_matrix",
     "read_network",
     "read_nodes",
     "read_preset",
     "read_preset_nodes",
+    "read_sites",
     "reciprocity",
     "reconstruction",
     "region_operator",
@@ -164,6 +175,7 @@ __all__ = [
     "signal_cascades",
     "soft_block",
     "soft_block_of_dataset",
+    "soft_block_resampled",
     "spectral_regions",
     "strength",
     "threshold_curve",

@@ -15,15 +15,24 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from kadanoff.networks._kernels import blocks, carriers
 from kadanoff.networks._kernels import shares as share_kernels
-from kadanoff.networks.network import Network
+from kadanoff.networks.network import Network, checked_count, whole_ids
 from kadanoff.networks.regions import QUANTUM, Regions, Shares
 from kadanoff.parallel import map_ordered
 
-__all__ = ["EXTERNAL", "ExactSum", "RegionNetwork", "block", "block_layers", "projectome", "soft_block"]
+__all__ = [
+    "EXTERNAL",
+    "ExactSum",
+    "RegionNetwork",
+    "block",
+    "block_layers",
+    "projectome",
+    "projectome_of_sites",
+    "soft_block",
+]
 
 EXTERNAL = "external"
 _EDGES = 1 << 22  # of a task and _NODES of a carriers' task: the same whatever the number of workers
@@ -141,21 +150,56 @@ def projectome(network: Network, executor: Executor | None = None) -> RegionNetw
     """
     if network.site is None:
         raise ValueError("projectome: this network has no sites; give the column that says where a connection lies")
-    k, count = len(network.site_names), _plain(network.count)
+    count = _plain(network.count)
     starts = np.zeros(network.n + 1, np.int64)
     site, held = np.empty_like(network.site), np.empty_like(count)
     carriers.sort_by_target(network.target, network.site, count, starts, site, held)
+    return _carried((starts, site, held), (network.starts, network.site, count), network.site_names, executor)
+
+
+def projectome_of_sites(
+    node: ArrayLike, site: ArrayLike, received: ArrayLike, sent: ArrayLike, executor: Executor | None = None
+) -> RegionNetwork:
+    """The `projectome` from a row for each node and site, with what the node receives and what it sends there.
+
+    The two numbers may be of different things, postsynaptic densities received and T-bars sent: W is in units of what
+    is sent, and what is received only says how a node's output is divided among the places it listens to.
+
+    Arguments:
+        node, site: (rows,) ids and names; rows of the same node and site are added up.
+        received, sent: (rows,) counts or weights, not negative.
+
+    Raises:
+        ValueError: for columns of different lengths, ids that are missing, numbers that are negative or not finite.
+    """
+    ids = whole_ids("node", np.asarray(node))
+    into, out = (checked_count(np.asarray(column), ids.size)[0] for column in (received, sent))
+    names, place = np.unique(np.asarray(site), return_inverse=True)
+    if place.shape != ids.shape:
+        raise ValueError(f"site: {place.size} names for {ids.size} rows")
+    known, where = np.unique(ids, return_inverse=True)
+    order = np.argsort(where, kind="stable")
+    starts = np.searchsorted(where[order], np.arange(known.size + 1)).astype(np.int64)
+    at = place[order].astype(np.uint16)
+    if into.dtype != out.dtype:
+        into, out = into.astype(np.float64), out.astype(np.float64)
+    site_names = tuple(str(name) for name in names)
+    return _carried((starts, at, into[order]), (starts, at, out[order]), site_names, executor)
+
+
+def _carried(
+    into: tuple[NDArray[Any], ...], out: tuple[NDArray[Any], ...], names: tuple[str, ...], executor: Executor | None
+) -> RegionNetwork:
+    """From what nodes receive and send, each (starts, site, count) sorted by node."""
+    k, n = len(names), into[0].size - 1
     tasks = (
-        (_rows(starts, site, held, rows), _rows(network.starts, network.site, count, rows), k)
-        for rows in (slice(i, min(i + _NODES, network.n)) for i in range(0, network.n, _NODES))
+        (_rows(into, rows), _rows(out, rows), k) for rows in (slice(i, min(i + _NODES, n)) for i in range(0, n, _NODES))
     )
-    counts, ended = np.zeros((k + 1, k + 1)), _zeros(network, (k + 1,))
+    counts, ended = np.zeros((k + 1, k + 1)), np.zeros(k + 1, _sums(into[2]))
     for carried, lost in map_ordered(_carried_part, tasks, executor):
         counts += carried
         ended[:k] += lost
-    return RegionNetwork(
-        "projectome", (*network.site_names, EXTERNAL), counts, np.zeros(k + 1), ended=ended.astype(np.float64)
-    )
+    return RegionNetwork("projectome", (*names, EXTERNAL), counts, np.zeros(k + 1), ended=ended.astype(np.float64))
 
 
 class ExactSum:
@@ -288,7 +332,8 @@ def _carried_part(task: tuple[Any, ...]) -> tuple[NDArray[np.float64], NDArray[A
     return carried, ended
 
 
-def _rows(starts: NDArray[np.int64], site: NDArray[Any], count: NDArray[Any], rows: slice) -> tuple[NDArray[Any], ...]:
+def _rows(held: tuple[NDArray[Any], ...], rows: slice) -> tuple[NDArray[Any], ...]:
+    starts, site, count = held
     part = slice(starts[rows.start], starts[rows.stop])
     return starts[rows.start : rows.stop + 1], site[part], count[part]
 

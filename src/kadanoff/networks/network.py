@@ -107,12 +107,12 @@ class Network:
                 that add up to 2^63, counts in 32-bit floats from 2^24 on, where whole numbers are no longer exact,
                 ids that are missing or in floats beyond 2^53, node ids that are not unique.
         """
-        a, b = _whole_ids("pre", np.asarray(pre)), _whole_ids("post", np.asarray(post))
+        a, b = whole_ids("pre", np.asarray(pre)), whole_ids("post", np.asarray(post))
         if a.ndim == 1 and a.shape == b.shape == (0,):
             raise ValueError("edges: no rows: the table of connections is empty")
         if a.ndim != 1 or a.shape != b.shape:
             raise ValueError(f"edges: pre and post must be columns of one length, got {a.shape} and {b.shape}")
-        weight, fractional = _checked_count(np.ones(a.size, np.uint8) if count is None else np.asarray(count), a.size)
+        weight, fractional = checked_count(np.ones(a.size, np.uint8) if count is None else np.asarray(count), a.size)
         known, (source, target), given = _indices(a, b, nodes)
         layer_names, layers = _categories("layer", layer, a.size, np.uint8)
         site_names, sites = _categories("site", site, a.size, np.uint16)
@@ -280,7 +280,7 @@ def exact_sums(where: NDArray[Any], count: NDArray[Any], n: int) -> NDArray[np.i
     return summed
 
 
-def _whole_ids(what: str, ids: NDArray[Any]) -> NDArray[Any]:
+def whole_ids(what: str, ids: NDArray[Any]) -> NDArray[Any]:
     """Ids as integers or text: a table with holes is read as floats, which hold whole numbers up to 2^53 alone."""
     if ids.dtype == object:
         missing = np.array([value is None or value != value for value in ids.ravel().tolist()], dtype=bool)
@@ -333,7 +333,7 @@ def _sorted_rows(
     return order if kept is None else kept[order], first
 
 
-def _checked_count(count: NDArray[Any], rows: int) -> tuple[NDArray[Any], int]:
+def checked_count(count: NDArray[Any], rows: int) -> tuple[NDArray[Any], int]:
     """Counts as int64 or float64, and how many are no whole numbers."""
     if count.shape != (rows,):
         raise ValueError(f"count: {count.shape} numbers for {rows} rows")
@@ -379,7 +379,7 @@ def _indices(
     if nodes is None:
         known = _distinct(pre, post)
         return known, _places(IdTable(known), pre, post), known.size
-    known = _whole_ids("nodes", np.asarray(nodes))
+    known = whole_ids("nodes", np.asarray(nodes))
     source, target = _places(IdTable(known), pre, post)
     given = known.size
     if min(source.min(), target.min()) < 0:

@@ -118,8 +118,6 @@ def block_of_dataset(
         raise ValueError(f"regions: {regions.label.size} labels for {ids.size} nodes")
     known = _Labels(ids, np.append(regions.label, regions.label.dtype.type(regions.k - 1)), regions.k)
     words, tally, pieces, resumed = _run(path, known, columns, partials, batch, piece, executor)
-    if tally["total"] >= 1 << 63:
-        raise ValueError(f"count: the counts add up to {tally['total']}, int64 holds less than 2^63")
     counts = (words.words[0] << 32) + words.words[1]
     network = RegionNetwork("block", regions.names, counts, regions.sizes.astype(np.float64))
     return _aggregated(network, tally, pieces, resumed)
@@ -160,7 +158,8 @@ def _aggregated(network: RegionNetwork, tally: dict[str, int], pieces: int, resu
 
 
 def _ids_of(nodes: NodeTable | ArrayLike) -> NDArray[Any]:
-    return nodes.ids if isinstance(nodes, NodeTable) else np.asarray(nodes)
+    ids = nodes.ids if isinstance(nodes, NodeTable) else np.asarray(nodes)
+    return ids.astype(str) if ids.dtype == object else ids
 
 
 def _with_unknown(shares: Shares) -> tuple[NDArray[Any], NDArray[np.uint32]]:
@@ -204,6 +203,8 @@ def _run(
         sums.add_words(words)
         for name, number in zip(_TALLY, numbers, strict=True):
             tally[name] += number
+    if tally["total"] >= 1 << 63:
+        raise ValueError(f"count: the counts add up to {tally['total']}, int64 holds less than 2^63")
     return sums, tally, len(todo), resumed
 
 

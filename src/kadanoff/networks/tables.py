@@ -18,12 +18,23 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import ArrayLike, NDArray
 
+from kadanoff.networks.aggregation import RegionNetwork, projectome_of_sites
 from kadanoff.networks.identifiers import IdTable
 from kadanoff.networks.memberships import require_disjoint, shares_of_amounts
 from kadanoff.networks.network import Coded, Network
 from kadanoff.networks.regions import UNASSIGNED, Regions, Shares
 
-__all__ = ["COLUMNS", "NodeTable", "needed", "read_matrix", "read_network", "read_nodes", "read_table", "verify_file"]
+__all__ = [
+    "COLUMNS",
+    "NodeTable",
+    "needed",
+    "read_matrix",
+    "read_network",
+    "read_nodes",
+    "read_sites",
+    "read_table",
+    "verify_file",
+]
 
 COLUMNS: dict[str, tuple[str, ...]] = {
     "pre": ("pre", "pre_id", "pre_root_id", "bodyId_pre", "body_pre", "pre_pt_root_id", "source", "Source", "from"),
@@ -225,6 +236,34 @@ def read_nodes(path: str | Path, id: str | None = None, *, sha256: str | None = 
     IdTable(ids)  # refuses ids that stand twice
     rest = {column: _plain_column(table.column(column)) for column in table.column_names if column != name}
     return NodeTable(ids, rest)
+
+
+def read_sites(path: str | Path, *, id: str, site: str, received: str, sent: str) -> RegionNetwork:
+    """The projectome from a table with a row for each node and region (the ROI counts of neuPrint), see
+    `projectome_of_sites`.
+
+    Arguments:
+        path: as for `read_network`.
+        id, site: columns of the ids and of the regions.
+        received, sent: columns of what a node receives and sends there. Both are named, since presynaptic sites
+            (T-bars) and postsynaptic ones (densities) differ several times in number.
+
+    Raises:
+        ValueError: for a column that is not there, cells that are empty (with the row), and as `projectome_of_sites`.
+    """
+    file, wanted = Path(path), [id, site, received, sent]
+
+    def chosen(names: list[str]) -> list[str]:
+        if missing := [name for name in wanted if name not in names]:
+            raise ValueError(f"{file}: no column {', '.join(missing)}; there are {', '.join(names)}")
+        return wanted
+
+    table = _arrow_table(file, chosen)
+    chosen(table.column_names)
+    places = coded(table.column(site), UNASSIGNED)
+    into, out = (_numbers(table.column(name), name, str(file)) for name in (received, sent))
+    node, where = _ids(table.column(id), id, str(file)), np.asarray(places.names)[places.code]
+    return projectome_of_sites(node, where, into, out)
 
 
 def read_matrix(path: str | Path, labels: str | Path | Iterable[str] | None = None) -> Network:

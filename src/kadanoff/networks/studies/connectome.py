@@ -15,6 +15,7 @@ from kadanoff.networks.detection import Thresholds, threshold_curve
 from kadanoff.networks.highways import Highways, find_highways
 from kadanoff.networks.indirect_flow import Flow, flow
 from kadanoff.networks.laplacian_rg import Susceptibility, entropic_susceptibility
+from kadanoff.networks.map_resampling import projectome_resampled, soft_block_resampled
 from kadanoff.networks.memberships import post_shares, pre_shares
 from kadanoff.networks.motifs import reciprocity
 from kadanoff.networks.network import Network
@@ -157,18 +158,19 @@ class Read:
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """All that was measured. `maps` holds what the data allow of the three."""
+    """All that was measured. `maps` holds what the data allow of the three; `redrawn` (replicates with neurons redrawn
+    within regions) and `hubs` are of the map that was asked for, all else is of the block network."""
 
     config: RegionsConfig
     read: Read
     maps: dict[str, RegionNetwork]
     neurons: BlockErrors
-    synapses: BlockErrors | None
+    synapses: BlockErrors
     redrawn: Array
     hubs: HubErrors
     roads: Highways
-    mutual: NullTest
-    club: RichClub
+    mutual: NullTest | str
+    club: RichClub | str
     flow: Flow
     layers: Layers
     thresholds: Thresholds
@@ -216,8 +218,8 @@ def _measure(config: RegionsConfig, run: Run) -> Found:
         "highways", find_highways, network, hard, seed=seed, replicas=draws, alternative="two-sided", executor=pool
     )
     mutual = run.stage("reciprocity", _reciprocity, network, hard, seed, draws, pool)
-    club = run.stage("rich-club", rich_club_curve, network, seed=seed, replicas=draws, directed=True, executor=pool)
-    redrawn = run.stage("redrawn", resampled, network, hard, unit="neuron", replicates=config.replicates, seed=seed)
+    club = run.stage("rich-club", _rich_club, network, seed, draws, pool)
+    redrawn = run.stage("redrawn", redraw, config.map, read, config.replicates, seed)
     layers = run.stage("layers", traversal_layers, network, read.lit, seed=seed, runs=200, executor=pool)
     others = run.stage("others", other_regions, network, hard, config.others, seed)
     price = run.stage(
@@ -226,12 +228,25 @@ def _measure(config: RegionsConfig, run: Run) -> Found:
     )  # fmt: skip
     return Found(
         config, read, maps, block_errors(network, hard, unit="neuron"),
-        block_errors(network, hard, unit="synapse") if network.is_counted else None,
-        redrawn, run.stage("hubs", hub_errors, maps["block"].counts.astype(np.float64), redrawn),
+        block_errors(network, hard, unit="synapse"),
+        redrawn, run.stage("hubs", hub_errors, maps[config.map].counts.astype(np.float64), redrawn),
         roads, mutual, club, run.stage("flow", flow, network, gain=config.gain, regions=hard), layers,
         threshold_curve(network, hard, _within(config.thresholds, network)), price,
         run.stage("scales", _scales, network, seed),
     )  # fmt: skip
+
+
+def redraw(kind: MapName, read: Read, replicates: int, seed: int) -> Array:
+    """(replicates, K, K) of the map that was asked for, neurons redrawn within regions."""
+    if kind == "projectome":
+        return projectome_resampled(read.network, read.regions, replicates=replicates, seed=seed)
+    if kind == "soft block":
+        assert read.senders is not None
+        assert read.receivers is not None
+        return soft_block_resampled(
+            read.network, read.senders, read.receivers, read.regions, replicates=replicates, seed=seed
+        )
+    return resampled(read.network, read.regions, unit="neuron", replicates=replicates, seed=seed)
 
 
 def _scales(network: Network, seed: int) -> Susceptibility:
@@ -245,8 +260,26 @@ def _within(thresholds: list[int], network: Network) -> list[int]:
     return [level for level in sorted(set(thresholds)) if level <= most] or [1]
 
 
-def _reciprocity(network: Network, hard: Regions, seed: int, replicas: int, pool: Any) -> NullTest:
-    return null_test(network, reciprocity, block_null(network, hard, seed=seed), replicas=replicas, executor=pool)
+def _reciprocity(network: Network, hard: Regions, seed: int, replicas: int, pool: Any) -> NullTest | str:
+    """Reciprocity against networks with the same blocks, or why there is nothing to test."""
+    try:
+        return null_test(network, reciprocity, block_null(network, hard, seed=seed), replicas=replicas, executor=pool)
+    except ValueError as error:
+        return _constant(error)
+
+
+def _rich_club(network: Network, seed: int, replicas: int, pool: Any) -> RichClub | str:
+    try:
+        return rich_club_curve(network, seed=seed, replicas=replicas, directed=True, executor=pool)
+    except ValueError as error:
+        return _constant(error)
+
+
+def _constant(error: ValueError) -> str:
+    """The message of a test whose draws all equal the data; other errors go on."""
+    if "constant under this null" not in str(error):
+        raise error
+    return str(error)
 
 
 def read_tables(config: RegionsConfig, edges: Path, neurons: Path | None) -> Read:

@@ -73,15 +73,16 @@ def pictures(found: Found) -> dict[str, Picture]:
         "drawn.",
     )  # fmt: skip
     named = [k for k in order if made.names[k] != UNASSIGNED]
+    placed = [k for k in other if chosen.names[k] not in APART]
     out["hubs"] = Picture(
         draw.hubs(
-            hub.strength[named], hub.participation[named], [made.names[k] for k in named],
-            strength_error=hub.strength_error[named], participation_error=hub.participation_error[named],
-            groups=[found.read.groups.get(made.names[k], "") for k in named] if found.read.groups else None,
+            hub.strength[placed], hub.participation[placed], [chosen.names[k] for k in placed],
+            strength_error=hub.strength_error[placed], participation_error=hub.participation_error[placed],
+            groups=[found.read.groups.get(chosen.names[k], "") for k in placed] if found.read.groups else None,
             unit="synapses from and to other regions",
         ),
-        "Regions by what flows through them and by how evenly it is spread over the others. Bars: one standard error, "
-        "neurons redrawn within regions. Hubs stand at the upper right.",
+        f"Regions by what flows through them ({chosen.kind} map) and by how evenly it is spread over the others. Bars: "
+        "one standard error, neurons redrawn within regions. Hubs stand at the upper right.",
     )  # fmt: skip
     kinds = (
         "information kept",
@@ -155,7 +156,7 @@ def _thresholds(found: Found) -> Picture:
         "pairs of neurons": (levels.pairs / levels.pairs[0], None),
     }
     shares = {}
-    for a, b in strongest(found, 4):
+    for a, b in strongest(made, 4):
         share = levels.counts[:, a, b] / levels.total
         error = found.neurons.error[a, b] / made.counts[a, b] * share if found.neurons.known[a, b] else None
         shares[f"{made.names[a]} to {made.names[b]}"] = (share, error)

@@ -17,6 +17,7 @@ from kadanoff.networks.detection import without_background
 from kadanoff.networks.laplacian_rg import peaks
 from kadanoff.networks.layers import layer_blocks, netted
 from kadanoff.networks.lost import corrected_information, ledger_of, shared_information
+from kadanoff.networks.motifs import reciprocity
 from kadanoff.networks.normalise import density, enrichment, input_fraction, output_fraction
 from kadanoff.networks.presets import PRESETS
 from kadanoff.networks.regions import UNASSIGNED
@@ -33,13 +34,15 @@ Array = NDArray[np.float64]
 STRONGEST, LISTED = 5, 60
 
 
-def strongest(found: Found, number: int) -> list[tuple[int, int]]:
+def strongest(made: RegionNetwork, number: int) -> list[tuple[int, int]]:
     """The blocks (from, to) between different named regions with the most synapses, first the largest."""
-    counts = found.made.counts.astype(np.float64).copy()
+    counts = made.counts.astype(np.float64)  # a copy
     np.fill_diagonal(counts, -1)
-    counts[-1] = counts[:, -1] = -1
+    for k, name in enumerate(made.names):
+        if name in (UNASSIGNED, EXTERNAL):
+            counts[k] = counts[:, k] = -1
     order = np.argsort(-counts, axis=None, kind="stable")[:number]
-    pairs = [(int(at) // found.made.k, int(at) % found.made.k) for at in order]
+    pairs = [(int(at) // made.k, int(at) % made.k) for at in order]
     return [(a, b) for a, b in pairs if counts[a, b] > 0]
 
 
@@ -93,7 +96,7 @@ def estimates(found: Found) -> dict[str, Reported | Estimate]:
         out["soft_unassigned_share"] = exact(float((soft.counts[-1].sum() + soft.counts[:-1, -1].sum()) / soft.total))
         out["share_entropy"] = exact(float(found.read.receivers.entropy.mean()), "nat")
     background = None if config.precision is None else without_background(made, config.precision)
-    for a, b in strongest(found, STRONGEST):
+    for a, b in strongest(made, STRONGEST):
         name = f"{_name(made.names[a])}.{_name(made.names[b])}"
         error = float(found.neurons.error[a, b]) if found.neurons.known[a, b] else None
         reference = None if told is None or not np.isfinite(told[a, b]) else float(told[a, b])
@@ -104,6 +107,13 @@ def estimates(found: Found) -> dict[str, Reported | Estimate]:
         if background is not None:
             mean, spread = float(background.mean[a, b]), float(background.error[a, b])
             out[f"flow_without_background.{name}"] = Estimate(mean, spread, None, "", "synapses")
+    chosen = found.chosen
+    if chosen is not made:
+        spread = found.redrawn.std(axis=0, ddof=1)
+        for a, b in strongest(chosen, STRONGEST):
+            name = f"{_name(chosen.kind)}.{_name(chosen.names[a])}.{_name(chosen.names[b])}"
+            error = float(spread[a, b])
+            out[name] = Estimate(float(chosen.counts[a, b]), error, config.replicates, "", "neurons redrawn")
     if told is not None:
         for confidence in (0.95, 0.999):
             bars = block_errors(network, found.read.regions, unit="neuron", confidence=confidence)
@@ -115,10 +125,11 @@ def estimates(found: Found) -> dict[str, Reported | Estimate]:
                 source=f"{100 * confidence:g} % intervals of {int(tested.sum())} blocks, neurons redrawn",
             )  # fmt: skip
         out["expected.total_ratio"] = exact(float(made.counts[np.isfinite(told)].sum() / np.nansum(told)))
-    out["relative_error.neurons"] = exact(float(np.median(found.neurons.relative)))
-    if found.synapses is not None:
-        out["relative_error.synapses"] = exact(float(np.median(found.synapses.relative)))
-    hub = int(np.flatnonzero(found.hubs.rank == 1)[0])
+    few = "no block has neurons enough on both sides for an error"
+    for unit, bars in (("neurons", found.neurons), ("synapses", found.synapses)):
+        typical = exact(float(np.median(bars.relative))) if bars.relative.size else None
+        out[f"relative_error.{unit}"] = Reported(typical, reason="" if typical else few)
+    hub = _first_hub(found)
     out["hub_strength"] = Estimate(
         float(found.hubs.strength[hub]), float(found.hubs.strength_error[hub]), config.replicates, "", "neurons redrawn"
     )
@@ -129,11 +140,16 @@ def estimates(found: Found) -> dict[str, Reported | Estimate]:
     out["highways"] = exact(int((beyond & (found.roads.z > 0).filled(False)).sum()))
     out["avoided"] = exact(int((beyond & (found.roads.z < 0).filled(False)).sum()))
     out["blocks_tested"] = exact(found.roads.tested)
-    out["reciprocity"] = exact(float(found.mutual.observed))
-    out["reciprocity_z"] = Estimate(
-        float(found.mutual.z), float(found.mutual.z_error), found.mutual.replicas, "", "networks with these blocks"
-    )
-    out["rich_club_p_largest"] = exact(found.club.p_largest)
+    out["reciprocity"] = exact(reciprocity(network))
+    if isinstance(found.mutual, str):
+        out["reciprocity_z"] = Reported(None, reason=found.mutual)
+    else:
+        z, spread = float(found.mutual.z), float(found.mutual.z_error)
+        out["reciprocity_z"] = Estimate(z, spread, found.mutual.replicas, "", "networks with these blocks")
+    if isinstance(found.club, str):
+        out["rich_club_p_largest"] = Reported(None, reason=found.club)
+    else:
+        out["rich_club_p_largest"] = exact(found.club.p_largest)
     out["indirect_share"] = exact(found.flow.indirect_share)
     if config.signs:
         split = netted(network, found.read.regions, config.signs)
@@ -181,7 +197,7 @@ def in_words(found: Found) -> str:
     kept, defect, flow = (price[key] for key in ("information kept", "lumpability defect", "flow error"))
     early, late = (price[f"dynamics error at t = {time}"] for time in (1, 8))
     named = [k for k in range(made.k) if made.names[k] != UNASSIGNED and made.members[k] > 0]
-    hub = int(np.flatnonzero(found.hubs.rank == 1)[0])
+    hub = _first_hub(found)
     ways = [pair for pair in roads.found() if roads.z[roads.names.index(pair[0]), roads.names.index(pair[1])] > 0]
     between = [f"{a} to {b}" for a, b in ways if a != b][:4]
     unit = "" if found.read.labelled else ", a region being where most of a neuron's input lies"
@@ -204,6 +220,7 @@ def in_words(found: Found) -> str:
     else:
         where = f"{_filled(found.chosen)} regions. "
         of_block = f", a network of {of_block.removesuffix('. ')}"
+    often = f" (in {100 * found.hubs.first[hub]:.0f} % of the replicates)" if found.neurons.relative.size else ""
     text = (
         f"All {network.total:,} synapses of {network.n:,} neurons are in the {config.map} network of {where}"
         + (f"In reading: {told}. " if told else "")
@@ -212,20 +229,23 @@ def in_words(found: Found) -> str:
             "with other numbers, never to be mixed with this one. "
             if others else ""
         )
-        + f"Errors, hubs, null models and losses below are those of the block map{of_block}.\n\n"
-        f"{made.names[hub]} is the first hub by strength, evenness of its partners and shortest paths together (in "
-        f"{100 * found.hubs.first[hub]:.0f} % of the replicates). "
-        f"{len(ways)} of {roads.tested} blocks are stronger than in {roads.replicas} networks in which every neuron "
-        "keeps its numbers of partners (p < 0.05 with all blocks tested at once)"
+        + f"Null models and losses below are those of the block map{of_block}"
+        + (", hubs and errors those of the map asked for.\n\n" if found.chosen is not made else ".\n\n")
+        + f"{found.chosen.names[hub]} is the first hub by strength, evenness of its partners and shortest paths "
+        f"together{often}. {len(ways)} of {roads.tested} blocks are stronger than in {roads.replicas} networks in which every "
+        "neuron keeps its numbers of partners (p < 0.05 with all blocks tested at once)"
         + (f", between regions above all {', '.join(between)}. " if between else ". ")
-        + f"Reciprocal pairs are {float(found.mutual.observed):.3f} of all, {float(found.mutual.z):+.1f} standard "
-        "deviations from networks with the same blocks: that much the region network does not know. "
-        f"{_paths(found)}\n\n"
-        "With neurons redrawn within regions the median error of a block is "
-        f"{100 * np.median(found.neurons.relative):.0f} %"
+        + _mutual(found)
+        + f"{_paths(found)}\n\n"
     )  # fmt: skip
-    if found.synapses is not None:
-        text += f", with synapses redrawn {100 * np.median(found.synapses.relative):.0f} %"
+    if found.neurons.relative.size:
+        text += (
+            "With neurons redrawn within regions the median error of a block is "
+            f"{100 * np.median(found.neurons.relative):.0f} %, with synapses redrawn "
+            f"{100 * np.median(found.synapses.relative):.0f} %"
+        )
+    else:
+        text += "No block has neurons enough on both sides for an error with neurons redrawn"
     rest = beside_others(found.lost, "these regions")
     better = (
         "less than" if early.value < early.random.value - 2 * early.spread
@@ -245,6 +265,12 @@ def in_words(found: Found) -> str:
     )
 
 
+def _first_hub(found: Found) -> int:
+    """The region of the best rank; what is nowhere is no hub."""
+    rank = np.where(np.isin(found.chosen.names, (UNASSIGNED, EXTERNAL)), found.hubs.rank.max() + 1, found.hubs.rank)
+    return int(np.argmin(rank))
+
+
 def _filled(made: RegionNetwork) -> int:
     """Regions with a connection, what is nowhere not counted."""
     busy = (made.counts.sum(axis=0) + made.counts.sum(axis=1)) > 0
@@ -255,6 +281,15 @@ def _unassigned(neurons: int) -> str:
     if not neurons:
         return "every neuron has a region"
     return f"{neurons} neuron{'s are' if neurons > 1 else ' is'} unassigned, and that is a region too"
+
+
+def _mutual(found: Found) -> str:
+    if isinstance(found.mutual, str):
+        return ""
+    return (
+        f"Reciprocal pairs are {float(found.mutual.observed):.3f} of all, {float(found.mutual.z):+.1f} standard "
+        "deviations from networks with the same blocks: that much the region network does not know. "
+    )
 
 
 def _paths(found: Found) -> str:
@@ -324,18 +359,18 @@ def data(found: Found) -> xarray.Dataset:
 
 def tables(found: Found) -> dict[str, Table]:
     """Regions, blocks and layers, for the report."""
-    made, drawn = found.made, found.redrawn
+    made, drawn = found.chosen, found.redrawn
     errors = np.array([drawn.sum(axis=2).std(axis=0, ddof=1), drawn.sum(axis=1).std(axis=0, ddof=1)])
     counts = made.counts.astype(np.float64)
     shown = np.flatnonzero((made.members > 0) | (counts.sum(axis=0) + counts.sum(axis=1) > 0))
     out = {
         "regions": region_table(
             made.names, made.members, counts, errors, found.hubs, shown,
-            "Regions: synapses sent and received (those within counted in both), the share that stays inside, how "
-            "evenly the rest is spread over the others, the share of shortest paths that pass through, the rank by "
-            "strength (sent and received, without what stays inside) and the last two together, and how often a "
-            "region ranks first. Errors: neurons redrawn within regions; "
-            "one animal gives none from one to the next.",
+            f"Regions, {made.kind} map: synapses sent and received (those within counted in both), the share that "
+            "stays inside, how evenly the rest is spread over the others, the share of shortest paths that pass "
+            "through, the rank by strength (sent and received, without what stays inside) and the last two together, "
+            "and how often a region ranks first. Errors: neurons redrawn within regions; one animal gives none from one to "
+            "the next.",
         ),
         "blocks": _blocks(found),
     }  # fmt: skip

@@ -124,14 +124,21 @@ def out_of_core(config: FlyScale, seed: int, executor: Executor | None) -> OutOf
         def hard(pool: Executor | None, batch: int) -> Array:
             return block_of_dataset(place, ids, regions, batch=batch, executor=pool).network.counts
 
+        def shared(pool: Executor | None, batch: int) -> Array:
+            made = soft_block_of_dataset(place, ids, shares, shares, batch=batch, executor=pool).network.exact
+            assert made is not None
+            return made
+
         seconds["out_of_core"], alone = _timed(lambda: hard(None, 1 << 20), 1)
-        seconds["soft_out_of_core"], soft = _timed(
-            lambda: soft_block_of_dataset(place, ids, shares, shares).network.exact, 1
-        )
+        seconds["soft_out_of_core"], soft = _timed(lambda: shared(None, 1 << 20), 1)
+
+        def same(pool: Executor, batch: int) -> bool:
+            return np.array_equal(hard(pool, batch), alone) and np.array_equal(shared(pool, batch), soft)
+
         with workers(2) as pool:
-            threads = np.array_equal(hard(pool, 300_000), alone)
+            threads = same(pool, 300_000)
         if executor is not None and not isinstance(executor, Serial):  # what the user asked for
-            threads = threads and np.array_equal(hard(executor, 1 << 18), alone)
+            threads = threads and same(executor, 1 << 18)
         dask = None
         try:
             import distributed
@@ -147,8 +154,7 @@ def out_of_core(config: FlyScale, seed: int, executor: Executor | None) -> OutOf
                 protocol="tcp",
             )
             with cluster, workers(cluster.scheduler_address.replace("tcp://", "dask://")) as pool:
-                dask = np.array_equal(hard(pool, 700_000), alone)
-    assert soft is not None
+                dask = same(pool, 700_000)
     return OutOfCore(alone, soft, threads, dask, bytes_written, seconds)
 
 
@@ -237,7 +243,9 @@ def _estimates(config: FlyScale, memory: InMemory, files: OutOfCore) -> dict[str
         "bytes_per_edge.parquet": exact(files.bytes / memory.edges, "B"),
     }
     if files.dask is None:
-        estimates["bit_equal.dask"] = Reported(None, reason="the extra is not installed: pip install '.[dask]' in the clone")
+        estimates["bit_equal.dask"] = Reported(
+            None, reason="the extra is not installed: pip install '.[dask]' in the clone"
+        )
     else:
         estimates["bit_equal.dask"] = same(
             files.dask and np.array_equal(files.hard, memory.hard), "a cluster as one thread"

@@ -176,7 +176,7 @@ def region_table(
     return Table(
         {
             "region": [names[k] for k in shown],
-            "neurons": column(members),
+            **({"neurons": column(members)} if members.any() else {}),  # a projectome has none
             "sent": column(sent, errors[0]),
             "received": column(got, errors[1]),
             "self share": column(np.divide(own, through, out=np.full(len(own), np.nan), where=through > 0)),

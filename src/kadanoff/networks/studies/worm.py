@@ -151,7 +151,7 @@ def _estimates(config: WormConfig, found: Found) -> dict[str, Reported | Estimat
             int(found.club.members[club]), 11, f"{TOWLSON}, neurons of degree above {CLUB_ABOVE}"
         ),
         "rich_club_phi": Reported(
-            exact(float(found.club.phi[club])), 0.836, tolerance=5e-4, source="46 of 55 pairs, counted by hand"
+            exact(float(found.club.phi[club])), 0.836, tolerance=5e-4, source="46 of 55 pairs, counted by networkx"
         ),
         "rich_club_normalised": Reported(
             Estimate(float(found.club.normalised[club]), float(found.club.normalised_error[club]), config.rewirings,
@@ -173,7 +173,7 @@ def _estimates(config: WormConfig, found: Found) -> dict[str, Reported | Estimat
     ):
         i, j = made.names.index(a), made.names.index(b)
         name = f"{a}_to_{b}".replace(" ", "_")
-        estimates[f"synapses.{name}"] = counted(int(made.counts[i, j]), number, "counted by an independent program")
+        estimates[f"synapses.{name}"] = counted(int(made.counts[i, j]), number, "counted apart, from the same file")
         estimates[f"flow.{name}"] = Estimate(
             float(made.counts[i, j]), float(found.neurons.error[i, j]), None, "", "neurons redrawn within ganglia"
         )
