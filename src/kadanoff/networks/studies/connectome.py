@@ -298,6 +298,13 @@ def read_tables(config: RegionsConfig, edges: Path, neurons: Path | None) -> Rea
         edges, preset=config.preset, columns=config.columns.given, nodes=table,
         minimum=config.minimum if config.minimum > 1 else 0,
     )  # fmt: skip
+    if table is not None:
+        used = network.nodes[(network.outflow + network.inflow) > 0]
+        if not np.isin(used.astype(str), table.ids.astype(str)).any():
+            raise ValueError(
+                f"{neurons}: no neuron of the connections is in this table: they are named {used[0]}, ... there and "
+                f"{table.ids[0]}, ... here; name the column of ids (id = ...)"
+            )
     if not network.is_counted:
         raise ValueError(
             f"{edges}: {network.mended.fractional} rows hold fractions of synapses; this study needs whole counts (the "

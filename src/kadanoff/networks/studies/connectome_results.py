@@ -214,26 +214,22 @@ def in_words(found: Found) -> str:
     ]  # fmt: skip
     told = "; ".join(text for text in said if text)
     others = [name for name in found.maps if name != config.map]
-    of_block = f"{len(named)} regions{unit}; {_unassigned(int(made.members[-1]))}. "
-    if found.chosen is made:
-        where, of_block = of_block, ""
-    else:
-        where = f"{_filled(found.chosen)} regions. "
-        of_block = f", a network of {of_block.removesuffix('. ')}"
+    of_block = f"{len(named)} regions{unit}; {_unassigned(int(made.members[-1]))}"
+    where = of_block if found.chosen is made else f"{_filled(found.chosen)} regions"
     often = f" (in {100 * found.hubs.first[hub]:.0f} % of the replicates)" if found.neurons.relative.size else ""
     text = (
-        f"All {network.total:,} synapses of {network.n:,} neurons are in the {config.map} network of {where}"
+        f"All {network.total:,} synapses of {network.n:,} neurons are in the {config.map} network of {where}. "
         + (f"In reading: {told}. " if told else "")
         + (
             f"The tables allow the {' and the '.join(others)} too, with every synapse in it; that is another question "
             "with other numbers, never to be mixed with this one. "
             if others else ""
         )
-        + f"Null models and losses below are those of the block map{of_block}"
-        + (", hubs and errors those of the map asked for.\n\n" if found.chosen is not made else ".\n\n")
+        + "Null models and losses below are those of the block map"
+        + (".\n\n" if found.chosen is made else f" ({of_block}), hubs and errors those of the map asked for.\n\n")
         + f"{found.chosen.names[hub]} is the first hub by strength, evenness of its partners and shortest paths "
-        f"together{often}. {len(ways)} of {roads.tested} blocks are stronger than in {roads.replicas} networks in which every "
-        "neuron keeps its numbers of partners (p < 0.05 with all blocks tested at once)"
+        f"together{often}. {len(ways)} of {roads.tested} blocks are stronger than in {roads.replicas} networks in "
+        "which every neuron keeps its numbers of partners (p < 0.05 with all blocks tested at once)"
         + (f", between regions above all {', '.join(between)}. " if between else ". ")
         + _mutual(found)
         + f"{_paths(found)}\n\n"
@@ -369,8 +365,8 @@ def tables(found: Found) -> dict[str, Table]:
             f"Regions, {made.kind} map: synapses sent and received (those within counted in both), the share that "
             "stays inside, how evenly the rest is spread over the others, the share of shortest paths that pass "
             "through, the rank by strength (sent and received, without what stays inside) and the last two together, "
-            "and how often a region ranks first. Errors: neurons redrawn within regions; one animal gives none from one to "
-            "the next.",
+            "and how often a region ranks first. Errors: neurons redrawn within regions; one animal gives none "
+            "from one to the next.",
         ),
         "blocks": _blocks(found),
     }  # fmt: skip
