@@ -268,6 +268,21 @@ def test_what_the_tables_do_not_allow_is_said(tmp_path, changes, words):
         study(tmp_path, **changes)
 
 
+def test_neurons_that_are_none_of_the_connections_are_refused_with_both_names(tmp_path):
+    made_up(tmp_path, seed=4, inside=1.0, outside=0.15)
+    write(tmp_path, "neurons.csv", "id,region", [[1000 + i, "ab"[i % 2]] for i in range(90)])
+    with pytest.raises(ValueError, match=r"no neuron of the connections is in this table: they are named 0, .* 1000"):
+        study(tmp_path)
+
+
+def test_the_verdict_counts_the_regions_of_the_map_asked_for(tmp_path):
+    """Sites and labels are different regions: here three and two."""
+    made_up(tmp_path, seed=3, inside=1.0, outside=0.15)
+    text = " ".join(study(tmp_path, map="projectome", region=["side"]).verdict.text.split())
+    assert "in the projectome network of 3 regions" in text
+    assert "block map (2 regions" in text
+
+
 def test_fractions_of_synapses_are_refused(tmp_path):
     made_up(tmp_path, seed=4, inside=1.0, outside=0.15)
     text = (tmp_path / "edges.csv").read_text()
