@@ -226,7 +226,7 @@ def in_words(found: Found) -> str:
             if others else ""
         )
         + "Null models and losses below are those of the block map"
-        + (".\n\n" if found.chosen is made else f" ({of_block}), hubs and errors those of the map asked for.\n\n")
+        + (".\n\n" if found.chosen is made else f" ({of_block}), hubs and their errors those of the map asked for.\n\n")
         + f"{found.chosen.names[hub]} is the first hub by strength, evenness of its partners and shortest paths "
         f"together{often}. {len(ways)} of {roads.tested} blocks are stronger than in {roads.replicas} networks in "
         "which every neuron keeps its numbers of partners (p < 0.05 with all blocks tested at once)"
