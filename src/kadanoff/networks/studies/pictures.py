@@ -435,7 +435,7 @@ def strips(
             image = axis.imshow(np.where(matrices[k] > 0, matrices[k], np.nan), cmap="viridis", norm=LogNorm(1, high))
             axis.set(xticks=[], yticks=range(len(names)) if k == 0 else [])
             if k == 0:
-                axis.set_yticklabels(names, fontsize=6)
+                axis.set_yticklabels(names, fontsize=min(6.0, 58 / len(names)))  # 0.9 inch for all
             axis.set_title(stages[k], fontsize=8)
             axis.tick_params(length=0)
             axis.grid(visible=False)
