@@ -176,7 +176,7 @@ STUDIES: tuple[Study, ...] = (
         "a synthetic connectome to regions by three maps: flow conserved, hubs, highways, errors, what was lost",
         25,
         needs=("pyarrow",),
-        install="pip install 'kadanoff[networks]'",
+        install="pip install '.[networks]'",
     ),
     Study(
         "worm",
@@ -184,7 +184,7 @@ STUDIES: tuple[Study, ...] = (
         "C. elegans to ten ganglia: every synapse accounted for, the rich club, eight stages, what ganglia forget",
         15,
         needs=("pyarrow", "xlrd", "cect", "connectome-utilities"),
-        install="pip install 'kadanoff[networks]' && pip install --no-deps cect connectome-utilities",
+        install="pip install '.[networks]' && pip install --no-deps cect connectome-utilities",
     ),
     Study(
         "fly-scale",
@@ -192,7 +192,7 @@ STUDIES: tuple[Study, ...] = (
         "25.6 million edges of a made-up fly to 100 regions: speed against reading, the same bits by every road",
         45,
         needs=("pyarrow",),
-        install="pip install 'kadanoff[networks]'",
+        install="pip install '.[networks]'",
     ),
     Study(
         "spce-reference",

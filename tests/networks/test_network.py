@@ -44,6 +44,8 @@ def test_bad_counts_are_named():
         Network.from_edges([0, 1], [1, 0], [1, -2])
     with pytest.raises(ValueError, match="unique"):
         Network.from_edges([0, 1], [1, 0], nodes=[0, 1, 1])
+    with pytest.raises(ValueError, match="empty"):
+        Network.from_edges([], [])
 
 
 @settings(max_examples=30, deadline=None)

@@ -280,13 +280,21 @@ def test_tables_that_do_not_belong_together_are_named(tmp_path):
     text = (tmp_path / "neurons.csv").read_text().splitlines()
     header, rows = text[0], [line.split(",") for line in text[1:]]
     write(tmp_path, "neurons.csv", header, [[f"{90000 + k}", *row[1:]] for k, row in enumerate(rows)])
-    with pytest.raises(ValueError, match=r"none of its \d+ rows is between neurons of .*name the column of ids"):
+    with pytest.raises(ValueError, match=r"(?s)no neuron of the connections is in this table.*name the column of ids"):
         study(tmp_path)
     place = header.split(",").index("region")
     alike = [[*row[:place], "a", *row[place + 1 :]] for row in rows]
     write(tmp_path, "neurons.csv", header, alike)
     with pytest.raises(ValueError, match="neurons are in 'a'; two are needed"):
         study(tmp_path)
+
+
+def test_the_verdict_counts_the_regions_of_the_map_asked_for(tmp_path):
+    """Sites and labels are different regions: here three and two."""
+    made_up(tmp_path, seed=3, inside=1.0, outside=0.15)
+    text = " ".join(study(tmp_path, map="projectome", region=["side"]).verdict.text.split())
+    assert "in the projectome network of 3 regions" in text
+    assert "block map (2 regions" in text
 
 
 def test_fractions_of_synapses_are_refused(tmp_path):

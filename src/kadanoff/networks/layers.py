@@ -74,10 +74,11 @@ def netted(network: Network, regions: Regions, sign: Mapping[str, int]) -> Nette
     _require_layers(network)
     if not network.is_counted:
         raise ValueError("layers: whole counts are needed to say exactly what cancels")
-    if missing := sorted(set(network.layer_names) ^ set(sign)):
-        raise ValueError(
-            f"sign: give +1, -1 or 0 to each of {', '.join(network.layer_names)}; see {', '.join(missing)}"
-        )
+    missing, unknown = set(network.layer_names) - set(sign), set(sign) - set(network.layer_names)
+    if missing or unknown:
+        wrong_names = (("missing", missing), ("no layer", unknown))
+        said = "; ".join(f"{what}: {', '.join(sorted(names))}" for what, names in wrong_names if names)
+        raise ValueError(f"sign: give +1, -1 or 0 to each of {', '.join(network.layer_names)} ({said})")
     if wrong := [name for name, value in sign.items() if value not in (-1, 0, 1)]:
         raise ValueError(f"sign: +1, -1 or 0, not {sign[wrong[0]]} as for {wrong[0]}")
     parts = layer_blocks(network, regions)

@@ -108,7 +108,9 @@ class Network:
                 ids that are missing or in floats beyond 2^53, node ids that are not unique.
         """
         a, b = whole_ids("pre", np.asarray(pre)), whole_ids("post", np.asarray(post))
-        if a.ndim != 1 or a.shape != b.shape or a.size == 0:
+        if a.ndim == 1 and a.shape == b.shape == (0,):
+            raise ValueError("edges: no rows: the table of connections is empty")
+        if a.ndim != 1 or a.shape != b.shape:
             raise ValueError(f"edges: pre and post must be columns of one length, got {a.shape} and {b.shape}")
         weight, fractional = checked_count(np.ones(a.size, np.uint8) if count is None else np.asarray(count), a.size)
         known, (source, target), given = _indices(a, b, nodes)
@@ -293,7 +295,7 @@ def whole_ids(what: str, ids: NDArray[Any]) -> NDArray[Any]:
         row = int(np.flatnonzero(bad)[0])
         raise ValueError(
             f"{what}: {ids[row]} in row {row} (counted from 0) is no id, {int(bad.sum())} such rows; ids are integers "
-            "or text (floats hold whole numbers up to 2^53 alone)"
+            "or text (floats hold whole numbers up to 2^53 alone): write the column as one of these"
         )
     return ids.astype(np.int64)
 

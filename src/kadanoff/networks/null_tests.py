@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, TypeAlias
 
@@ -60,7 +60,7 @@ class NullTest:
     z_error: Masked
     p: NDArray[np.float64]
     alternative: Alternative
-    drawn: NDArray[Any]
+    drawn: NDArray[Any] = field(repr=False)
     fixed: NDArray[np.bool_]
 
     @property

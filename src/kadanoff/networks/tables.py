@@ -55,7 +55,7 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 }
 """Names under which a column is found when it is not named."""
 
-_INSTALL = "pip install 'kadanoff[networks]' (or pip install {0})"
+_INSTALL = "pip install '.[networks]' in the clone (or pip install {0})"
 _EMPTY = ["", "NaN", "nan", "NA", "null"]
 
 ArrowTable: TypeAlias = Any  # pyarrow is optional and has no types

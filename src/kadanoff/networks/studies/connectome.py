@@ -299,15 +299,17 @@ def read_tables(config: RegionsConfig, edges: Path, neurons: Path | None) -> Rea
         edges, preset=config.preset, columns=config.columns.given, nodes=table,
         minimum=config.minimum if config.minimum > 1 else 0,
     )  # fmt: skip
+    if table is not None:
+        used = network.nodes[(network.outflow + network.inflow) > 0]
+        if not np.isin(used.astype(str), table.ids.astype(str)).any():
+            raise ValueError(
+                f"{neurons}: no neuron of the connections is in this table: they are named {used[0]}, ... there and "
+                f"{table.ids[0]}, ... here; name the column of ids (id = ...)"
+            )
     if not network.is_counted:
         raise ValueError(
             f"{edges}: {network.mended.fractional} rows hold fractions of synapses; this study needs whole counts (the "
             "functions block, soft_block and projectome take weights)"
-        )
-    if table is not None and network.mended.unmatched == network.mended.rows and not network.outflow[: table.n].any():
-        raise ValueError(
-            f"{edges}: none of its {network.mended.rows} rows is between neurons of {neurons}, whose ids are like "
-            f"{table.ids[0]}, those of the connections like {network.nodes[-1]}; name the column of ids (id = ...)"
         )
     senders, receivers = _shares(config, network, table)
     if config.region:

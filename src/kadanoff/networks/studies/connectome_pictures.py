@@ -36,7 +36,9 @@ def pictures(found: Found) -> dict[str, Picture]:
     assert adjusted is not None
     sure = (adjusted <= 0.05).filled(False)
     chosen = found.chosen
-    other = _order(chosen, found.read.groups, None) if chosen is not made else order
+    deep = dict(zip(made.names, depth.tolist(), strict=True))  # regions of the same names stand in the same order
+    beside = np.array([deep.get(name, np.nan) for name in chosen.names])
+    other = _order(chosen, found.read.groups, beside) if chosen is not made else order
     shown_names = [chosen.names[k] for k in other]
     shown_groups = [found.read.groups.get(name, "") for name in shown_names] if found.read.groups else None
     shown_counts = chosen.counts.astype(np.float64)[np.ix_(other, other)]

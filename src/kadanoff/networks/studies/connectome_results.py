@@ -129,7 +129,7 @@ def estimates(found: Found) -> dict[str, Reported | Estimate]:
     for unit, bars in (("neurons", found.neurons), ("synapses", found.synapses)):
         typical = exact(float(np.median(bars.relative))) if bars.relative.size else None
         out[f"relative_error.{unit}"] = Reported(typical, reason="" if typical else few)
-    hub = int(np.flatnonzero(found.hubs.rank == 1)[0])
+    hub = _first_hub(found)
     out["hub_strength"] = Estimate(
         float(found.hubs.strength[hub]), float(found.hubs.strength_error[hub]), config.replicates, "", "neurons redrawn"
     )
@@ -200,7 +200,7 @@ def in_words(found: Found) -> str:
     kept, defect, flow = (price[key] for key in ("information kept", "lumpability defect", "flow error"))
     early, late = (price[f"dynamics error at t = {time}"] for time in (1, 8))
     named = [k for k in range(made.k) if made.names[k] != UNASSIGNED and made.members[k] > 0]
-    hub = int(np.flatnonzero(found.hubs.rank == 1)[0])
+    hub = _first_hub(found)
     place = {name: k for k, name in enumerate(roads.names)}
     more = roads.observed > roads.expected
     ways = [(a, b) for a, b in roads.found() if more[place[a], place[b]]]
@@ -220,20 +220,22 @@ def in_words(found: Found) -> str:
     ]  # fmt: skip
     told = "; ".join(text for text in said if text)
     others = [name for name in found.maps if name != config.map]
+    of_block = f"{len(named)} regions{unit}; {_unassigned(int(made.members[-1]))}"
+    where = of_block if found.chosen is made else f"{_filled(found.chosen)} regions"
     often = f" (in {100 * found.hubs.first[hub]:.0f} % of the replicates)" if found.neurons.relative.size else ""
     text = (
-        f"All {network.total:,} synapses of {network.n:,} neurons are in the {config.map} network of {len(named)} "
-        f"regions{unit}; {int(made.members[-1])} neurons are unassigned, and that is a region too. "
+        f"All {network.total:,} synapses of {network.n:,} neurons are in the {config.map} network of {where}. "
         + (f"In reading: {told}. " if told else "")
         + (
             f"The tables allow the {' and the '.join(others)} too, with every synapse in it; that is another question "
             "with other numbers, never to be mixed with this one. "
             if others else ""
         )
-        + "Null models and losses below are those of the block map, hubs and their errors those of the map asked "
-        f"for.\n\n{found.chosen.names[hub]} is the first hub{often}. {len(ways)} of {roads.tested} blocks are stronger "
-        f"than in {roads.replicas} networks in which every neuron keeps its numbers of partners and of synapses (p < "
-        "0.05 with all blocks tested at once)"
+        + "Null models and losses below are those of the block map"
+        + (".\n\n" if found.chosen is made else f" ({of_block}), hubs and their errors those of the map asked for.\n\n")
+        + f"{found.chosen.names[hub]} is the first hub by strength, evenness of its partners and shortest paths "
+        f"together{often}. {len(ways)} of {roads.tested} blocks are stronger than in {roads.replicas} networks in "
+        "which every neuron keeps its numbers of partners and of synapses (p < 0.05 with all blocks tested at once)"
         + (f", between regions above all {', '.join(between)}. " if between else ". ")
         + _mutual(found)
         + f"{_paths(found)}\n\n"
@@ -249,7 +251,7 @@ def in_words(found: Found) -> str:
     rest = beside_others(found.lost, "these regions")
     better = (
         "less than" if early.value < early.random.value - 2 * early.spread
-        else "more than" if early.value > early.random.value + 2 * early.spread else "as much as"
+        else "more than" if early.value > early.random.value + 2 * early.spread else "within the spread of"
     )  # fmt: skip
     easy = ": their true flow is nearly the same everywhere and easy to get right"
     easy = easy if flow.random.value < flow.value else ""
@@ -265,6 +267,24 @@ def in_words(found: Found) -> str:
         "knows no signs. The null model keeps degrees and strengths, not distances: what lies close together may stand "
         "out for that alone."
     )
+
+
+def _first_hub(found: Found) -> int:
+    """The region of the best rank; what is nowhere is no hub."""
+    rank = np.where(np.isin(found.chosen.names, (UNASSIGNED, EXTERNAL)), found.hubs.rank.max() + 1, found.hubs.rank)
+    return int(np.argmin(rank))
+
+
+def _filled(made: RegionNetwork) -> int:
+    """Regions with a connection, what is nowhere not counted."""
+    busy = (made.counts.sum(axis=0) + made.counts.sum(axis=1)) > 0
+    return sum(bool(there) and name not in (UNASSIGNED, EXTERNAL) for name, there in zip(made.names, busy, strict=True))
+
+
+def _unassigned(neurons: int) -> str:
+    if not neurons:
+        return "every neuron has a region"
+    return f"{neurons} neuron{'s are' if neurons > 1 else ' is'} unassigned, and that is a region too"
 
 
 def _mutual(found: Found) -> str:
@@ -355,8 +375,9 @@ def tables(found: Found) -> dict[str, Table]:
             made.names, made.members, counts, errors, found.hubs, shown,
             f"Regions, {made.kind} map: synapses sent and received (those within counted in both), the share that "
             "stays inside, how evenly the rest is spread over the others, the share of shortest paths that pass "
-            "through, the rank by strength and the last two, and how often a region ranks first. Errors: neurons "
-            "redrawn within regions; one animal gives none from one to the next.",
+            "through, the rank by strength (sent and received, without what stays inside) and the last two together, "
+            "and how often a region ranks first. Errors: neurons redrawn within regions; one animal gives none "
+            "from one to the next.",
         ),
         "blocks": _blocks(found),
     }  # fmt: skip

@@ -243,7 +243,9 @@ def _estimates(config: FlyScale, memory: InMemory, files: OutOfCore) -> dict[str
         "bytes_per_edge.parquet": exact(files.bytes / memory.edges, "B"),
     }
     if files.dask is None:
-        estimates["bit_equal.dask"] = Reported(None, reason="the extra is not installed: pip install 'kadanoff[dask]'")
+        estimates["bit_equal.dask"] = Reported(
+            None, reason="the extra is not installed: pip install '.[dask]' in the clone"
+        )
     else:
         estimates["bit_equal.dask"] = same(
             files.dask and np.array_equal(files.hard, memory.hard), "a cluster as one thread"

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.colors import LogNorm, TwoSlopeNorm
-from matplotlib.patches import PathPatch, Wedge
+from matplotlib.patches import Patch, PathPatch, Wedge
 from matplotlib.path import Path as Outline
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from kadanoff import plotting
@@ -23,6 +24,11 @@ __all__ = ["activity", "bars_of_loss", "chords", "curves", "hubs", "layered", "m
 Array = NDArray[np.float64]
 _READABLE = 48  # regions whose names still fit beside a matrix
 _GREY = "#8a949b"
+_PLACES = sorted(  # offsets of a name from its point, nearest first
+    itertools.product((4, -4, 12, -12, 24, -24), (4, -10, 13, -19, 22, -28, 31, -37)),
+    key=lambda place: abs(place[0]) + abs(place[1] + 3),
+)
+_LEADER = {"arrowstyle": "-", "color": _GREY, "linewidth": 0.5, "shrinkA": 0.0, "shrinkB": 2.0}
 
 
 def matrices(
@@ -150,6 +156,7 @@ def chords(
     gap = 0.012 * 2 * np.pi if busy.size < 40 else 0.004 * 2 * np.pi
     scale = (2 * np.pi - gap * busy.size) / max(ends.sum(), 1e-300)
     place, angle = {}, np.pi / 2
+    top, bottom = 1.32, -1.32
     for region in busy.tolist():
         width = ends[region] * scale
         place[region] = angle
@@ -158,12 +165,15 @@ def chords(
         )
         middle = angle - width / 2
         turned = np.degrees(middle) % 360
+        reach = np.sin(middle) * (1.1 + 0.031 * len(names[region]))  # where the name ends: it must not meet the title
+        top, bottom = max(top, reach), min(bottom, reach)
         flip = 90 < turned < 270
         axis.text(
             1.08 * np.cos(middle), 1.08 * np.sin(middle), names[region], fontsize=7.5 if busy.size <= 30 else 5.5,
             rotation=turned + (180 if flip else 0), rotation_mode="anchor", ha="right" if flip else "left", va="center",
         )  # fmt: skip
         angle -= width + gap
+    axis.set_ylim(bottom, top)
     order = sorted(zip(*np.nonzero(kept), strict=True), key=lambda pair: -kept[pair])
     for a, b in order:  # the strong ones below, so that no ribbon hides a weaker one
         width = kept[a, b] * scale
@@ -174,6 +184,9 @@ def chords(
                 _ribbon(leaves, arrives, width), facecolor=colours[a], alpha=0.55, edgecolor="white", linewidth=0.3
             )
         )
+    if groups is not None and 1 < len({group for group in groups if group}) <= 6:
+        kinds = {groups[k]: colours[k] for k in busy.tolist() if groups[k]}
+        axis.legend([Patch(color=colour) for colour in kinds.values()], list(kinds), loc="lower left", fontsize=7.5)
     share = kept.sum() / max(flow.sum(), 1e-300)
     axis.set_title(f"{np.count_nonzero(kept)} strongest flows, {100 * share:.0f} % of all between regions{unit}")
     return drawing
@@ -184,7 +197,7 @@ def _ribbon(leaves: float, arrives: float, width: float) -> Outline:
         return (radius * np.cos(angle), radius * np.sin(angle))
 
     def rim(start: float, stop: float, radius: float) -> list[tuple[float, float]]:
-        return [point(angle, radius) for angle in np.linspace(start, stop, 8)]
+        return [point(angle, radius) for angle in np.linspace(start, stop, max(8, int(abs(stop - start) / 0.04)))]
 
     out, into = rim(leaves, leaves - width, 0.995), rim(arrives, arrives - width, 0.90)
     vertices = [*out, (0.0, 0.0), *into, (0.0, 0.0), out[0]]
@@ -278,16 +291,49 @@ def hubs(
             None if strength_error is None else strength_error[chosen],
             "o", color=colour, ecolor=colour, elinewidth=0.8, markersize=4.5, alpha=0.85, label=kind or None,
         )  # fmt: skip
-    for k in np.argsort(-strength, kind="stable")[:named]:
-        if strength[k] > 0:
-            axis.annotate(names[k], (strength[k], participation[k]), (4, 4), textcoords="offset points", fontsize=7)
     axis.set(xscale="log", xlabel=unit, ylabel="participation coefficient")
     seen = strength[strength > 0]
-    if seen.size and seen.max() > 8 * seen.min():
-        axis.xaxis.set_minor_formatter(NullFormatter())
+    wide = bool(seen.size) and seen.max() > 1000 * seen.min()
+    axis.xaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0)))
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
+    axis.xaxis.set_minor_formatter(NullFormatter())
+    order = [int(k) for k in np.argsort(-strength, kind="stable")[:named] if strength[k] > 0]
+    _name_points(axis, strength, participation, names, order)
     if len(kinds) > 1:
         axis.legend(loc="best")
     return drawing
+
+
+def _name_points(axis: Axes, x: Array, y: Array, names: Sequence[str], order: Sequence[int]) -> None:
+    """Names beside points, each where it covers no other name and no point, far ones with a line; else none."""
+    axis.autoscale_view()
+    (low, high), (under, over) = axis.get_xlim(), axis.get_ylim()
+    if axis.get_xscale() == "log" and 0 < low < high:
+        axis.set_xlim(low, high * (high / low) ** 0.12)  # room for names at the right and above
+    axis.set_ylim(under, over + 0.1 * (over - under))
+    scale = 72.0 / float(axis.figure.dpi)
+    points: Array = axis.transData.transform(np.column_stack([x, y])) * scale
+    there = np.isfinite(points).all(axis=1) & (x > 0)
+    edge = float(axis.bbox.x1) * scale
+    taken: list[tuple[float, float, float, float]] = [
+        (float(a) - 3, float(a) + 3, float(b) - 3, float(b) + 3) for a, b in points[there]
+    ]
+    for k in order:
+        if not there[k]:
+            continue
+        width, right, upper = 4.0 * len(names[k]), float(points[k, 0]), float(points[k, 1])
+        for away, up in _PLACES:
+            left = right + away if away > 0 else right + away - width
+            box = (left, left + width, upper + up, upper + up + 7)
+            if box[1] > edge or any(box[0] < b and a < box[1] and box[2] < d and c < box[3] for a, b, c, d in taken):
+                continue
+            taken.append(box)
+            axis.annotate(
+                names[k], (x[k], y[k]), (away, up), textcoords="offset points", fontsize=7,
+                ha="left" if away > 0 else "right", va="bottom",
+                arrowprops=None if (abs(away), up) in {(4, 4), (4, -10)} else _LEADER,
+            )  # fmt: skip
+            break
 
 
 def bars_of_loss(
@@ -353,7 +399,8 @@ def activity(
             right.plot(time, curve, color=plotting.COLOURS[k % 6], label=name)
     right.set(xlabel="time (time constants)", ylabel="relative error of the coarse model", ylim=(0, None))
     right.set_title("How long the coarse network can be followed")
-    right.legend(fontsize=7)
+    right.set_ylim(0, 1.35 * right.get_ylim()[1])  # room for the legend above the curves
+    right.legend(fontsize=7, loc="upper left", ncols=2)
     return drawing
 
 
@@ -388,7 +435,7 @@ def strips(
             image = axis.imshow(np.where(matrices[k] > 0, matrices[k], np.nan), cmap="viridis", norm=LogNorm(1, high))
             axis.set(xticks=[], yticks=range(len(names)) if k == 0 else [])
             if k == 0:
-                axis.set_yticklabels(names, fontsize=6)
+                axis.set_yticklabels(names, fontsize=min(6.0, 58 / len(names)))  # 0.9 inch for all
             axis.set_title(stages[k], fontsize=8)
             axis.tick_params(length=0)
             axis.grid(visible=False)

@@ -341,7 +341,7 @@ def _pictures(found: Found) -> dict[str, Picture]:
             pictures.curves(x, {"density among neurons above this degree": both, "ratio": ratio}, xlabel="degree"),
             f"The rich club. Left: the share of pairs that are joined among neurons above a degree, in the worm and in "
             f"{club.replicas:,} networks of the same degrees. Right: their ratio with the error of the mean over these "
-            f"networks. It rises where {len(_club_names(found))} neurons are left.",
+            f"networks. Above degree {CLUB_ABOVE} stand {len(_club_names(found))} neurons: the club.",
         ),
         "flows": Picture(
             pictures.chords(kept, names, groups=groups, strongest=40),
@@ -379,9 +379,9 @@ def _ganglia(found: Found) -> Table:
     errors = np.array([drawn.sum(axis=2).std(axis=0, ddof=1), drawn.sum(axis=1).std(axis=0, ddof=1)])
     caption = (
         "Ganglia: synapses sent and received (those within counted in both), the share that stays inside, how evenly "
-        "the rest is spread, the share of shortest paths that pass through, the rank by the last three, and how often "
-        "a ganglion ranks first when neurons are redrawn within ganglia, as for all errors here. One animal gives no "
-        "error from one to the next."
+        "the rest is spread, the share of shortest paths that pass through, the rank by strength (sent and received, "
+        "without what stays inside) and the last two together, and how often a ganglion ranks first when neurons are "
+        "redrawn within ganglia, as for all errors here. One animal gives no error from one to the next."
     )
     counts = made.counts.astype(np.float64)
     filled = np.flatnonzero(made.members > 0)
