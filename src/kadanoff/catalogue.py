@@ -173,7 +173,8 @@ STUDIES: tuple[Study, ...] = (
     Study(
         "connectome",
         "networks.regions",
-        "a synthetic connectome to regions by three maps: flow conserved, hubs, highways, errors, what was lost",
+        "a synthetic connectome to regions by three maps: "
+        "flow conserved, hubs, highways, errors, what was lost (extra: networks)",
         25,
         needs=("pyarrow",),
         install="pip install '.[networks]'",
@@ -181,7 +182,8 @@ STUDIES: tuple[Study, ...] = (
     Study(
         "worm",
         "networks.worm",
-        "C. elegans to ten ganglia: every synapse accounted for, the rich club, eight stages, what ganglia forget",
+        "C. elegans to ten ganglia: "
+        "every synapse accounted for, the rich club, eight stages, what ganglia forget (extra: networks)",
         15,
         needs=("pyarrow", "xlrd", "cect", "connectome-utilities"),
         install="pip install '.[networks]' && pip install --no-deps cect connectome-utilities",
@@ -189,7 +191,8 @@ STUDIES: tuple[Study, ...] = (
     Study(
         "fly-scale",
         "networks.fly-scale",
-        "25.6 million edges of a made-up fly to 100 regions: speed against reading, the same bits by every road",
+        "25.6 million edges of a made-up fly to 100 regions: "
+        "speed against reading, the same bits by every road (extra: networks)",
         45,
         needs=("pyarrow",),
         install="pip install '.[networks]'",
