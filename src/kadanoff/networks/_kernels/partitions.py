@@ -93,6 +93,35 @@ def _carry(states: NDArray[np.float64], activity: NDArray[np.float64], i: int, a
 
 
 @njit(cache=True, nogil=True)
+def _by_region(
+    i: int,
+    row_starts: NDArray[Any],
+    row_nodes: NDArray[Any],
+    row_values: NDArray[np.float64],
+    column_starts: NDArray[Any],
+    column_nodes: NDArray[Any],
+    column_values: NDArray[np.float64],
+    label: NDArray[np.int64],
+    row: NDArray[np.float64],
+    column: NDArray[np.float64],
+) -> float:
+    """What node i gives to (row, (K,)) and takes from (column, (K,)) the other nodes of each region; returns what it
+    gives to itself."""
+    own = 0.0
+    for j in range(row.size):
+        row[j], column[j] = 0.0, 0.0
+    for e in range(row_starts[i], row_starts[i + 1]):
+        if row_nodes[e] == i:
+            own += row_values[e]
+        else:
+            row[label[row_nodes[e]]] += row_values[e]
+    for e in range(column_starts[i], column_starts[i + 1]):
+        if column_nodes[e] != i:
+            column[label[column_nodes[e]]] += column_values[e]
+    return own
+
+
+@njit(cache=True, nogil=True)
 def move_to_follow(
     row_starts: NDArray[Any],
     row_nodes: NDArray[Any],
@@ -122,17 +151,9 @@ def move_to_follow(
         a = label[i]
         if size[a] < 2:
             continue
-        own = 0.0
-        for j in range(k):
-            row[j], column[j] = 0.0, 0.0
-        for e in range(row_starts[i], row_starts[i + 1]):
-            if row_nodes[e] == i:
-                own += row_values[e]
-            else:
-                row[label[row_nodes[e]]] += row_values[e]
-        for e in range(column_starts[i], column_starts[i + 1]):
-            if column_nodes[e] != i:
-                column[label[column_nodes[e]]] += column_values[e]
+        own = _by_region(
+            i, row_starts, row_nodes, row_values, column_starts, column_nodes, column_values, label, row, column
+        )
         here = a
         for c in range(candidates.shape[1]):
             b = candidates[i, c]
@@ -191,17 +212,9 @@ def move_to_inform(
         a = label[i]
         if size[a] < 2 or a == k - 1:
             continue
-        own = 0.0
-        for j in range(k):
-            out[j], into[j] = 0.0, 0.0
-        for e in range(row_starts[i], row_starts[i + 1]):
-            if row_nodes[e] == i:
-                own += row_values[e]
-            else:
-                out[label[row_nodes[e]]] += row_values[e]
-        for e in range(column_starts[i], column_starts[i + 1]):
-            if column_nodes[e] != i:
-                into[label[column_nodes[e]]] += column_values[e]
+        own = _by_region(
+            i, row_starts, row_nodes, row_values, column_starts, column_nodes, column_values, label, out, into
+        )
         all_out, all_in = own, own
         for j in range(k):
             all_out += out[j]
