@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
+from kadanoff.lattices.blocked_operators import level_sums
 from kadanoff.lattices.blocking import pack_spins, pyramid
 from kadanoff.lattices.coupling_fixed_point import critical_tangent, newton_fixed_point
 from kadanoff.lattices.couplings import fit_couplings
 from kadanoff.lattices.lattice import cubic, square, triangular
-from kadanoff.lattices.monte_carlo_rg import level_sums
 from kadanoff.lattices.operators import even_operators, odd_operators, operator_sums
 from kadanoff.lattices.sampling import sample
 

@@ -7,17 +7,10 @@ import math
 import numpy as np
 import pytest
 
+from kadanoff.lattices.blocked_operators import _potts_levels, join_sums, level_sums, possible_levels
 from kadanoff.lattices.blocking import block_packed, lattice_blocks, pack_spins
 from kadanoff.lattices.lattice import honeycomb, square, triangular
-from kadanoff.lattices.monte_carlo_rg import (
-    _potts_levels,
-    critical_exponents,
-    exponents,
-    join_sums,
-    level_sums,
-    possible_levels,
-    sector_of,
-)
+from kadanoff.lattices.monte_carlo_rg import critical_exponents, exponents, sector_of
 from kadanoff.lattices.operators import even_operators, odd_operators, operator_sums
 from kadanoff.lattices.sampling import sample
 from kadanoff.lattices.two_lattice import matched_couplings

@@ -9,6 +9,7 @@ from kadanoff.lattices.block_enumeration import (
     information,
     spin_states,
 )
+from kadanoff.lattices.blocked_operators import LevelSums, join_sums, level_sums, possible_levels
 from kadanoff.lattices.blocking import (
     Blocks,
     Level,
@@ -128,17 +129,7 @@ from kadanoff.lattices.momentum_space import (
     epsilon_series,
     largest_epsilon,
 )
-from kadanoff.lattices.monte_carlo_rg import (
-    Fate,
-    LevelSums,
-    MonteCarloRG,
-    Sector,
-    critical_exponents,
-    exponents,
-    join_sums,
-    level_sums,
-    possible_levels,
-)
+from kadanoff.lattices.monte_carlo_rg import Fate, MonteCarloRG, Sector, critical_exponents, exponents
 from kadanoff.lattices.operators import Operator, clusters, even_operators, odd_operators, operator_sums, potts_sums
 from kadanoff.lattices.other_couplings import fit_field_couplings, fit_potts_couplings
 from kadanoff.lattices.phi4 import (

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kadanoff.estimates import Estimate
+from kadanoff.lattices.blocked_operators import LevelSums
 from kadanoff.lattices.couplings import Couplings
-from kadanoff.lattices.monte_carlo_rg import LevelSums
 
 __all__ = ["CouplingFixedPoint", "critical_tangent", "newton_fixed_point"]
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kadanoff.estimates import Estimate
-from kadanoff.lattices.monte_carlo_rg import LevelSums
+from kadanoff.lattices.blocked_operators import LevelSums
 
 __all__ = ["matched_couplings"]
 

@@ -14,9 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from kadanoff import plotting
 from kadanoff.estimates import Estimate
+from kadanoff.lattices.blocked_operators import SMALLEST, LevelSums, join_sums, level_sums
 from kadanoff.lattices.blocking import SpinRule, pack_spins
 from kadanoff.lattices.lattice import LatticeName, named_lattice
-from kadanoff.lattices.monte_carlo_rg import SMALLEST, LevelSums, MonteCarloRG, exponents, join_sums, level_sums
+from kadanoff.lattices.monte_carlo_rg import MonteCarloRG, exponents
 from kadanoff.lattices.operators import even_operators, odd_operators
 from kadanoff.lattices.sampling import sample
 from kadanoff.lattices.tuned_weight import tuned_weights

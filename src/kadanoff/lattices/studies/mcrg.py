@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from kadanoff import plotting
 from kadanoff.estimates import Estimate
+from kadanoff.lattices.blocked_operators import LevelSums, join_sums, level_sums
 from kadanoff.lattices.blocking import Ties, block_potts, lattice_blocks, pyramid
 from kadanoff.lattices.configuration_files import SpinKind, lattice_of_shape, open_configurations, spins_of
 from kadanoff.lattices.couplings import Couplings, fit_couplings
@@ -25,7 +26,7 @@ from kadanoff.lattices.information_lost import (
     potts_information_kept,
 )
 from kadanoff.lattices.lattice import Lattice, LatticeName
-from kadanoff.lattices.monte_carlo_rg import LevelSums, MonteCarloRG, exponents, join_sums, level_sums
+from kadanoff.lattices.monte_carlo_rg import MonteCarloRG, exponents
 from kadanoff.lattices.operators import even_operators, odd_operators
 from kadanoff.lattices.other_couplings import fit_field_couplings, fit_potts_couplings
 from kadanoff.lattices.studies.ising_mcrg import critical_coupling, draw_exponents

@@ -14,11 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kadanoff import plotting
 from kadanoff.estimates import Estimate
+from kadanoff.lattices.blocked_operators import LevelSums, level_sums
 from kadanoff.lattices.blocking import pack_spins, pyramid
 from kadanoff.lattices.coupling_fixed_point import CouplingFixedPoint, critical_tangent, newton_fixed_point
 from kadanoff.lattices.couplings import Couplings, fit_couplings
 from kadanoff.lattices.lattice import honeycomb, square, triangular
-from kadanoff.lattices.monte_carlo_rg import LevelSums, MonteCarloRG, Sector, exponents, level_sums
+from kadanoff.lattices.monte_carlo_rg import MonteCarloRG, Sector, exponents
 from kadanoff.lattices.sampling import sample
 from kadanoff.lattices.studies.ising_mcrg import critical_coupling, draw_exponents, known_exponents
 from kadanoff.lattices.variational_rg import VariationalRG, variational_fixed_point
@@ -112,9 +113,7 @@ class Variational(NamedTuple):
 
 def by_bias(size: int, sweeps: int, seed: int, executor: Executor | None = None) -> Variational:
     """Couplings and fixed point by the bias that makes the block spins free."""
-    point, runs = variational_fixed_point(
-        square(size), [CRITICAL], sweeps=sweeps, seed=seed, executor=executor
-    )
+    point, runs = variational_fixed_point(square(size), [CRITICAL], sweeps=sweeps, seed=seed, executor=executor)
     return Variational(point, runs[0], runs[-1])
 
 
@@ -144,9 +143,7 @@ def rg_flow(config: RGFlow, run: Run) -> Result:
         "triangular": run.stage("triangular", other_lattice, "triangular", count, run.seed + 32, run.executor),
         "honeycomb": run.stage("honeycomb", other_lattice, "honeycomb", count, run.seed + 33, run.executor),
     }
-    second = run.stage(
-        "variational", by_bias, config.variational_size, config.sweeps, run.seed + 40, run.executor
-    )
+    second = run.stage("variational", by_bias, config.variational_size, config.sweeps, run.seed + 40, run.executor)
     found = {name: exponents(flow.sums) for name, flow in flows.items()} | {
         name: exponents(levels) for name, levels in sums.items()
     }
